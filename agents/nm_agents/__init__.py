@@ -1,0 +1,1 @@
+"""The programs of nm-bus: member, supernode, ingest, command line."""

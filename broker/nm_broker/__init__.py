@@ -1,0 +1,1 @@
+"""RabbitMQ for nm-bus: private brokers, access, links, certificates."""

@@ -1,0 +1,38 @@
+"""Every error nm-bus raises: one root, one class for each decision the caller has to make.
+
+A bad message is not among them: it is a value (`nm_bus.codec.Rejected`) that goes to quarantine.
+"""
+
+from pathlib import Path
+
+
+class NmBusError(Exception):
+    """The root. Its text is one sentence that says what is wrong, where, and what to do."""
+
+
+class ConfigError(NmBusError):
+    """A person must mend a setting, a certificate or a file: exit code 2, never retried."""
+
+    def __init__(self, where: str | Path, what: str, mend: str = "") -> None:
+        self.where, self.what, self.mend = str(where), what, mend
+        super().__init__(f"{where}: {what}" + (f"; {mend}" if mend else ""))
+
+
+class ConnectionLostError(NmBusError):
+    """The broker cannot be reached now. The caller tries again later, or another supernode."""
+
+
+class RefusedError(NmBusError):
+    """The broker or a supernode understood and said no. Trying the same again will not help."""
+
+
+class TimedOutError(NmBusError):
+    """No answer within the time the caller gave. The outcome is unknown; ask again."""
+
+
+class StorageError(NmBusError):
+    """The disk or the store does not take what must be kept: stop rather than lose it."""
+
+
+class BrokerStartError(NmBusError):
+    """A private broker did not come up. Nothing of it is left running."""

@@ -1,0 +1,287 @@
+"""Every setting of every program, documented and validated; read from TOML by `load`.
+
+Durations are seconds, sizes bytes. The presets LOCAL, LAN and WAN give the timings that fit a
+network; a file names one and may change single values. Nothing here reads the environment.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from nm_bus.errors import ConfigError
+
+HostName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=200)]
+ProjectName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
+CheckName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+Positive = Annotated[float, Meta(gt=0)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of a settings file. A key that is not known is an error, never ignored."""
+
+
+class Timing(Section, frozen=True):
+    """What waits for what. Shorter notices sooner and doubts a slow network more often."""
+
+    amqp_heartbeat: int = 10
+    """Seconds between AMQP heartbeats; a dead connection is noticed after two to three."""
+    connect: Positive = 10.0
+    """How long one attempt to connect may take."""
+    confirm: Positive = 10.0
+    """How long a publication may wait for its confirm before its outcome is `timed-out`."""
+    retry_first: Positive = 0.5
+    """The first pause between attempts to connect; it doubles, with jitter ..."""
+    retry_most: Positive = 8.0
+    """... up to this. Below two heartbeat intervals, or a healed pipe raises false alarms."""
+    canary: Positive = 1.0
+    """How often a supernode sends a canary through each pipe."""
+    canary_limit: Positive = 3.0
+    """A canary later than this puts its pipe in doubt."""
+    statement: Positive = 2.0
+    """How often changes are told to the other supernodes."""
+    roster: Positive = 30.0
+    """How often everything is told to the other supernodes."""
+    link_canary: Positive = 2.0
+    """How often a canary is sent through each link."""
+    link_limit: Positive = 8.0
+    """A link whose canaries are older than this is in trouble."""
+    supernode_limit: Positive = 12.0
+    """A supernode not heard for this long leaves its members `unknown`."""
+
+
+LAN = Timing()
+LOCAL = Timing(
+    amqp_heartbeat=5,  # loopback never drops a packet: silence means a stopped process
+    connect=5.0,
+    confirm=5.0,
+    retry_first=0.25,
+    retry_most=4.0,
+    link_limit=6.0,
+    supernode_limit=8.0,
+)
+WAN = Timing(
+    amqp_heartbeat=20,  # a route that changes is silent for several seconds
+    connect=20.0,
+    confirm=30.0,
+    retry_most=10.0,
+    canary_limit=5.0,
+    statement=5.0,
+    roster=60.0,
+    link_canary=5.0,
+    link_limit=20.0,
+    supernode_limit=30.0,
+)
+PRESETS = {"local": LOCAL, "lan": LAN, "wan": WAN}
+
+
+class Tls(Section, frozen=True):
+    """Certificates, as PEM files. The certificate's first DNS name is who this program is."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+class Broker(Section, frozen=True):
+    """Where a broker listens for AMQPS. `host` must be a name in the broker's certificate.
+
+    `address` is where to connect when the name does not resolve to it (tests, demonstrations).
+    """
+
+    host: HostName
+    port: Port = 5671
+    address: str = ""
+
+
+class HeartbeatSettings(Section, frozen=True):
+    """How often a member says that it lives. It is `down` after three intervals of silence."""
+
+    interval: Positive = 5.0
+
+
+class MetricsSettings(Section, frozen=True):
+    """What is measured on this host, and how often. `mounts` are the disks to watch."""
+
+    interval: Positive = 30.0
+    mounts: tuple[str, ...] = ("/",)
+
+
+class CheckSettings(Section, frozen=True):
+    """A self-check: a Nagios plugin's command (no shell), its period and its time limit."""
+
+    name: CheckName
+    command: tuple[str, ...]
+    interval: Positive = 60.0
+    timeout: Positive = 30.0
+
+
+class DropInSettings(Section, frozen=True):
+    """A folder where local components leave metric files (JSON). A file is taken and removed."""
+
+    folder: Path
+    max_bytes: Annotated[int, Meta(ge=1024, le=262_144)] = 65_536
+
+
+class SpoolSettings(Section, frozen=True):
+    """What keeps metrics while no broker answers: at most so many bytes, at most so old.
+
+    When full, the oldest go first: what is happening now is worth more than what was.
+    """
+
+    max_bytes: Annotated[int, Meta(ge=65_536)] = 16 * 1024 * 1024
+    max_age: Positive = 86_400.0
+
+
+class EndpointSettings(Section, frozen=True):
+    """A service that this node offers."""
+
+    name: str
+    url: str
+    kind: str = ""
+
+
+class PropertiesSettings(Section, frozen=True):
+    """What this node says of itself."""
+
+    organisation: str = ""
+    description: str = ""
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    city: str = ""
+    country: str = ""
+    endpoints: tuple[EndpointSettings, ...] = ()
+    software: dict[str, str] = {}
+
+
+class MemberSettings(Section, frozen=True):
+    """A member agent's file. `folder` holds its spool and state and is its own alone."""
+
+    project: ProjectName
+    node: HostName
+    folder: Path
+    supernode: Broker
+    tls: Tls
+    network: str = "lan"
+    timing: Timing | None = None
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    checks: tuple[CheckSettings, ...] = ()
+    drop_in: DropInSettings | None = None
+    spool: SpoolSettings = SpoolSettings()
+    properties: PropertiesSettings = PropertiesSettings()
+
+
+class Management(Section, frozen=True):
+    """The broker's management API, on loopback. The password stands alone in a file (0600)."""
+
+    url: str = "http://127.0.0.1:15672"
+    user: str = "nm-bus"
+    password_file: Path | None = None
+
+
+class Peer(Section, frozen=True):
+    """Another supernode: its node id and where its broker listens for AMQPS."""
+
+    node: HostName
+    broker: Broker
+
+
+class Limits(Section, frozen=True):
+    """What a supernode is built to hold. Raising one needs the queues to be declared anew."""
+
+    partitions: Annotated[int, Meta(ge=1, le=64)] = 1
+    """How many ingest processes share the members."""
+    members: Annotated[int, Meta(ge=1)] = 2_000
+    """Members of the project; the heartbeat queues hold three times as many messages."""
+
+
+class SupernodeSettings(Section, frozen=True):
+    """A supernode's file. `link_tls` is what its shovels show to its peers' brokers."""
+
+    project: ProjectName
+    node: HostName
+    folder: Path
+    broker: Broker
+    tls: Tls
+    management: Management = Management()
+    link_tls: Tls | None = None
+    peers: tuple[Peer, ...] = ()
+    network: str = "lan"
+    timing: Timing | None = None
+    limits: Limits = Limits()
+
+
+class AdministratorSettings(Section, frozen=True):
+    """What the command line needs: who asks, and the supernodes to try, in this order."""
+
+    project: ProjectName
+    supernodes: tuple[Peer, ...]
+    tls: Tls
+    folder: Path = Path("~/.local/state/nm-bus")
+    network: str = "lan"
+    timing: Timing | None = None
+
+
+Settings = TypeVar("Settings", bound=MemberSettings | SupernodeSettings | AdministratorSettings)
+
+
+def load(path: Path, kind: type[Settings]) -> Settings:
+    """Read and check a settings file; relative paths in it are relative to its folder.
+
+    Raises ConfigError with the file, the key, what is wrong and what to do.
+    """
+    try:
+        raw = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(path, "the settings file is not there", "give --config FILE") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(path, f"cannot be read as TOML: {error}") from None
+    return check(_anchored(raw, path.parent), kind, path)
+
+
+def check(raw: object, kind: type[Settings], path: Path) -> Settings:
+    """Validate decoded settings against their kind; raises ConfigError."""
+    try:
+        settings = msgspec.convert(raw, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise ConfigError(path, _plain(str(error)), "see the settings in the README") from None
+    if settings.network not in PRESETS:
+        raise ConfigError(path, f"network is {settings.network!r}", "use local, lan or wan")
+    return settings
+
+
+def timing(settings: MemberSettings | SupernodeSettings | AdministratorSettings) -> Timing:
+    """The timings that hold: the file's own table, else its network's preset."""
+    return settings.timing or PRESETS[settings.network]
+
+
+_PATH_KEYS = frozenset({"folder", "ca", "certificate", "key", "password_file"})
+
+
+def _anchored(value: object, folder: Path) -> object:
+    if isinstance(value, list):
+        return [_anchored(item, folder) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: str(folder / Path(item).expanduser())
+        if key in _PATH_KEYS and isinstance(item, str)
+        else _anchored(item, folder)
+        for key, item in value.items()
+    }
+
+
+def _plain(problem: str) -> str:
+    """Turn msgspec's `... - at `$.tls.ca`` into `tls.ca: ...`."""
+    what, _, where = problem.partition(" - at `$")
+    where = where.rstrip("`").lstrip(".")
+    return f"{where}: {what}" if where else what
+
+
+def connects_to(broker: Broker) -> tuple[str, int]:
+    """The address and port to connect to; TLS still checks the broker's host name."""
+    return broker.address or broker.host, broker.port

@@ -1,0 +1,1 @@
+"""What tests and simulations need: a virtual clock, simulated links."""

@@ -1,0 +1,410 @@
+"""Exchanges, queues, keys and grants of one project's broker, as data that cannot act.
+
+Every name is computed here and nowhere else; a transport or the management API declares what this
+describes. Each broker of a project has the same topology but for its own name and its peers.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from nm_bus.messages import DomainKey, NodeId, Severity, domain_key
+
+Arguments = dict[str, Any]
+
+HEARTBEAT, METRICS, REQUESTS, UPDATES, ALERTS, DEAD = (
+    "heartbeat",
+    "metrics",
+    "requests",
+    "updates",
+    "alerts",
+    "dead",
+)
+REPORTS = "reports"
+"""Where a supernode's ingest processes hand over what they say of their members."""
+
+OUT = "out"
+"""Where a supernode speaks to all its peers: keys `control.<kind>` and `bulk.<kind>`."""
+
+EVENTS = "amq.rabbitmq.event"
+"""The broker's own events: connections that come and go. The queue `events` keeps them."""
+
+PRINCIPAL_BYTES = 256 * 1024
+"""The largest message a principal may publish."""
+
+PEER_BYTES = 4 * 1024 * 1024
+"""The largest message between supernodes; the brokers' max_message_size."""
+
+DELIVERY_LIMIT = 1_000_000
+"""No limit, said so that every RabbitMQ from 3.10 to 4.x understands it the same way."""
+
+
+class LinkKind(StrEnum):
+    """The two shovels of a link: small and urgent, or large and patient."""
+
+    CONTROL = "control"
+    BULK = "bulk"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A durable exchange. `type` is `topic`, `fanout` or `x-consistent-hash`."""
+
+    name: str
+    type: str = "topic"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A durable queue. `type` is `classic`, `quorum` or `stream`; `arguments` hold its limits."""
+
+    name: str
+    type: str = "classic"
+    arguments: Arguments = field(default_factory=dict)
+
+    def declared_arguments(self) -> Arguments:
+        """All arguments of the declaration; classic queues are version 2 (cheap, no index)."""
+        version = {"x-queue-version": 2} if self.type == "classic" else {}
+        return {"x-queue-type": self.type, **version, **self.arguments}
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A binding from an exchange to a queue, or to another exchange when `to_exchange`."""
+
+    source: str
+    destination: str
+    key: str = "#"
+    to_exchange: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What to declare, in this order. The order of bindings to a hash exchange matters."""
+
+    exchanges: tuple[Exchange, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+
+    def __add__(self, other: "Topology") -> "Topology":
+        return Topology(
+            self.exchanges + other.exchanges,
+            self.queues + other.queues,
+            self.bindings + other.bindings,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The limits of a project's queues. Counts are messages, times seconds.
+
+    `members` is how many members a supernode must hold: queues of heartbeats take three times it.
+    """
+
+    partitions: int = 1
+    members: int = 2_000
+    heartbeat_ttl: float = 30.0
+    metrics_length: int = 100_000
+    out_length: int = 100_000
+    out_bytes: int = 256 * 1024 * 1024
+    inbox_length: int = 1_000
+    inbox_expires: float = 7 * 86_400.0
+    alerts_length: int = 10_000
+    dead_length: int = 10_000
+    requests_length: int = 10_000
+    tail_length: int = 1_000
+    tail_expires: float = 60.0
+
+
+def vhost(project: str) -> str:
+    """The vhost of a project, the same on each of its brokers."""
+    return f"nm.{project}"
+
+
+def heartbeat_queue(partition: int) -> str:
+    """The queue of heartbeats of one ingest process."""
+    return f"{HEARTBEAT}.{partition}"
+
+
+def metrics_queue(partition: int) -> str:
+    """The queue of metrics of one ingest process."""
+    return f"{METRICS}.{partition}"
+
+
+def thrown_queue(partition: int) -> str:
+    """Heartbeats that a bound threw away: evidence of a sick pipe, never of a silent member."""
+    return f"thrown.{partition}"
+
+
+def thrown_key(queue: str) -> str:
+    """The routing key under which a queue's thrown-away messages reach the exchange `dead`."""
+    return f"thrown.{queue}"
+
+
+def hash_exchange(stream: str) -> str:
+    """The exchange that spreads a stream over the ingest processes by its routing keys."""
+    return f"{stream}.hash"
+
+
+def peer_exchange(origin: NodeId) -> str:
+    """The exchange on which one peer's link, and nobody else, speaks."""
+    return f"peer.{origin}"
+
+
+def peer_queue(origin: NodeId, kind: LinkKind) -> str:
+    """Where a supernode reads what one peer's link brought."""
+    return f"peer.{origin}.{kind}"
+
+
+def out_exchange(destination: NodeId) -> str:
+    """Where a supernode speaks to one peer: keys `control.<kind>` and `bulk.<kind>`."""
+    return f"out.{destination}"
+
+
+def out_queue(destination: NodeId, kind: LinkKind) -> str:
+    """Where what is meant for one peer waits for its link."""
+    return f"out.{destination}.{kind}"
+
+
+def inbox_queue(node: NodeId) -> str:
+    """The queue of one member: what its supernode tells it."""
+    return f"inbox.{node}"
+
+
+def alerts_queue(principal: str, name: str = "") -> str:
+    """The durable alert queue of one principal at one supernode."""
+    return f"alerts.{principal}.{name}" if name else f"alerts.{principal}"
+
+
+def tail_queue(principal: str, name: str) -> str:
+    """A short-lived queue that copies live messages for one principal."""
+    return f"tail.{principal}.{name}"
+
+
+def alert_key(severity: str, kind: str, subject: NodeId) -> str:
+    """The routing key of an alert: `<severity>.<kind>.<domain key>`."""
+    return f"{severity}.{kind}.{domain_key(subject)}"
+
+
+def alert_bindings(severities: tuple[Severity, ...], under: tuple[DomainKey, ...]) -> list[str]:
+    """The binding keys of a subscription: every pair of a severity and a site."""
+    return [
+        f"{severity}.*.{site}.#" if site else f"{severity}.*.#"
+        for severity in (severities or ("*",))
+        for site in (under or ("",))
+    ]
+
+
+def _limited(length: int, **more: Any) -> Arguments:
+    return {"x-max-length": length, "x-overflow": "drop-head", **more}
+
+
+def _thrown_to_dead(queue: str) -> Arguments:
+    return {"x-dead-letter-exchange": DEAD, "x-dead-letter-routing-key": thrown_key(queue)}
+
+
+def ingest_topology(sizes: Sizes) -> Topology:
+    """Heartbeats and metrics, spread over the ingest processes in the same order."""
+    queues: list[Queue] = []
+    bindings: list[Binding] = []
+    for n in range(sizes.partitions):
+        heartbeats, metrics, thrown = heartbeat_queue(n), metrics_queue(n), thrown_queue(n)
+        ttl = {"x-message-ttl": round(sizes.heartbeat_ttl * 1000)}
+        length = max(1_000, 3 * sizes.members)
+        queues += [
+            Queue(heartbeats, arguments=_limited(length, **ttl, **_thrown_to_dead(heartbeats))),
+            Queue(metrics, arguments=_limited(sizes.metrics_length, **_thrown_to_dead(metrics))),
+            Queue(thrown, arguments=_limited(1_000)),
+        ]
+        bindings += [
+            Binding(hash_exchange(HEARTBEAT), heartbeats, "10"),
+            Binding(hash_exchange(METRICS), metrics, "10"),
+            Binding(DEAD, thrown, thrown_key(heartbeats)),
+            Binding(DEAD, thrown, thrown_key(metrics)),
+        ]
+    exchanges = [
+        Exchange(name, type)
+        for stream in (HEARTBEAT, METRICS)
+        for name, type in ((stream, "topic"), (hash_exchange(stream), "x-consistent-hash"))
+    ]
+    spread = [
+        Binding(stream, hash_exchange(stream), to_exchange=True) for stream in (HEARTBEAT, METRICS)
+    ]
+    return Topology(tuple(exchanges), tuple(queues), tuple(spread + bindings))
+
+
+def project_topology(sizes: Sizes) -> Topology:
+    """What every broker of a project has, whoever its peers are."""
+    own = Topology(
+        tuple(Exchange(name) for name in (REQUESTS, UPDATES, ALERTS, DEAD, REPORTS, OUT)),
+        (
+            Queue(REQUESTS, arguments=_limited(sizes.requests_length)),
+            Queue(REPORTS, arguments=_limited(sizes.out_length)),
+            Queue(DEAD, arguments=_limited(sizes.dead_length)),
+            Queue("events", arguments=_limited(sizes.requests_length)),
+        ),
+        (
+            Binding(REQUESTS, REQUESTS),
+            Binding(REPORTS, REPORTS),
+            Binding(REPORTS, OUT, to_exchange=True),
+            Binding(EVENTS, "events", "connection.*"),
+            Binding(DEAD, DEAD, "refused.#"),
+        ),
+    )
+    return own + ingest_topology(sizes)
+
+
+def link_topology(peer: NodeId, sizes: Sizes) -> Topology:
+    """What a broker has for one peer: a way out and a way in, each for control and for bulk.
+
+    A queue that a shovel fills or empties drops its head when full: a refusal would make the
+    shovel spin and lose the order, and what crosses a link is repeated as a whole now and then.
+    """
+    limit = {"x-max-length-bytes": sizes.out_bytes, "x-delivery-limit": DELIVERY_LIMIT}
+    queues: list[Queue] = []
+    bindings = [Binding(OUT, out_exchange(peer), to_exchange=True)]
+    for kind in LinkKind:
+        out, into = out_queue(peer, kind), peer_queue(peer, kind)
+        queues += [
+            Queue(out, "quorum", _limited(sizes.out_length, **limit)),
+            Queue(into, arguments=_limited(sizes.out_length)),
+        ]
+        bindings += [
+            Binding(out_exchange(peer), out, f"{kind}.#"),
+            Binding(peer_exchange(peer), into, f"{kind}.#"),
+        ]
+    exchanges = (Exchange(out_exchange(peer)), Exchange(peer_exchange(peer)))
+    return Topology(exchanges, tuple(queues), tuple(bindings))
+
+
+def inbox_topology(node: NodeId, sizes: Sizes) -> Topology:
+    """A member's queue: classic, since a queue per member must be cheap, and it expires."""
+    expires = {"x-expires": round(sizes.inbox_expires * 1000)}
+    return Topology(
+        queues=(Queue(inbox_queue(node), arguments=_limited(sizes.inbox_length, **expires)),)
+    )
+
+
+def alerts_topology(principal: str, name: str, keys: list[str], sizes: Sizes) -> Topology:
+    """A principal's durable alert queue and what it hears of."""
+    queue = alerts_queue(principal, name)
+    return Topology(
+        queues=(Queue(queue, arguments=_limited(sizes.alerts_length)),),
+        bindings=tuple(Binding(ALERTS, queue, key) for key in keys),
+    )
+
+
+def tail_topology(principal: str, name: str, exchange: str, key: str, sizes: Sizes) -> Topology:
+    """A principal's short-lived copy of live messages; it expires when nobody reads."""
+    expires = {"x-expires": round(sizes.tail_expires * 1000)}
+    queue = tail_queue(principal, name)
+    return Topology(
+        queues=(Queue(queue, arguments=_limited(sizes.tail_length, **expires)),),
+        bindings=(Binding(exchange, queue, key),),
+    )
+
+
+# --- who may do what -----------------------------------------------------------------------
+
+
+class Role(StrEnum):
+    """What a broker user is there for."""
+
+    SUPERNODE = "supernode"
+    MEMBER = "member"
+    ADMINISTRATOR = "administrator"
+    COMPONENT = "component"
+    LINK = "link"
+    SHOVEL = "shovel"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A user's permissions in the project's vhost, as anchored regular expressions.
+
+    `topics` maps an exchange to the (write, read) expressions of its routing keys.
+    """
+
+    user: str
+    configure: str
+    write: str
+    read: str
+    topics: dict[str, tuple[str, str]] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+
+NOTHING = "^$"
+SHOVEL_USER = "shovel.src"
+"""The user as which every shovel reads its source queue: no password, no configure right."""
+
+VERBS: dict[Role, tuple[str, ...]] = {
+    Role.MEMBER: ("hello", "query", "report"),
+    Role.COMPONENT: ("hello", "query", "subscribe"),
+    Role.ADMINISTRATOR: ("hello", "query", "ask", "subscribe", "tail"),
+}
+"""The requests that each role may make: the routing keys on the exchange `requests`."""
+
+
+def grant(role: Role, user: str) -> Grant:
+    """The grant of a user. The name is escaped: a dot in it must not match any character.
+
+    Principals get no configure right at all: the supernode makes their queues for them.
+    """
+    return _GRANTS[role](user, re.escape(user))
+
+
+def _requests(role: Role) -> dict[str, tuple[str, str]]:
+    return {REQUESTS: (f"^({'|'.join(VERBS[role])})$", NOTHING)}
+
+
+def _supernode(user: str, _name: str) -> Grant:
+    return Grant(user, ".*", ".*", ".*", tags=("administrator",))
+
+
+def _member(user: str, name: str) -> Grant:
+    key = f"^{re.escape(domain_key(user))}$"
+    return Grant(
+        user,
+        NOTHING,
+        f"^({HEARTBEAT}|{METRICS}|{REQUESTS})$",
+        f"^inbox\\.{name}$",
+        {HEARTBEAT: (key, NOTHING), METRICS: (key, NOTHING), **_requests(Role.MEMBER)},
+    )
+
+
+def _reader(role: Role, user: str, name: str) -> Grant:
+    return Grant(
+        user,
+        NOTHING,
+        f"^{REQUESTS}$",
+        f"^(alerts\\.{name}(\\.[a-z0-9-]+)?|tail\\.{name}\\.[a-z0-9-]+)$",
+        _requests(role),
+    )
+
+
+def _link(user: str, _name: str) -> Grant:
+    origin = user.removeprefix(LINK_PREFIX)
+    return Grant(user, NOTHING, f"^{re.escape(peer_exchange(origin))}$", NOTHING)
+
+
+def _shovel(user: str, _name: str) -> Grant:
+    return Grant(user, NOTHING, NOTHING, r"^out\..+$")
+
+
+LINK_PREFIX = "link."
+
+
+def link_user(origin: NodeId) -> str:
+    """The user as which one supernode's shovels log in at its peers."""
+    return LINK_PREFIX + origin
+
+
+_GRANTS = {
+    Role.SUPERNODE: _supernode,
+    Role.MEMBER: _member,
+    Role.ADMINISTRATOR: lambda user, name: _reader(Role.ADMINISTRATOR, user, name),
+    Role.COMPONENT: lambda user, name: _reader(Role.COMPONENT, user, name),
+    Role.LINK: _link,
+    Role.SHOVEL: _shovel,
+}

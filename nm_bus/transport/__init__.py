@@ -1,0 +1,1 @@
+"""How messages travel: one protocol, in memory and over RabbitMQ."""
