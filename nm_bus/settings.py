@@ -244,9 +244,12 @@ def load(path: Path, kind: type[Settings]) -> Settings:
 
 
 def check(raw: object, kind: type[Settings], path: Path) -> Settings:
-    """Validate decoded settings against their kind; raises ConfigError."""
+    """Validate decoded settings against their kind; raises ConfigError.
+
+    A table `timing` changes single values of the network's preset.
+    """
     try:
-        settings = msgspec.convert(raw, kind, strict=True)
+        settings = msgspec.convert(_with_preset(raw), kind, strict=True, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise ConfigError(path, _plain(str(error)), "see the settings in the README") from None
     if settings.network not in PRESETS:
@@ -257,6 +260,19 @@ def check(raw: object, kind: type[Settings], path: Path) -> Settings:
 def timing(settings: MemberSettings | SupernodeSettings | AdministratorSettings) -> Timing:
     """The timings that hold: the file's own table, else its network's preset."""
     return settings.timing or PRESETS[settings.network]
+
+
+def _with_preset(raw: object) -> object:
+    if not isinstance(raw, dict) or not isinstance(raw.get("timing"), dict):
+        return raw
+    preset = PRESETS.get(str(raw.get("network", "lan")), LAN)
+    return raw | {"timing": msgspec.to_builtins(preset) | raw["timing"]}
+
+
+def _path(kind: type, value: object) -> Path:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise ValueError(f"Expected a path, got `{type(value).__name__}`")
 
 
 _PATH_KEYS = frozenset({"folder", "ca", "certificate", "key", "password_file"})
