@@ -173,13 +173,16 @@ def inbox_queue(node: NodeId) -> str:
 
 
 def alerts_queue(principal: str, name: str = "") -> str:
-    """The durable alert queue of one principal at one supernode."""
-    return f"alerts.{principal}.{name}" if name else f"alerts.{principal}"
+    """The durable alert queue of one principal at one supernode.
+
+    No principal's id holds a colon, so no queue of one can be read as another's.
+    """
+    return f"alerts.{principal}:{name}" if name else f"alerts.{principal}"
 
 
 def tail_queue(principal: str, name: str) -> str:
     """A short-lived queue that copies live messages for one principal."""
-    return f"tail.{principal}.{name}"
+    return f"tail.{principal}:{name}"
 
 
 def alert_key(severity: str, kind: str, subject: NodeId) -> str:
@@ -261,14 +264,15 @@ def link_topology(peer: NodeId, sizes: Sizes) -> Topology:
     A queue that a shovel fills or empties drops its head when full: a refusal would make the
     shovel spin and lose the order, and what crosses a link is repeated as a whole now and then.
     """
-    limit = {"x-max-length-bytes": sizes.out_bytes, "x-delivery-limit": DELIVERY_LIMIT}
+    room = {"x-max-length-bytes": sizes.out_bytes}
+    limit = {**room, "x-delivery-limit": DELIVERY_LIMIT}
     queues: list[Queue] = []
     bindings = [Binding(OUT, out_exchange(peer), to_exchange=True)]
     for kind in LinkKind:
         out, into = out_queue(peer, kind), peer_queue(peer, kind)
         queues += [
             Queue(out, "quorum", _limited(sizes.out_length, **limit)),
-            Queue(into, arguments=_limited(sizes.out_length)),
+            Queue(into, arguments=_limited(sizes.out_length, **room)),
         ]
         bindings += [
             Binding(out_exchange(peer), out, f"{kind}.#"),
@@ -335,8 +339,11 @@ class Grant:
 
 
 NOTHING = "^$"
-SHOVEL_USER = "shovel.src"
+SHOVEL_USER = "_shovel"
 """The user as which every shovel reads its source queue: no password, no configure right."""
+
+LINK_PREFIX = "_link."
+"""No node's or person's id begins with an underscore, so nobody can be enrolled as a link."""
 
 VERBS: dict[Role, tuple[str, ...]] = {
     Role.MEMBER: ("hello", "query", "report"),
@@ -359,7 +366,7 @@ def _requests(role: Role) -> dict[str, tuple[str, str]]:
 
 
 def _supernode(user: str, _name: str) -> Grant:
-    return Grant(user, ".*", ".*", ".*", tags=("administrator",))
+    return Grant(user, ".*", ".*", ".*")
 
 
 def _member(user: str, name: str) -> Grant:
@@ -378,7 +385,7 @@ def _reader(role: Role, user: str, name: str) -> Grant:
         user,
         NOTHING,
         f"^{REQUESTS}$",
-        f"^(alerts\\.{name}(\\.[a-z0-9-]+)?|tail\\.{name}\\.[a-z0-9-]+)$",
+        f"^(alerts\\.{name}(:[a-z0-9-]+)?|tail\\.{name}:[a-z0-9-]+)$",
         _requests(role),
     )
 
@@ -390,9 +397,6 @@ def _link(user: str, _name: str) -> Grant:
 
 def _shovel(user: str, _name: str) -> Grant:
     return Grant(user, NOTHING, NOTHING, r"^out\..+$")
-
-
-LINK_PREFIX = "link."
 
 
 def link_user(origin: NodeId) -> str:
