@@ -37,7 +37,7 @@ class Timing(Section, frozen=True):
     """The first pause between attempts to connect; it doubles, with jitter ..."""
     retry_most: Positive = 8.0
     """... up to this. Below two heartbeat intervals, or a healed pipe raises false alarms."""
-    canary: Positive = 1.0
+    canary: Positive = 0.5
     """How often a supernode sends a canary through each pipe."""
     canary_limit: Positive = 3.0
     """A canary later than this puts its pipe in doubt."""

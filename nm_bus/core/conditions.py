@@ -1,0 +1,138 @@
+"""What is wrong in the federation, read from a supernode's view: a list of conditions.
+
+Pure. A home speaks for its members; for a silent supernode speaks the first of those that are
+heard, by name, so that one trouble has one alert. What cannot be known now is said so, and then
+neither raises nor resolves anything.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from nm_bus.core.alerts import Condition
+from nm_bus.core.view import View
+from nm_bus.messages import (
+    BrokerState,
+    Check,
+    CheckStatus,
+    Health,
+    LinkState,
+    MemberView,
+    NodeId,
+    Seconds,
+    Severity,
+)
+
+LINK_PATIENCE = 5.0
+"""Seconds for which a link may stumble before anybody is told."""
+
+QUARANTINE_WINDOW = 60.0
+"""Seconds of quiet after which quarantine is no longer growing."""
+
+KNOWN = frozenset({Health.ALIVE, Health.LATE})
+
+
+def conditions(
+    view: View,
+    broker: BrokerState,
+    incoming: Iterable[LinkState],
+    last_refusal: Seconds | None,
+    now: Seconds,
+) -> Iterator[Condition]:
+    """Everything that this supernode has an opinion on now."""
+    for member in view.members(now):
+        yield from member_conditions(member, mine=member.home == view.origin)
+    for supernode in view.supernodes:
+        if supernode != view.origin:
+            yield supernode_silent(view, supernode, now)
+    for link in incoming:
+        yield link_trouble(view, link, now)
+    yield broker_trouble(view.origin, broker)
+    yield quarantine_growing(view.origin, last_refusal, now)
+
+
+def member_conditions(member: MemberView, *, mine: bool) -> Iterator[Condition]:
+    """A member down, and each of its checks."""
+    state = member.state
+    doubtful = state.health is Health.UNKNOWN
+    yield Condition(
+        kind="member-down",
+        subject=state.node,
+        severity=Severity.CRITICAL,
+        summary=f"{state.node} is down: {state.reason}",
+        holds=None if doubtful or state.health is Health.LATE else state.health is Health.DOWN,
+        mine=mine,
+    )
+    for check in state.checks:
+        yield from check_conditions(state.node, check, state.health, mine=mine)
+
+
+def check_conditions(
+    node: NodeId, check: Check, health: Health, *, mine: bool
+) -> Iterator[Condition]:
+    """A check that is critical, or warns; known only while its node is heard."""
+    for status, severity in (
+        (CheckStatus.CRITICAL, Severity.CRITICAL),
+        (CheckStatus.WARNING, Severity.WARNING),
+    ):
+        yield Condition(
+            kind=f"check-{status}",
+            subject=node,
+            what=check.name,
+            severity=severity,
+            summary=f"{check.name} on {node} is {check.status}: {check.output}".rstrip(": "),
+            holds=(check.status is status) if health in KNOWN else None,
+            mine=mine,
+        )
+
+
+def supernode_silent(view: View, supernode: NodeId, now: Seconds) -> Condition:
+    """A supernode that nobody hears any more; heard by another one, it is a link's trouble."""
+    silence = view.silence(supernode, now)
+    return Condition(
+        kind="supernode-silent",
+        subject=supernode,
+        severity=Severity.CRITICAL,
+        summary=f"{silence}: its broker, its process or its site is down",
+        holds=bool(silence) and not view.heard_elsewhere(supernode, now),
+        mine=_responsible(view, supernode, now) == view.origin,
+    )
+
+
+def _responsible(view: View, silent: NodeId, now: Seconds) -> NodeId:
+    heard = (n for n in view.supernodes if n != silent and not view.silence(n, now))
+    return min([view.origin, *heard])
+
+
+def link_trouble(view: View, link: LinkState, now: Seconds) -> Condition:
+    """A link that brings nothing, while its source is known to speak."""
+    silent = view.silence(link.source, now) and not view.heard_elsewhere(link.source, now)
+    return Condition(
+        kind="link-trouble",
+        subject=link.source,
+        what=f"{link.source}>{link.destination}.{link.kind}",
+        severity=Severity.WARNING,
+        summary=f"the {link.kind} link from {link.source} to {link.destination}: {link.reason}",
+        holds=None if silent else link.state != "up",
+        patience=LINK_PATIENCE,
+    )
+
+
+def broker_trouble(origin: NodeId, broker: BrokerState) -> Condition:
+    """This supernode's own broker is blocked or gone."""
+    return Condition(
+        kind="broker-trouble",
+        subject=origin,
+        severity=Severity.CRITICAL,
+        summary=f"the broker of {origin} is {broker.state}: {broker.reason}".rstrip(": "),
+        holds=broker.state not in ("up", "starting"),
+    )
+
+
+def quarantine_growing(origin: NodeId, last: Seconds | None, now: Seconds) -> Condition:
+    """Messages are being refused at this supernode."""
+    return Condition(
+        kind="quarantine-growing",
+        subject=origin,
+        severity=Severity.WARNING,
+        summary=f"messages are refused at {origin}; `nm-bus tail dead` shows them with the reason",
+        holds=last is not None and now - last < QUARANTINE_WINDOW,
+    )

@@ -1,0 +1,254 @@
+"""What one ingest process knows of its members, and what it says of them.
+
+Pure: messages and ticks come in with the time, statements go out as values. Nothing here publishes,
+stores or logs. The two streams of a member meet here, since both are spread by the same key.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from nm_bus.core.health import Evidence, judge
+from nm_bus.core.pipe import Pipe
+from nm_bus.core.sequence import Novelty, Sequence
+from nm_bus.messages import (
+    Check,
+    Connection,
+    DomainKey,
+    Health,
+    Heartbeat,
+    MemberState,
+    Metrics,
+    NodeId,
+    Properties,
+    Seconds,
+    Statement,
+    domain_key,
+)
+
+PAGE = 200
+"""Members on one statement, so that it stays far below the largest message."""
+
+FORGET_LEFT = 3_600.0
+"""Seconds after which a member that said goodbye is dropped."""
+
+FORGET_DOWN = 7 * 86_400.0
+"""Seconds after which a member that is down is dropped."""
+
+LATEST = 64
+"""How many of a member's latest values are told to other supernodes."""
+
+
+@dataclass(slots=True)
+class Member:
+    """One member as this process has it. Times are the process's own."""
+
+    node: NodeId
+    key: DomainKey
+    heard: Seconds
+    changed: Seconds
+    beats: Sequence = field(default_factory=Sequence)
+    samples: Sequence = field(default_factory=Sequence)
+    interval: Seconds = 5.0
+    health: Health = Health.UNKNOWN
+    reason: str = "not heard yet"
+    leaving: bool = False
+    connection_lost: str = ""
+    refused: str = ""
+    uptime: Seconds = 0.0
+    skew: Seconds = 0.0
+    spooled: int = 0
+    agent: str = ""
+    checks: tuple[Check, ...] = ()
+    latest: dict[str, float] = field(default_factory=dict)
+    properties: Properties | None = None
+
+
+@dataclass(slots=True)
+class Ingest:
+    """The members of one partition of one supernode.
+
+    `heard` and `sampled` answer with what the message was; only NEXT and RESTARTED counted.
+    """
+
+    origin: NodeId
+    partition: int
+    incarnation: str
+    pipe: Pipe
+    members: dict[DomainKey, Member] = field(default_factory=dict)
+    received: int = 0
+    refused: int = 0
+    _spoken: int = 0
+    _changed: set[DomainKey] = field(default_factory=set)
+    _beaten: set[DomainKey] = field(default_factory=set)
+
+    def heard(self, node: NodeId, beat: Heartbeat, sent: Seconds, now: Seconds) -> Novelty:
+        """Take a heartbeat whose sender the broker vouches for; `sent` is by the sender's clock."""
+        member = self._member(node, now)
+        novelty = member.beats.accept(beat.incarnation, beat.sequence)
+        if novelty is Novelty.REPEATED or novelty is Novelty.FAR:
+            return novelty
+        self.received += 1
+        member.heard = now
+        member.interval = beat.interval
+        member.uptime = beat.uptime
+        member.skew = sent - now
+        member.spooled = beat.spooled
+        if (
+            member.health is not Health.ALIVE
+            or beat.leaving is not member.leaving
+            or beat.checks != member.checks
+            or novelty is Novelty.RESTARTED
+        ):
+            self._turn(member, beat, now)
+        self._beaten.add(member.key)
+        return novelty
+
+    def _turn(self, member: Member, beat: Heartbeat, now: Seconds) -> None:
+        member.agent, member.checks, member.leaving = beat.agent, beat.checks, beat.leaving
+        member.connection_lost = member.refused = ""
+        self._changed.add(member.key)
+        self._judge(member, now)
+
+    def sampled(self, node: NodeId, metrics: Metrics, now: Seconds) -> Novelty:
+        """Take metrics; whether they count. Spooled ones leave the latest values alone."""
+        member = self._member(node, now)
+        novelty = member.samples.accept(metrics.incarnation, metrics.sequence)
+        if novelty is Novelty.NEXT or novelty is Novelty.RESTARTED:
+            self.received += 1
+            if metrics.age <= 2 * member.interval + 60.0:
+                self._latest(member, metrics.values)
+        return novelty
+
+    def _latest(self, member: Member, values: dict[str, float]) -> None:
+        member.latest.update(values)
+        while len(member.latest) > LATEST:
+            del member.latest[next(iter(member.latest))]
+        self._changed.add(member.key)
+
+    def described(self, node: NodeId, properties: Properties, now: Seconds) -> None:
+        """Take what a member says of itself."""
+        member = self._member(node, now)
+        if member.properties != properties:
+            member.properties = properties
+            self._changed.add(member.key)
+
+    def connection(self, hint: Connection, now: Seconds) -> None:
+        """The broker saw a connection come or go: late at once, down only by proven silence."""
+        member = self.members.get(domain_key(hint.node))
+        if member is None:
+            return
+        member.connection_lost = "" if hint.connected else (hint.reason or "connection lost")
+        self._judge(member, now)
+
+    def refuse(self, node: NodeId, reason: str, now: Seconds) -> None:
+        """A known member sent something that cannot be taken: it lives, but is not understood."""
+        self.refused += 1
+        member = self.members.get(domain_key(node))
+        if member is not None and reason:
+            member.refused, member.heard = reason, now
+            self._judge(member, now)
+
+    def tick(self, now: Seconds) -> None:
+        """Time has passed: judge every member, and drop those that are long gone."""
+        for member in self.members.values():
+            if member.health is not Health.ALIVE or now - member.heard > member.interval:
+                self._judge(member, now)
+        for key in [key for key, member in self.members.items() if _gone(member, now)]:
+            del self.members[key]
+            self._changed.discard(key)
+            self._beaten.discard(key)
+
+    def changes(self, now: Seconds) -> Iterator[Statement]:
+        """What changed since the last time, in pages; at least one, since it also says `I live`."""
+        changed = [self.members[key] for key in self._changed if key in self.members]
+        quiet = self._beaten - self._changed
+        heard = {m.node: now - m.heard for k in quiet if (m := self.members.get(k))}
+        self._changed.clear()
+        self._beaten.clear()
+        first = True
+        for page in _pages(changed):
+            yield self._statement(page, now, heard=heard if first else {})
+            first = False
+
+    def roster(self, now: Seconds) -> Iterator[Statement]:
+        """Everything, in pages; the last one carries the list of all members."""
+        everyone = list(self.members.values())
+        self._changed.clear()
+        self._beaten.clear()
+        pages = list(_pages(everyone))
+        for page in pages[:-1]:
+            yield self._statement(page, now)
+        yield self._statement(pages[-1], now, roster=tuple(m.node for m in everyone))
+
+    def _statement(
+        self,
+        page: list[Member],
+        now: Seconds,
+        heard: dict[NodeId, Seconds] | None = None,
+        roster: tuple[NodeId, ...] | None = None,
+    ) -> Statement:
+        self._spoken += 1
+        return Statement(
+            self.origin,
+            self.partition,
+            self.incarnation,
+            self._spoken,
+            self.pipe.state(now),
+            tuple(_told(member, now) for member in page),
+            heard or {},
+            roster,
+            self.received,
+            self.refused,
+        )
+
+    def _member(self, node: NodeId, now: Seconds) -> Member:
+        key = domain_key(node)
+        member = self.members.get(key)
+        if member is None:
+            member = self.members[key] = Member(node, key, heard=now, changed=now)
+            self._changed.add(key)
+        return member
+
+    def _judge(self, member: Member, now: Seconds) -> None:
+        evidence = Evidence(
+            member.heard, member.interval, member.leaving, member.connection_lost, member.refused
+        )
+        verdict = judge(evidence, self.pipe, member.health, now)
+        if verdict.health is not member.health:
+            member.changed = now
+        elif verdict.reason == member.reason:
+            return
+        member.health, member.reason = verdict
+        self._changed.add(member.key)
+
+
+def _gone(member: Member, now: Seconds) -> bool:
+    if member.health is Health.LEFT:
+        return now - member.heard > FORGET_LEFT
+    return member.health is Health.DOWN and now - member.heard > FORGET_DOWN
+
+
+def _pages(members: list[Member]) -> Iterator[list[Member]]:
+    for start in range(0, max(1, len(members)), PAGE):
+        yield members[start : start + PAGE]
+
+
+def _told(member: Member, now: Seconds) -> MemberState:
+    return MemberState(
+        node=member.node,
+        health=member.health,
+        reason=member.reason,
+        heard=now - member.heard,
+        changed=now - member.changed,
+        incarnation=member.beats.incarnation,
+        sequence=member.beats.number,
+        missed=member.beats.missed,
+        interval=member.interval,
+        agent=member.agent,
+        uptime=member.uptime,
+        skew=member.skew,
+        spooled=member.spooled,
+        checks=member.checks,
+        latest=member.latest,
+        properties=member.properties,
+    )

@@ -1,0 +1,241 @@
+"""The whole federation as one supernode holds it, from what every supernode says of its members.
+
+Pure. Statements may come twice, late, out of order or not at all: each entry is absolute and
+carries its place in its speaker's stream, and a roster mends what was lost. Whose home is not
+heard is `unknown`: an old word is shown as old, never as true.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from nm_bus.messages import (
+    Health,
+    LinkState,
+    MemberState,
+    MemberView,
+    NodeId,
+    PipeState,
+    Seconds,
+    Statement,
+    Supernode,
+    SupernodeView,
+)
+
+Speaker = tuple[NodeId, int]
+"""One ingest process of one supernode."""
+
+REMEMBERED = 8
+"""How many replaced incarnations of a speaker are remembered as replaced."""
+
+
+@dataclass(slots=True)
+class Word:
+    """One speaker's last word on one member; times are the hearer's own."""
+
+    said: Seconds
+    heard: Seconds | None
+    changed: Seconds
+    version: int
+    state: MemberState
+
+
+@dataclass(slots=True)
+class Stream:
+    """One speaker's stream: whom it told of, and how far it got."""
+
+    incarnation: str = ""
+    version: int = 0
+    said: Seconds = 0.0
+    pipe: PipeState | None = None
+    received: int = 0
+    refused: int = 0
+    replaced: tuple[str, ...] = ()
+    words: dict[NodeId, Word] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Known:
+    """What another supernode last said of itself, and when anything at all came from it."""
+
+    heard: Seconds
+    state: Supernode | None = None
+    replaced: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class View:
+    """What one supernode holds of all members and supernodes.
+
+    `limit` is how long a supernode may be silent before its word is `unknown`.
+    """
+
+    origin: NodeId
+    limit: Seconds
+    streams: dict[Speaker, Stream] = field(default_factory=dict)
+    supernodes: dict[NodeId, Known] = field(default_factory=dict)
+
+    def stated(self, statement: Statement, now: Seconds) -> None:
+        """Take a statement, whatever its order; repeating one changes nothing."""
+        stream = self.streams.setdefault((statement.origin, statement.partition), Stream())
+        if not _current(stream, statement.incarnation):
+            return
+        self.heard(statement.origin, now)
+        if statement.sequence > stream.version:
+            stream.version, stream.said, stream.pipe = statement.sequence, now, statement.pipe
+            stream.received, stream.refused = statement.received, statement.refused
+        for state in statement.members:
+            _tell(stream, state, statement.sequence, now)
+        for node, age in statement.heard.items():
+            _hear(stream, node, age, statement.sequence, now)
+        if statement.roster is not None:
+            _keep(stream, frozenset(statement.roster), statement.sequence)
+
+    def described(self, state: Supernode, now: Seconds) -> None:
+        """Take what a supernode says of itself; the newest of its newest incarnation counts."""
+        known = self.supernodes.setdefault(state.origin, Known(now))
+        old = known.state
+        if state.incarnation in known.replaced:
+            return
+        self.heard(state.origin, now)
+        if old is not None and old.incarnation != state.incarnation:
+            known.replaced = (*known.replaced, old.incarnation)[-REMEMBERED:]
+        elif old is not None and old.sequence >= state.sequence:
+            return
+        known.state = state
+
+    def heard(self, supernode: NodeId, now: Seconds) -> None:
+        """Anything at all came from a supernode."""
+        self.supernodes.setdefault(supernode, Known(now)).heard = now
+
+    def expect(self, supernode: NodeId, now: Seconds) -> None:
+        """A supernode is configured: it is listed though it has not spoken yet."""
+        self.supernodes.setdefault(supernode, Known(now))
+
+    def home(self, node: NodeId) -> NodeId | None:
+        """The supernode that heard a member last, or None when nobody did."""
+        found = self._freshest(node)
+        return found[0][0] if found else None
+
+    def member(self, node: NodeId, now: Seconds) -> MemberView | None:
+        """One member, or None when nobody ever heard it."""
+        found = self._freshest(node)
+        return self._shown(*found, now) if found else None
+
+    def members(self, now: Seconds) -> Iterator[MemberView]:
+        """Every member, once, by its freshest word."""
+        seen: dict[NodeId, tuple[Speaker, Word]] = {}
+        for speaker, stream in self.streams.items():
+            for node, word in stream.words.items():
+                if node not in seen or _freshness(word) > _freshness(seen[node][1]):
+                    seen[node] = (speaker, word)
+        for speaker, word in seen.values():
+            yield self._shown(speaker, word, now)
+
+    def overview(self, now: Seconds) -> Iterator[SupernodeView]:
+        """Every supernode, this one included."""
+        for node, known in sorted(self.supernodes.items()):
+            reason = self.silence(node, now)
+            health = Health.UNKNOWN if reason else Health.ALIVE
+            pipes = tuple(
+                stream.pipe
+                for (origin, _), stream in sorted(self.streams.items())
+                if origin == node and stream.pipe is not None
+            )
+            yield SupernodeView(node, health, reason, now - known.heard, known.state, pipes)
+
+    def silence(self, supernode: NodeId, now: Seconds) -> str:
+        """Why a supernode's word is not to be trusted now; empty when it is heard."""
+        known = self.supernodes.get(supernode)
+        if known is None or now - known.heard > self.limit:
+            return f"no word from supernode {supernode} for over {self.limit:g} s"
+        return ""
+
+    def heard_elsewhere(self, supernode: NodeId, now: Seconds) -> bool:
+        """Whether another supernode that is heard says that its link from this one works."""
+        return any(
+            link.source == supernode and link.state == "up"
+            for node, known in self.supernodes.items()
+            if node not in (supernode, self.origin) and not self.silence(node, now)
+            for link in _incoming(known)
+        )
+
+    def refused(self, supernode: NodeId) -> int:
+        """How many messages a supernode's ingest processes have refused so far."""
+        return sum(s.refused for (origin, _), s in self.streams.items() if origin == supernode)
+
+    def _freshest(self, node: NodeId) -> tuple[Speaker, Word] | None:
+        found = [
+            (speaker, stream.words[node])
+            for speaker, stream in self.streams.items()
+            if node in stream.words
+        ]
+        return max(found, key=lambda pair: _freshness(pair[1])) if found else None
+
+    def _shown(self, speaker: Speaker, word: Word, now: Seconds) -> MemberView:
+        home, _ = speaker
+        stream = self.streams[speaker]
+        state = msgspec.structs.replace(
+            word.state,
+            heard=None if word.heard is None else now - word.heard,
+            changed=now - word.changed,
+        )
+        doubt = self._doubt(home, stream, now)
+        if doubt and state.health is not Health.LEFT:
+            state = msgspec.structs.replace(state, health=Health.UNKNOWN, reason=doubt)
+        return MemberView(home, now - stream.said, state)
+
+    def _doubt(self, home: NodeId, stream: Stream, now: Seconds) -> str:
+        if home != self.origin and (silence := self.silence(home, now)):
+            return silence
+        if now - stream.said > self.limit:
+            return f"no word from an ingest process of {home} for over {self.limit:g} s"
+        return ""
+
+
+def _incoming(known: Known) -> tuple[LinkState, ...]:
+    return known.state.incoming if known.state else ()
+
+
+def _freshness(word: Word) -> Seconds:
+    return word.heard if word.heard is not None else 0.0
+
+
+def _current(stream: Stream, incarnation: str) -> bool:
+    """Whether a statement is of the speaker's current life; a new life replaces the old one."""
+    if incarnation == stream.incarnation:
+        return True
+    if incarnation in stream.replaced:
+        return False
+    if stream.incarnation:
+        stream.replaced = (*stream.replaced, stream.incarnation)[-REMEMBERED:]
+    stream.incarnation, stream.version = incarnation, 0
+    for word in stream.words.values():
+        word.version = 0
+    return True
+
+
+def _tell(stream: Stream, state: MemberState, version: int, now: Seconds) -> None:
+    old = stream.words.get(state.node)
+    if old is not None and old.version >= version:
+        return
+    heard = None if state.heard is None else now - state.heard
+    stream.words[state.node] = Word(now, heard, now - state.changed, version, state)
+
+
+def _hear(stream: Stream, node: NodeId, age: Seconds, version: int, now: Seconds) -> None:
+    word = stream.words.get(node)
+    if word is not None and word.version < version:
+        word.heard = now - age
+        word.said = now
+
+
+def _keep(stream: Stream, roster: frozenset[NodeId], version: int) -> None:
+    gone = [
+        node
+        for node, word in stream.words.items()
+        if node not in roster and word.version <= version
+    ]
+    for node in gone:
+        del stream.words[node]
