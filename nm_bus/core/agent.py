@@ -1,0 +1,121 @@
+"""What a member agent decides: what it says of itself, when a heartbeat may go, how long to wait.
+
+Pure: the time and a random number in [0, 1) come in as arguments, messages go out as values.
+Measuring, running plugins, sending and keeping belong to the program.
+"""
+
+from dataclasses import dataclass, field
+
+from nm_bus.core.nagios import Verdict
+from nm_bus.messages import (
+    Check,
+    Declared,
+    Heartbeat,
+    Metrics,
+    NodeId,
+    Report,
+    Seconds,
+)
+
+
+@dataclass
+class Agent:
+    """One life of one agent: its incarnation, its counters, the last result of each check."""
+
+    node: NodeId
+    incarnation: str
+    interval: Seconds
+    version: str
+    started: Seconds
+    checks: dict[str, Check] = field(default_factory=dict)
+    _beats: int = 0
+    _measurements: int = 0
+
+    def heartbeat(self, now: Seconds, *, spooled: int = 0, leaving: bool = False) -> Heartbeat:
+        """The next heartbeat. Each call takes a sequence number: call it only to send."""
+        self._beats += 1
+        return Heartbeat(
+            incarnation=self.incarnation,
+            sequence=self._beats,
+            interval=self.interval,
+            uptime=max(0.0, now - self.started),
+            agent=self.version,
+            checks=tuple(self.checks.values()),
+            leaving=leaving,
+            spooled=spooled,
+        )
+
+    def metrics(self, values: dict[str, float], declared: tuple[Declared, ...] = ()) -> Metrics:
+        """New measurements. Their age is filled in when they are sent."""
+        self._measurements += 1
+        return Metrics(self.incarnation, self._measurements, 0.0, values, declared)
+
+    def checked(self, name: str, verdict: Verdict, now: Seconds) -> bool:
+        """Take a check's result; True when its status changed, which is news to be told at once."""
+        before = self.checks.get(name)
+        changed = before is None or before.status is not verdict.status
+        since = now if before is None or changed else before.since
+        self.checks[name] = Check(name, verdict.status, verdict.output, since)
+        return changed
+
+    def report(self, request: str, answer: dict[str, object]) -> Report:
+        """The answer to an Ask that could be answered."""
+        return Report(request, self.node, ok=True, answer=answer)
+
+    def refusal(self, request: str, error: str) -> Report:
+        """The answer to an Ask that could not; `error` is one clear sentence."""
+        return Report(request, self.node, ok=False, error=error)
+
+
+@dataclass
+class Pulse:
+    """Whether a heartbeat may go now.
+
+    One is in flight at a time, so that a slow broker is never handed a pile of stale ones: what
+    falls due meanwhile is owed, and a fresh one goes as soon as the way is free. One that is in
+    flight for a whole interval no longer holds up the next: the pipe may have lost it.
+    """
+
+    interval: Seconds
+    owed: bool = False
+    _sent: Seconds | None = None
+
+    def due(self) -> None:
+        """A heartbeat fell due, by the clock or by news."""
+        self.owed = True
+
+    def may_go(self, up: bool, now: Seconds) -> bool:
+        """True when one is owed, the broker can be reached and none is in flight."""
+        waiting = self._sent is not None and now - self._sent < self.interval
+        return self.owed and up and not waiting
+
+    def went(self, now: Seconds) -> None:
+        """One was sent."""
+        self.owed, self._sent = False, now
+
+    def settled(self, sent: Seconds) -> None:
+        """The one sent at that time was confirmed or lost; it holds up nothing any more."""
+        if self._sent == sent:
+            self._sent = None
+
+
+def sent_after(metrics: Metrics, measured: Seconds, now: Seconds) -> Metrics:
+    """Metrics as they are sent: with their age, which is never below zero."""
+    return Metrics(
+        metrics.incarnation,
+        metrics.sequence,
+        max(0.0, now - measured),
+        metrics.values,
+        metrics.declared,
+    )
+
+
+def pause(attempt: int, first: Seconds, most: Seconds, chance: float) -> Seconds:
+    """How long to wait after the n-th failure (from 1): doubling, bounded, half of it by chance."""
+    whole = min(most, first * 2.0 ** min(attempt - 1, 32))
+    return whole * (0.5 + chance / 2)
+
+
+def start_times(count: int, within: Seconds, chance: float) -> list[Seconds]:
+    """Spread the first runs of so many checks evenly, from a start that differs by host."""
+    return [within * (index + chance) / count for index in range(count)]
