@@ -27,7 +27,7 @@ LINK_PATIENCE = 5.0
 QUARANTINE_WINDOW = 60.0
 """Seconds of quiet after which quarantine is no longer growing."""
 
-KNOWN = frozenset({Health.ALIVE, Health.LATE})
+KNOWN = frozenset({Health.ALIVE, Health.LATE, Health.LEFT})
 
 
 def conditions(
@@ -68,7 +68,7 @@ def member_conditions(member: MemberView, *, mine: bool) -> Iterator[Condition]:
 def check_conditions(
     node: NodeId, check: Check, health: Health, *, mine: bool
 ) -> Iterator[Condition]:
-    """A check that is critical, or warns; known only while its node is heard."""
+    """A check that is critical, or warns; known only while its node is heard, or has left."""
     for status, severity in (
         (CheckStatus.CRITICAL, Severity.CRITICAL),
         (CheckStatus.WARNING, Severity.WARNING),
@@ -79,20 +79,27 @@ def check_conditions(
             what=check.name,
             severity=severity,
             summary=f"{check.name} on {node} is {check.status}: {check.output}".rstrip(": "),
-            holds=(check.status is status) if health in KNOWN else None,
+            holds=_holds(check.status is status, health),
             mine=mine,
         )
+
+
+def _holds(failing: bool, health: Health) -> bool | None:
+    if health not in KNOWN:
+        return None
+    return failing and health is not Health.LEFT
 
 
 def supernode_silent(view: View, supernode: NodeId, now: Seconds) -> Condition:
     """A supernode that nobody hears any more; heard by another one, it is a link's trouble."""
     silence = view.silence(supernode, now)
+    silent = bool(silence) and not view.heard_elsewhere(supernode, now)
     return Condition(
         kind="supernode-silent",
         subject=supernode,
         severity=Severity.CRITICAL,
         summary=f"{silence}: its broker, its process or its site is down",
-        holds=bool(silence) and not view.heard_elsewhere(supernode, now),
+        holds=None if view.is_expected(supernode, now) else silent,
         mine=_responsible(view, supernode, now) == view.origin,
     )
 

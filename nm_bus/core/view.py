@@ -57,9 +57,10 @@ class Stream:
 
 @dataclass(slots=True)
 class Known:
-    """What another supernode last said of itself, and when anything at all came from it."""
+    """What a supernode last said of itself, and when anything at all came from it."""
 
-    heard: Seconds
+    since: Seconds
+    heard: Seconds | None = None
     state: Supernode | None = None
     replaced: tuple[str, ...] = ()
 
@@ -143,14 +144,22 @@ class View:
                 for (origin, _), stream in sorted(self.streams.items())
                 if origin == node and stream.pipe is not None
             )
-            yield SupernodeView(node, health, reason, now - known.heard, known.state, pipes)
+            heard = None if known.heard is None else now - known.heard
+            yield SupernodeView(node, health, reason, heard, known.state, pipes)
 
     def silence(self, supernode: NodeId, now: Seconds) -> str:
         """Why a supernode's word is not to be trusted now; empty when it is heard."""
         known = self.supernodes.get(supernode)
-        if known is None or now - known.heard > self.limit:
+        if known is None or known.heard is None:
+            return f"supernode {supernode} has not been heard yet"
+        if now - known.heard > self.limit:
             return f"no word from supernode {supernode} for over {self.limit:g} s"
         return ""
+
+    def is_expected(self, supernode: NodeId, now: Seconds) -> bool:
+        """Whether a supernode has not been heard yet, and had no time to be."""
+        known = self.supernodes.get(supernode)
+        return known is not None and known.heard is None and now - known.since <= self.limit
 
     def heard_elsewhere(self, supernode: NodeId, now: Seconds) -> bool:
         """Whether another supernode that is heard says that its link from this one works."""
