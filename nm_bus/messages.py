@@ -211,7 +211,8 @@ class Statement(Data, frozen=True):
 class Rollup(Part, frozen=True, array_like=True):
     """A window of one series: mergeable. `rate` is a counter's growth per second.
 
-    `sketch` holds a quantile sketch's bins where the catalogue asks for quantiles.
+    `sketch` holds a quantile sketch's bins where the catalogue asks for quantiles. `at` is when
+    `last` was measured, in seconds from the window's start, so that merging needs no order.
     """
 
     count: int
@@ -221,6 +222,7 @@ class Rollup(Part, frozen=True, array_like=True):
     last: float
     rate: float | None = None
     sketch: dict[str, Any] | None = None
+    at: Seconds = 0.0
 
 
 class Rollups(Data, frozen=True):
@@ -236,7 +238,11 @@ class Rollups(Data, frozen=True):
 
 
 class LinkState(Part, frozen=True):
-    """One link as one end sees it. `backlog` counts messages, `delay` is seconds, one way."""
+    """One link as one end sees it. `backlog` counts messages, `delay` is seconds, one way.
+
+    `heard` is how long ago the destination heard the link's last canary. A delay told by the
+    destination is the difference of two clocks; only both directions' mean is free of that.
+    """
 
     source: NodeId
     destination: NodeId
@@ -246,6 +252,7 @@ class LinkState(Part, frozen=True):
     delay: Seconds | None = None
     backlog: int = 0
     moved: int = 0
+    heard: Seconds | None = None
 
 
 class BrokerState(Part, frozen=True):

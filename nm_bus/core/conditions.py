@@ -8,6 +8,7 @@ neither raises nor resolves anything.
 from collections.abc import Iterable, Iterator
 
 from nm_bus.core.alerts import Condition
+from nm_bus.core.links import LinkHealth
 from nm_bus.core.view import View
 from nm_bus.messages import (
     BrokerState,
@@ -118,7 +119,7 @@ def link_trouble(view: View, link: LinkState, now: Seconds) -> Condition:
         what=f"{link.source}>{link.destination}.{link.kind}",
         severity=Severity.WARNING,
         summary=f"the {link.kind} link from {link.source} to {link.destination}: {link.reason}",
-        holds=None if silent else link.state != "up",
+        holds=None if silent else link.state != LinkHealth.RUNNING,
         patience=LINK_PATIENCE,
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from nm_bus.core.links import LinkHealth
 from nm_bus.messages import (
     Health,
     LinkState,
@@ -164,7 +165,7 @@ class View:
     def heard_elsewhere(self, supernode: NodeId, now: Seconds) -> bool:
         """Whether another supernode that is heard says that its link from this one works."""
         return any(
-            link.source == supernode and link.state == "up"
+            link.source == supernode and link.state == LinkHealth.RUNNING
             for node, known in self.supernodes.items()
             if node not in (supernode, self.origin) and not self.silence(node, now)
             for link in _incoming(known)

@@ -1,0 +1,66 @@
+"""The federation on a page: a supernode's view as the answer to a query.
+
+Pure: reads the view, changes nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from nm_bus.core.links import LinkHealth
+from nm_bus.core.view import View
+from nm_bus.messages import Alert, LinkState, NodeId, Overview, Seconds, SupernodeView
+
+PAGE = 500
+"""Members on a page: about half a megabyte."""
+
+Link = tuple[NodeId, NodeId, str]
+
+
+def overview(view: View, alerts: Iterable[Alert], page: int, now: Seconds) -> Overview:
+    """One page of all that is known; supernodes, links and alerts are on the first alone."""
+    members = sorted(view.members(now), key=lambda member: member.state.node)
+    pages = max(1, -(-len(members) // PAGE))
+    shown = tuple(members[page * PAGE : (page + 1) * PAGE])
+    if page:
+        return Overview(view.origin, now, page, pages, shown)
+    supernodes = tuple(view.overview(now))
+    active = tuple(sorted(alerts, key=lambda alert: alert.raised))
+    return Overview(view.origin, now, 0, pages, shown, supernodes, tuple(links(supernodes)), active)
+
+
+def links(supernodes: Iterable[SupernodeView]) -> Iterator[LinkState]:
+    """Every link, by what its source says of it, with the delay that its ends measured.
+
+    Where the source is not heard, its link's state is `unknown`: nobody can say.
+    """
+    known = {each.node: each for each in supernodes}
+    heard = {_key(link): link for each in known.values() for link in _incoming(each)}
+    for each in known.values():
+        for link in each.state.links if each.state else ():
+            delay = _one_way(link, heard)
+            shown = msgspec.structs.replace(link, delay=delay)
+            yield _doubted(shown, each.reason) if each.reason else shown
+
+
+def _incoming(supernode: SupernodeView) -> tuple[LinkState, ...]:
+    return supernode.state.incoming if supernode.state else ()
+
+
+def _key(link: LinkState) -> Link:
+    return (link.source, link.destination, link.kind)
+
+
+def _one_way(link: LinkState, heard: dict[Link, LinkState]) -> Seconds | None:
+    """Half of both directions' differences: what the two clocks disagree by falls out."""
+    there = heard.get(_key(link))
+    back = heard.get((link.destination, link.source, link.kind))
+    if there is None or back is None or there.delay is None or back.delay is None:
+        return None
+    return max(0.0, (there.delay + back.delay) / 2)
+
+
+def _doubted(link: LinkState, reason: str) -> LinkState:
+    if link.state != LinkHealth.RUNNING:
+        return link
+    return msgspec.structs.replace(link, state="unknown", reason=reason)
