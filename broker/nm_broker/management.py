@@ -1,0 +1,252 @@
+"""RabbitMQ's management API over loopback HTTP: users, grants, topology, parameters, health.
+
+Every call is whole in itself and may be made again: applying something twice is harmless. What a
+grant or a topology says is decided in `nm_bus.topology`.
+"""
+
+import base64
+import http.client
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from nm_bus.errors import ConnectionLostError, RefusedError, TimedOutError
+from nm_bus.topology import NOTHING, Binding, Exchange, Grant, Queue, Topology
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ManagementApi:
+    """A client of one broker's management API; `timeout` is in seconds, per call.
+
+    Every method raises ConnectionLostError when the broker cannot be reached, RefusedError when
+    it says no, and TimedOutError when it does not answer in time.
+    """
+
+    url: str
+    user: str
+    password: str
+    timeout: float = 10.0
+
+    # --- vhosts, users and grants ---
+
+    def vhosts(self) -> list[str]:
+        """The names of the vhosts."""
+        return [item["name"] for item in self.get("vhosts")]
+
+    def put_vhost(self, vhost: str) -> None:
+        """Make a vhost. The management user needs a permission in it to declare anything."""
+        self.put({}, "vhosts", vhost)
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        self.put(everything, "permissions", vhost, self.user)
+
+    def delete_vhost(self, vhost: str) -> None:
+        """Delete a vhost with all that is in it."""
+        self.delete("vhosts", vhost)
+
+    def users(self) -> list[str]:
+        """The names of the users."""
+        return [item["name"] for item in self.get("users")]
+
+    def put_user(self, name: str, tags: Iterable[str] = ()) -> None:
+        """Make a user that can log in by certificate alone: it has no password."""
+        self.put({"password_hash": "", "tags": ",".join(tags)}, "users", name)
+
+    def delete_user(self, name: str) -> None:
+        """Delete a user; the broker cuts its connections at once."""
+        self.delete("users", name)
+
+    def apply(self, grant: Grant, vhost: str) -> None:
+        """Make the grant's user, if need be, and give it exactly these rights in the vhost.
+
+        The limits on routing keys come first: a user without any may use every key. For the same
+        reason an exchange that the grant no longer names is closed, not forgotten.
+        """
+        self.put_user(grant.user, grant.tags)
+        closed = dict.fromkeys(self._limited(grant.user, vhost), (NOTHING, NOTHING))
+        for exchange, (write, read) in (closed | grant.topics).items():
+            limit = {"exchange": exchange, "write": write, "read": read}
+            self.put(limit, "topic-permissions", vhost, grant.user)
+        rights = {"configure": grant.configure, "write": grant.write, "read": grant.read}
+        self.put(rights, "permissions", vhost, grant.user)
+
+    def _limited(self, user: str, vhost: str) -> list[str]:
+        limits = self.get("users", user, "topic-permissions")
+        return [item["exchange"] for item in limits if item["vhost"] == vhost]
+
+    # --- topology ---
+
+    def declare(self, topology: Topology, vhost: str) -> None:
+        """Declare all of it in order; RefusedError when something is there but different."""
+        for exchange in topology.exchanges:
+            self._declare_exchange(exchange, vhost)
+        for queue in topology.queues:
+            self._declare_queue(queue, vhost)
+        for binding in topology.bindings:
+            self._bind(binding, vhost)
+
+    def _declare_exchange(self, exchange: Exchange, vhost: str) -> None:
+        durable = {"type": exchange.type, "durable": True, "auto_delete": False}
+        self.put({**durable, "arguments": {}}, "exchanges", vhost, exchange.name)
+
+    def _declare_queue(self, queue: Queue, vhost: str) -> None:
+        arguments = queue.declared_arguments()
+        body = {"durable": True, "auto_delete": False, "arguments": arguments}
+        self.put(body, "queues", vhost, queue.name)
+
+    def _bind(self, binding: Binding, vhost: str) -> None:
+        to = "e" if binding.to_exchange else "q"
+        ends = ("e", binding.source, to, binding.destination)
+        self.call("POST", "bindings", vhost, *ends, body={"routing_key": binding.key})
+
+    def delete_queue(self, vhost: str, name: str) -> None:
+        """Delete a queue and what is in it."""
+        self.delete("queues", vhost, name)
+
+    def delete_exchange(self, vhost: str, name: str) -> None:
+        """Delete an exchange and its bindings."""
+        self.delete("exchanges", vhost, name)
+
+    def queues(self, vhost: str) -> dict[str, Json]:
+        """The broker's statements of its queues, by name; up to five seconds old."""
+        return {item["name"]: item for item in self.get("queues", vhost)}
+
+    def depths(self, vhost: str) -> dict[str, int]:
+        """How many messages wait in each queue, delivered but unacknowledged ones included."""
+        return {name: item.get("messages", 0) for name, item in self.queues(vhost).items()}
+
+    # --- shovels ---
+
+    def put_shovel(self, vhost: str, name: str, value: Json) -> None:
+        """Start a shovel, or restart it with other settings."""
+        self.put({"value": value}, "parameters", "shovel", vhost, name)
+
+    def delete_shovel(self, vhost: str, name: str) -> None:
+        """Stop a shovel for good. Do so before deleting its queue."""
+        self.delete("parameters", "shovel", vhost, name)
+
+    def restart_shovel(self, vhost: str, name: str) -> None:
+        """Let a shovel connect anew."""
+        self.call("DELETE", "shovels", "vhost", vhost, name, "restart")
+
+    def shovel_settings(self, vhost: str) -> dict[str, Json]:
+        """The settings of the vhost's shovels, by name."""
+        known = self.get("parameters", "shovel", vhost)
+        return {item["name"]: item["value"] for item in known}
+
+    def shovels(self, vhost: str) -> dict[str, Json]:
+        """What the vhost's shovels say of themselves, by name. "running" is not health."""
+        return {item["name"]: item for item in self.get("shovels", vhost)}
+
+    # --- connections and health ---
+
+    def connections(self) -> list[Json]:
+        """The broker's statements of its connections; a new one shows after five seconds."""
+        return list(self.get("connections"))
+
+    def close_connections(self, user: str, reason: str) -> None:
+        """Close all connections of a user; it may connect again."""
+        self.delete("connections", "username", user, headers={"X-Reason": reason})
+
+    def overview(self) -> Json:
+        """The broker's statement of itself: names, versions, totals, listeners."""
+        return dict(self.get("overview"))
+
+    def nodes(self) -> list[Json]:
+        """The broker's statements of its nodes: memory, disk, file handles, their limits."""
+        return list(self.get("nodes"))
+
+    def alarms(self) -> list[str]:
+        """The alarms that block publishers now: `memory`, `disk`."""
+        said = self._check("alarms")
+        return sorted({item["resource"] for item in said.get("alarms", ())})
+
+    def unhealthy(self, *check: str) -> str:
+        """Run a health check, such as `alarms` or `port-listener`, `5671`: why it fails, or ""."""
+        return str(self._check(*check).get("reason", ""))
+
+    def _check(self, *check: str) -> Json:
+        path = ("health", "checks", *check)
+        status, said = self._exchange("GET", _path(path), None, {})
+        if status not in {http.client.OK, http.client.SERVICE_UNAVAILABLE}:
+            raise RefusedError(f"{self.url}: GET {'/'.join(path)}: {status} {_reason(said)}")
+        return dict(json.loads(said))
+
+    def definitions(self, vhost: str) -> Json:
+        """All that is declared in a vhost."""
+        return dict(self.get("definitions", vhost))
+
+    # --- the calls themselves ---
+
+    def get(self, *path: str) -> Any:
+        """Read something."""
+        return self.call("GET", *path)
+
+    def put(self, body: Json, *path: str) -> None:
+        """Make something, or change it."""
+        self.call("PUT", *path, body=body)
+
+    def delete(self, *path: str, headers: dict[str, str] | None = None) -> None:
+        """Delete something; harmless when it is not there."""
+        self.call("DELETE", *path, headers=headers, absent_is_fine=True)
+
+    def call(
+        self,
+        method: str,
+        *path: str,
+        body: Json | None = None,
+        headers: dict[str, str] | None = None,
+        absent_is_fine: bool = False,
+    ) -> Any:
+        """Make one call and give the decoded answer, or None when it is empty."""
+        status, said = self._exchange(method, _path(path), body, headers or {})
+        if status == http.client.NOT_FOUND and absent_is_fine:
+            return None
+        if status >= http.client.BAD_REQUEST:
+            what = f"{self.url}: {method} {'/'.join(path)}: {status} {_reason(said)}"
+            raise RefusedError(what)
+        return json.loads(said) if said else None
+
+    def _exchange(
+        self, method: str, path: str, body: Json | None, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        where = urlsplit(self.url)
+        connection = http.client.HTTPConnection(
+            where.hostname or "", where.port or 15672, timeout=self.timeout
+        )
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(method, path, content, {**self._headers(), **headers})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except TimeoutError:
+            raise TimedOutError(
+                f"{self.url}: the management API did not answer within {self.timeout:g} s"
+            ) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise ConnectionLostError(
+                f"{self.url}: the management API cannot be reached: {error}"
+            ) from None
+        finally:
+            connection.close()
+
+    def _headers(self) -> dict[str, str]:
+        token = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+
+
+def _path(parts: tuple[str, ...]) -> str:
+    return "/api/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _reason(said: bytes) -> str:
+    """The reason in an answer that says no, which may be JSON or not."""
+    try:
+        decoded = json.loads(said)
+    except ValueError:
+        return said.decode(errors="replace").strip()[:200]
+    reason = decoded.get("reason") or decoded.get("error") if isinstance(decoded, dict) else decoded
+    return str(reason)
