@@ -1,0 +1,80 @@
+"""A project on a broker, from data: vhost, topology, users and links, in the order that is safe.
+
+`bring_up` may be called at each start: what is there already stays as it is and keeps running.
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+from nm_broker.access import Access
+from nm_broker.links import Links
+from nm_broker.management import ManagementApi
+from nm_bus.messages import NodeId
+from nm_bus.settings import Limits, SupernodeSettings
+from nm_bus.topology import (
+    Role,
+    Sizes,
+    Topology,
+    link_topology,
+    project_topology,
+    vhost,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Principals:
+    """Who may log in besides the supernodes."""
+
+    members: tuple[NodeId, ...] = ()
+    administrators: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
+
+
+def sizes_for(limits: Limits) -> Sizes:
+    """The sizes of the queues of a supernode that is built to hold this."""
+    return Sizes(partitions=limits.partitions, members=limits.members)
+
+
+def topology_of(settings: SupernodeSettings) -> Topology:
+    """All that a supernode's broker declares: the project's own part, and a part for each peer."""
+    sizes = sizes_for(settings.limits)
+    parts = [link_topology(peer.node, sizes) for peer in settings.peers]
+    return reduce(add, parts, project_topology(sizes))
+
+
+def bring_up(api: ManagementApi, settings: SupernodeSettings, principals: Principals) -> None:
+    """Make the broker serve the project; raises what `ManagementApi` raises.
+
+    Principals are admitted, never taken away: that is a decision of its own. Links follow the
+    settings, so a supernode that is no peer any longer loses its user and its shovels.
+    """
+    place = vhost(settings.project)
+    if place not in api.vhosts():
+        api.put_vhost(place)
+    api.declare(topology_of(settings), place)
+    access = Access(api, place)
+    access.admit(Role.SUPERNODE, settings.node)
+    access.admit(Role.SHOVEL)
+    _admit_peers(access, settings)
+    _admit(access, principals)
+    Links(api, settings).apply()
+
+
+def _admit_peers(access: Access, settings: SupernodeSettings) -> None:
+    peers = {peer.node for peer in settings.peers}
+    for origin in access.origins() - peers:
+        access.revoke(Role.LINK, origin)
+    for origin in sorted(peers):
+        access.admit(Role.LINK, origin)
+
+
+def _admit(access: Access, principals: Principals) -> None:
+    admitted = {
+        Role.MEMBER: principals.members,
+        Role.ADMINISTRATOR: principals.administrators,
+        Role.COMPONENT: principals.components,
+    }
+    for role, names in admitted.items():
+        for name in names:
+            access.admit(role, name)
