@@ -1,0 +1,185 @@
+"""Messages to bytes and back: structured CloudEvents in JSON, checked against their schemas.
+
+The one place where JSON is read or written for the wire. A message that cannot be read is a value,
+`Rejected`, never an exception: whatever the bytes, a consumer goes on.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from nm_bus.contracts import validator
+from nm_bus.messages import (
+    MESSAGES,
+    Event,
+    Message,
+    NodeId,
+    Quarantined,
+    Seconds,
+    message_type,
+)
+from nm_bus.topology import PRINCIPAL_BYTES
+
+DEPTH = 32
+"""How deep a message may be nested: twice what the deepest of ours needs."""
+
+FIRST_BYTES = 4096
+"""How much of a refused message is kept."""
+
+SHORT, LONG = 255, 1000
+"""How long the texts of a quarantine record may be: names, and the detail."""
+
+
+class Reason(StrEnum):
+    """Why a message was refused: the last word of its routing key in quarantine."""
+
+    TOO_LARGE = "too-large"
+    NOT_JSON = "not-json"
+    TOO_DEEP = "too-deep"
+    NO_CLOUDEVENT = "no-cloudevent"
+    UNKNOWN_TYPE = "unknown-type"
+    UNKNOWN_VERSION = "unknown-version"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A message that cannot be taken. `detail` is one sentence; `invalid` names the field first."""
+
+    reason: Reason
+    detail: str
+
+
+Decoded = Event[Message] | Rejected
+
+
+class _Envelope(msgspec.Struct, frozen=True, gc=False):
+    id: str
+    source: NodeId
+    type: str
+    time: datetime
+    data: Message
+    specversion: str = "1.0"
+    datacontenttype: str = "application/json"
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder()
+_classes: dict[str, type[Message]] = {message_type(kind): kind for kind in MESSAGES}
+_names = frozenset(kind.split(".")[1] for kind in _classes)
+
+
+def encode(message: Message, *, source: NodeId, id: str, time: Seconds) -> bytes:
+    """Write a message as a CloudEvent; `time` is seconds since 1970, kept to the microsecond.
+
+    What is written is not checked here: numbers must be finite (JSON has no other) and texts
+    within the limits of the schema, or the receiver will refuse it.
+    """
+    at = datetime.fromtimestamp(time, UTC)
+    return _encoder.encode(_Envelope(id, source, message_type(message), at, message))
+
+
+def decode(body: bytes, *, limit: int = PRINCIPAL_BYTES) -> Decoded:
+    """Read and check a message of at most `limit` bytes. Raises nothing, whatever the bytes."""
+    if len(body) > limit:
+        return Rejected(Reason.TOO_LARGE, f"{len(body)} bytes where {limit} are allowed")
+    try:
+        event = _decoder.decode(body)
+        if body.count(b"{") + body.count(b"[") > DEPTH and _deeper_than(DEPTH, event):
+            return _too_deep()
+        return _checked(event)
+    except RecursionError:
+        return _too_deep()
+    except msgspec.ValidationError as error:
+        return Rejected(Reason.INVALID, str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Rejected(Reason.NOT_JSON, str(error))
+
+
+def quarantine(
+    body: bytes, *, reason: str, detail: str, who: str | None, exchange: str, key: str
+) -> Quarantined:
+    """Record a refused message: its first 4 KiB and its hash, why, who sent it and where to."""
+    return Quarantined(
+        reason=reason[:SHORT],
+        detail=detail[:LONG],
+        who=(who or "")[:SHORT],
+        exchange=exchange[:SHORT],
+        key=key[:SHORT],
+        size=len(body),
+        sha256=hashlib.sha256(body).hexdigest(),
+        first=base64.b64encode(body[:FIRST_BYTES]).decode("ascii"),
+    )
+
+
+def _checked(event: Any) -> Decoded:
+    name = event.get("type") if isinstance(event, dict) else None
+    message = _classes.get(name) if isinstance(name, str) else None
+    if message is None:
+        return _unknown(event)
+    if not validator(message).is_valid(event):
+        return _invalid(message, event)
+    return _converted(message, event)
+
+
+def _converted(message: type[Message], event: Any) -> Event[Message]:
+    kind = _event_type(message)
+    try:
+        return msgspec.convert(event, kind)
+    except msgspec.ValidationError:
+        # To JSON Schema 1.0 is an integer, as other languages write it; the lax mode takes it too.
+        return msgspec.convert(event, kind, strict=False)
+
+
+@cache
+def _event_type(message: type[Message]) -> type[Event[Message]]:
+    return Event[message]  # type: ignore[valid-type]
+
+
+def _deeper_than(levels: int, value: object) -> bool:
+    level = [value]
+    for _ in range(levels + 1):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+    return bool(level)
+
+
+def _too_deep() -> Rejected:
+    return Rejected(Reason.TOO_DEEP, f"nested deeper than {DEPTH} levels")
+
+
+def _unknown(event: Any) -> Rejected:
+    if not _is_cloudevent(event):
+        return Rejected(Reason.NO_CLOUDEVENT, "not a CloudEvent 1.0 with a type")
+    kind = event["type"][:SHORT]
+    system, _, rest = kind.partition(".")
+    if system == "nm" and rest.rpartition(".")[0] in _names:
+        return Rejected(Reason.UNKNOWN_VERSION, f"type: {kind!r} is of a version not known here")
+    return Rejected(Reason.UNKNOWN_TYPE, f"type: {kind!r} is not known here")
+
+
+def _is_cloudevent(event: Any) -> bool:
+    return (
+        isinstance(event, dict)
+        and event.get("specversion") == "1.0"
+        and isinstance(event.get("type"), str)
+    )
+
+
+def _invalid(message: type[Message], event: Any) -> Rejected:
+    # Imported here: jsonschema is large, and a program that is sent no nonsense never needs it.
+    from nm_bus.explain import explain  # noqa: PLC0415
+
+    if not _is_cloudevent(event):
+        return Rejected(Reason.NO_CLOUDEVENT, "specversion: not a CloudEvent 1.0")
+    return Rejected(Reason.INVALID, explain(message, event) or "does not fit its schema")

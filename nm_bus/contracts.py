@@ -1,0 +1,54 @@
+"""The schemas as they are used: loaded from `schemas/`, joined with the envelope, compiled lazily.
+
+A contract is one JSON Schema (2020-12) for a whole CloudEvent of one message type. Nothing here
+parses bytes, and the slow, explaining validator is not loaded here (see `nm_bus.explain`).
+"""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+
+from nm_bus.messages import Message, message_type
+
+Schema = dict[str, Any]
+
+BASE = "https://nm-bus.example/schemas/"
+"""What every `$id` starts with: a name, never fetched."""
+
+ENVELOPE = "cloudevent/v1.json"
+
+
+def path_of(message: type[Message]) -> str:
+    """Where the schema of a message's data is, below `schemas/`: `heartbeat/v1.json`."""
+    _, name, version = message_type(message).split(".")
+    return f"{name}/{version}.json"
+
+
+def load(path: str) -> Any:
+    """Read one JSON file of `schemas/`, such as `heartbeat/v1.json` or `catalogue.json`."""
+    return msgspec.json.decode((files("nm_bus") / "schemas" / path).read_bytes())
+
+
+def retrieve(uri: str) -> Schema:
+    """Give the schema of an `$id`, for a validator that follows a reference to another file."""
+    schema: Schema = load(uri.removeprefix(BASE))
+    return schema
+
+
+def contract(message: type[Message]) -> Schema:
+    """Join the envelope's schema with that of a message's data: one pass checks the whole."""
+    envelope: Schema = load(ENVELOPE)
+    properties = envelope["properties"] | {
+        "type": {"const": message_type(message)},
+        "data": {"$ref": BASE + path_of(message)},
+    }
+    return envelope | {"$id": f"{BASE}events/{message_type(message)}", "properties": properties}
+
+
+@cache
+def validator(message: type[Message]) -> jsonschema_rs.Draft202012Validator:
+    """Give the fast validator of a message type, compiled at first use."""
+    return jsonschema_rs.Draft202012Validator(contract(message), retriever=retrieve)
