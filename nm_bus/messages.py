@@ -157,7 +157,10 @@ class Connection(Data, frozen=True):
 
 
 class MemberState(Part, frozen=True):
-    """One member as its home sees it. `heard` and `changed` are seconds before the statement."""
+    """One member as its home sees it. `heard` and `changed` are seconds before the statement.
+
+    `properties` and `declared` are told when they change and with each roster; None: as before.
+    """
 
     node: NodeId
     health: Health
@@ -175,6 +178,7 @@ class MemberState(Part, frozen=True):
     checks: tuple[Check, ...] = ()
     latest: dict[str, float] = {}
     properties: Properties | None = None
+    declared: tuple[Declared, ...] | None = None
 
 
 class PipeState(Part, frozen=True):

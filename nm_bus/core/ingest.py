@@ -13,6 +13,7 @@ from nm_bus.core.sequence import Novelty, Sequence
 from nm_bus.messages import (
     Check,
     Connection,
+    Declared,
     DomainKey,
     Health,
     Heartbeat,
@@ -33,6 +34,12 @@ FORGET_LEFT = 3_600.0
 
 FORGET_DOWN = 7 * 86_400.0
 """Seconds after which a member that is down is dropped."""
+
+FRESH = 90.0
+"""Metrics older than this, in seconds, come from a spool: they say nothing of now."""
+
+DECLARED = 500
+"""How many metrics of its own a member may declare."""
 
 LATEST = 64
 """How many of a member's latest values are told to other supernodes."""
@@ -61,6 +68,7 @@ class Member:
     checks: tuple[Check, ...] = ()
     latest: dict[str, float] = field(default_factory=dict)
     properties: Properties | None = None
+    declared: dict[str, Declared] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -78,7 +86,10 @@ class Ingest:
     received: int = 0
     refused: int = 0
     _spoken: int = 0
+    urgent: bool = False
+    """Whether a health or a check changed since the last statement: worth telling at once."""
     _changed: set[DomainKey] = field(default_factory=set)
+    _described: set[DomainKey] = field(default_factory=set)
     _beaten: set[DomainKey] = field(default_factory=set)
 
     def heard(self, node: NodeId, beat: Heartbeat, sent: Seconds, now: Seconds) -> Novelty:
@@ -107,6 +118,7 @@ class Ingest:
         member.agent, member.checks, member.leaving = beat.agent, beat.checks, beat.leaving
         member.connection_lost = member.refused = ""
         self._changed.add(member.key)
+        self.urgent = True
         self._judge(member, now)
 
     def sampled(self, node: NodeId, metrics: Metrics, now: Seconds) -> Novelty:
@@ -115,9 +127,19 @@ class Ingest:
         novelty = member.samples.accept(metrics.incarnation, metrics.sequence)
         if novelty is Novelty.NEXT or novelty is Novelty.RESTARTED:
             self.received += 1
-            if metrics.age <= 2 * member.interval + 60.0:
+            if metrics.age <= FRESH:
                 self._latest(member, metrics.values)
+            if metrics.declared:
+                self._declare(member, metrics.declared)
         return novelty
+
+    def _declare(self, member: Member, declared: tuple[Declared, ...]) -> None:
+        new = {each.name: each for each in declared if member.declared.get(each.name) != each}
+        room = DECLARED - len(member.declared)
+        if kept := dict(list(new.items())[: max(0, room)]):
+            member.declared.update(kept)
+            self._changed.add(member.key)
+            self._described.add(member.key)
 
     def _latest(self, member: Member, values: dict[str, float]) -> None:
         member.latest.update(values)
@@ -131,6 +153,7 @@ class Ingest:
         if member.properties != properties:
             member.properties = properties
             self._changed.add(member.key)
+            self._described.add(member.key)
 
     def connection(self, hint: Connection, now: Seconds) -> None:
         """The broker saw a connection come or go: late at once, down only by proven silence."""
@@ -165,20 +188,24 @@ class Ingest:
         heard = {m.node: now - m.heard for k in quiet if (m := self.members.get(k))}
         self._changed.clear()
         self._beaten.clear()
-        first = True
+        self.urgent = False
         for page in _pages(changed):
-            yield self._statement(page, now, heard=heard if first else {})
-            first = False
+            yield self._statement(page, now, heard=heard)
+            heard = {}
+        self._described.clear()
 
     def roster(self, now: Seconds) -> Iterator[Statement]:
         """Everything, in pages; the last one carries the list of all members."""
         everyone = list(self.members.values())
         self._changed.clear()
         self._beaten.clear()
+        self._described.update(self.members)
+        self.urgent = False
         pages = list(_pages(everyone))
         for page in pages[:-1]:
             yield self._statement(page, now)
         yield self._statement(pages[-1], now, roster=tuple(m.node for m in everyone))
+        self._described.clear()
 
     def _statement(
         self,
@@ -194,7 +221,7 @@ class Ingest:
             self.incarnation,
             self._spoken,
             self.pipe.state(now),
-            tuple(_told(member, now) for member in page),
+            tuple(_told(m, now, described=m.key in self._described) for m in page),
             heard or {},
             roster,
             self.received,
@@ -216,6 +243,7 @@ class Ingest:
         verdict = judge(evidence, self.pipe, member.health, now)
         if verdict.health is not member.health:
             member.changed = now
+            self.urgent = True
         elif verdict.reason == member.reason:
             return
         member.health, member.reason = verdict
@@ -233,7 +261,7 @@ def _pages(members: list[Member]) -> Iterator[list[Member]]:
         yield members[start : start + PAGE]
 
 
-def _told(member: Member, now: Seconds) -> MemberState:
+def _told(member: Member, now: Seconds, *, described: bool) -> MemberState:
     return MemberState(
         node=member.node,
         health=member.health,
@@ -250,5 +278,6 @@ def _told(member: Member, now: Seconds) -> MemberState:
         spooled=member.spooled,
         checks=member.checks,
         latest=member.latest,
-        properties=member.properties,
+        properties=member.properties if described else None,
+        declared=tuple(member.declared.values()) if described else None,
     )

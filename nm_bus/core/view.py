@@ -230,8 +230,21 @@ def _tell(stream: Stream, state: MemberState, version: int, now: Seconds) -> Non
     old = stream.words.get(state.node)
     if old is not None and old.version >= version:
         return
+    if old is not None:
+        state = _completed(state, old.state)
     heard = None if state.heard is None else now - state.heard
     stream.words[state.node] = Word(now, heard, now - state.changed, version, state)
+
+
+def _completed(state: MemberState, old: MemberState) -> MemberState:
+    """What a state does not repeat is as it was."""
+    if state.properties is not None and state.declared is not None:
+        return state
+    return msgspec.structs.replace(
+        state,
+        properties=state.properties or old.properties,
+        declared=old.declared if state.declared is None else state.declared,
+    )
 
 
 def _hear(stream: Stream, node: NodeId, age: Seconds, version: int, now: Seconds) -> None:
