@@ -107,14 +107,21 @@ class Transport(Protocol):
     def now(self) -> Seconds:
         """Seconds since 1970 that never jump: the wall clock at start, steady from there on."""
 
-    def declare(self, topology: Topology, done: Published | None = None) -> None:
-        """Declare all of it, now if up and again after each reconnection. Needs configure."""
+    def declare(
+        self, topology: Topology, done: Published | None = None, *, renew: bool = True
+    ) -> None:
+        """Declare all of it, now if up and again after each reconnection. Needs configure.
+
+        `done` is told CONFIRMED or REFUSED the first time it was tried. With `renew` false it is
+        declared now or never (LOST): for queues that come and go.
+        """
 
     def publish(self, message: Outgoing, done: Published | None = None) -> None:
         """Send with a publisher confirm and tell the outcome once, within the confirm limit.
 
         While not up, nothing is kept: the outcome is LOST at once (BLOCKED: TIMED_OUT after the
-        limit). Keeping is the caller's choice, since only the caller knows what grows stale.
+        limit), but never before this returns. Keeping is the caller's choice, since only the
+        caller knows what grows stale. When too many wait for their outcome, one more is LOST.
         """
 
     def consume(
@@ -132,7 +139,7 @@ class Transport(Protocol):
         """
 
     def cancel(self, queue: str) -> None:
-        """Stop reading a queue."""
+        """Stop reading a queue; what was not acknowledged goes back to it."""
 
     def ack(self, delivery: Delivery, *, multiple: bool = False) -> None:
         """Done with it; `multiple`: and with everything delivered before it from that queue."""

@@ -1,0 +1,126 @@
+"""Why a connection failed, in one clear sentence, and whether trying again can help.
+
+RabbitMQ and pika tell the same mistake in many ways; what each of them means is said here alone.
+"""
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
+from pika.exceptions import (
+    AMQPConnectionError,
+    AMQPHeartbeatTimeout,
+    AuthenticationError,
+    ConnectionClosed,
+    IncompatibleProtocolError,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A reason, and after how many failures in a row a person must mend it (None: never)."""
+
+    reason: str
+    hopeless_after: int | None = None
+
+
+SURELY = 1
+PROBABLY = 3
+"""A refused certificate looks like a broker that stops during the handshake: ask three times."""
+
+
+def diagnose(error: BaseException, where: str, user: str) -> Failure:
+    """Say what an error of a connection to `where` (host:port) means for `user`."""
+    failures = (_meaning(cause, where, user) for cause in _causes(error))
+    return next((f for f in failures if f is not None), Failure(f"{where}: {error!r}"))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk an error's causes, the innermost first: pika wraps them in attributes and arguments."""
+    inner = getattr(error, "exceptions", None) or (getattr(error, "exception", None), *error.args)
+    for cause in reversed(inner):
+        if isinstance(cause, BaseException):
+            yield from _causes(cause)
+    yield error
+
+
+def _meaning(error: BaseException, where: str, user: str) -> Failure | None:
+    return (
+        _network(error, where)
+        or _certificate(error, where)
+        or _login(error, where, user)
+        or _loss(error, where)
+    )
+
+
+def _network(error: BaseException, where: str) -> Failure | None:
+    match error:
+        case socket.gaierror():
+            return Failure(f"{where}: the host name is not known")
+        case ConnectionRefusedError():
+            return Failure(f"{where} refuses connections")
+        case TimeoutError() | AMQPConnectorStackTimeout():
+            return Failure(f"{where} does not answer")
+        case OSError(strerror=str(what)) if not isinstance(error, ssl.SSLError):
+            return Failure(f"{where}: {what}")
+    return None
+
+
+def _certificate(error: BaseException, where: str) -> Failure | None:
+    match error:
+        case ssl.SSLCertVerificationError():
+            what = error.verify_message.rstrip(".")
+            return Failure(f"{where}: the broker's certificate is not accepted: {what}", SURELY)
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return Failure(_REFUSED_CERTIFICATE.format(where=where), PROBABLY)
+        case ssl.SSLError(reason=str(reason)) if "ALERT" in reason:
+            alert = reason.partition("ALERT_")[2].replace("_", " ").lower()
+            return Failure(_REFUSED_CERTIFICATE.format(where=where) + f" ({alert})", SURELY)
+        case ssl.SSLError():
+            return Failure(f"{where} does not speak TLS: {error.reason}", PROBABLY)
+    return None
+
+
+_REFUSED_CERTIFICATE = "{where} refuses our certificate: unknown authority, expired or revoked"
+
+
+def _login(error: BaseException, where: str, user: str) -> Failure | None:
+    text = str(error.args[0]) if error.args else ""
+    by_broker = "ConnectionClosedByBroker" in text
+    match error:
+        case AuthenticationError():
+            return Failure(f"{where} does not log in by certificate (EXTERNAL is off)", SURELY)
+        case ProbableAuthenticationError() if by_broker:
+            return Failure(f"{where} refuses the user {user}: not known to the broker", SURELY)
+        case ProbableAccessDeniedError() if by_broker:
+            return Failure(f"{where} refuses the user {user}: {_quoted(text)}", SURELY)
+        case IncompatibleProtocolError() if "SSL" in text:
+            return Failure(_REFUSED_CERTIFICATE.format(where=where) + _alert(text), PROBABLY)
+    return None
+
+
+def _loss(error: BaseException, where: str) -> Failure | None:
+    match error:
+        case AMQPHeartbeatTimeout():
+            return Failure(f"{where}: silent for too long, the connection was given up")
+        case ConnectionClosed():
+            return Failure(f"{where} closed the connection: {error.reply_text}")
+        case AMQPConnectionError():
+            return Failure(f"{where}: the connection was lost")
+    return None
+
+
+def _quoted(text: str) -> str:
+    """Take the broker's own words out of the text of an exception in another's text."""
+    found = re.search(r"\(\d+\) [\"']?(.*?)[\"')]*$", text)
+    return found[1].replace("\\'", "'").replace('\\"', '"') if found else text
+
+
+def _alert(text: str) -> str:
+    found = re.search(r"ALERT_([A-Z_]+)", text)
+    return f" ({found[1].replace('_', ' ').lower()})" if found else ""
