@@ -1,0 +1,262 @@
+"""The metrics of all members that one process knows: fed by samples, told by the minute.
+
+`feed` is the hot path and does as little as it can: one slot of one ring a value. What a minute
+becomes when it ends is a value for the caller to send; what peers tell is taken over by `absorb`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from nm_bus.core import series as view
+from nm_bus.core.late import Late
+from nm_bus.core.ring import KEPT, MINUTE, SIZE, Ring
+from nm_bus.core.rollup import Tally
+from nm_bus.core.sketch import Sketch, read
+from nm_bus.messages import Declared, NodeId, Rollup, Rollups, Seconds, Series
+
+Kinds = Callable[[str], Declared]
+"""What a series is, by its name: the catalogue, and what its node declared."""
+
+HORIZON: Seconds = 86_400.0
+"""Samples older than this are dropped: a member's spool keeps no older ones."""
+
+LARGEST = 1e100
+"""Larger values, and what is no number, are dropped: their sums could not be told in JSON."""
+
+AHEAD = 5
+"""Minutes by which a peer's clock may be ahead of ours."""
+
+PAGE_COST = 12_000
+"""What one page of rollups may hold, so that it stays well under a peer message's limit."""
+
+
+@dataclass(slots=True)
+class Dropped:
+    """How many values were not taken, and why. Counted since the start."""
+
+    old: int = 0
+    crowded: int = 0
+    unreadable: int = 0
+    ahead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A minute that ended, or changed after it ended: the body of a Rollups message.
+
+    Whole, never a difference. A minute with many series comes in several pages.
+    """
+
+    start: Seconds
+    nodes: dict[NodeId, dict[str, Rollup]]
+    length: Seconds = MINUTE
+
+
+class KeptRing(msgspec.Struct, gc=False):
+    """A ring as it is stored."""
+
+    declared: Declared
+    newest: int
+    slots: bytes
+    sketches: dict[int, Sketch] | None = None
+
+
+class Kept(msgspec.Struct):
+    """All of one node as it is stored. `untold` are its minutes that were not told yet."""
+
+    rings: dict[str, KeptRing]
+    untold: list[int] = []
+
+
+@dataclass(slots=True)
+class Windows:
+    """The last hour of every series of every node.
+
+    `grace` is how long after its end a minute waits for samples that are under way.
+    `per_node` and `most` bound the series of a node and of all nodes; more are dropped.
+    """
+
+    grace: Seconds = 5.0
+    per_node: int = 500
+    most: int = 100_000
+    dropped: Dropped = field(default_factory=Dropped)
+    _nodes: dict[NodeId, dict[str, Ring]] = field(default_factory=dict)
+    _untold: dict[int, set[NodeId]] = field(default_factory=dict)
+    _late: Late = field(default_factory=Late)
+    _held: int = 0
+
+    def feed(
+        self, node: NodeId, values: Mapping[str, float], at: Seconds, now: Seconds, kinds: Kinds
+    ) -> None:
+        """Count the values that a node measured at the moment `at`; one in the future is now."""
+        at = min(at, now)
+        minute = int(at // MINUTE)
+        if minute <= now // MINUTE - KEPT:
+            self._feed_late(node, values, at, now, kinds)
+            return
+        offset = int((at - minute * MINUTE) * 1000)
+        rings = self._nodes.get(node) or self._nodes.setdefault(node, {})
+        for name, value in values.items():
+            if not -LARGEST < value < LARGEST:
+                self.dropped.unreadable += 1
+                continue
+            ring = rings.get(name) or self._begin(rings, name, minute, kinds)
+            if ring is None:
+                self.dropped.crowded += 1
+            elif ring.newest == minute or ring.reach(minute):
+                ring.add(minute, offset, value)
+            else:
+                self.dropped.old += 1
+        untold = self._untold.get(minute)
+        if untold is None:
+            untold = self._untold[minute] = set()
+        untold.add(node)
+
+    def declare(self, node: NodeId, kinds: Kinds) -> None:
+        """A node's declarations changed: look up again what its series are."""
+        for name, ring in self._nodes.get(node, {}).items():
+            ring.declare(kinds(name))
+
+    def close(self, now: Seconds) -> list[Closed]:
+        """The minutes that ended, or changed since they were told; the oldest first.
+
+        A minute is told again as a whole, so a receiver replaces it by node, series and start.
+        """
+        ended = sorted(m for m in self._untold if (m + 1) * MINUTE + self.grace <= now)
+        late = self._late.settled(now - self.grace)
+        pages = list(_pages([*late, *(found for m in ended for found in self._told(m))]))
+        if ended:
+            self._sweep(now)
+        return pages
+
+    def absorb(self, rollups: Rollups, now: Seconds, kinds: Kinds) -> None:
+        """Take over the minutes that another process told; longer windows follow of themselves.
+
+        Repeated and late messages do no harm: the fuller of two versions of a minute is kept.
+        Minutes older than an hour, which nobody keeps, pass by.
+        """
+        minute, this = round(rollups.start / MINUTE), int(now // MINUTE)
+        if minute > this + AHEAD:
+            self.dropped.ahead += 1
+        elif minute > this - KEPT and rollups.length == MINUTE:
+            for node, told in rollups.nodes.items():
+                self._absorb(self._nodes.setdefault(node, {}), told, minute, kinds)
+
+    def series(self, node: NodeId, name: str, now: Seconds) -> Series | None:
+        """What is known of one series, or None. A window's start and `at` tell how fresh it is."""
+        ring = self._nodes.get(node, {}).get(name)
+        return None if ring is None else view.shown(ring, now)
+
+    def node(self, node: NodeId, now: Seconds) -> dict[str, Series]:
+        """All series of a node of which something came in the last hour, by name."""
+        shown = {name: view.shown(ring, now) for name, ring in self._nodes.get(node, {}).items()}
+        return {name: shown[name] for name in sorted(shown) if shown[name].hour is not None}
+
+    def nodes(self) -> Iterable[NodeId]:
+        """The nodes of which anything is known."""
+        return self._nodes.keys()
+
+    def forget(self, node: NodeId) -> None:
+        """Drop all of a node."""
+        self._held -= len(self._nodes.pop(node, {}))
+        self._late.forget(node)
+        for nodes in self._untold.values():
+            nodes.discard(node)
+
+    def dump(self, node: NodeId) -> Kept:
+        """All of a node, to be stored over a restart: what `load` takes."""
+        rings = {
+            name: KeptRing(ring.declared, ring.newest, bytes(ring.slots), ring.sketches)
+            for name, ring in self._nodes.get(node, {}).items()
+        }
+        return Kept(rings, sorted(m for m, nodes in self._untold.items() if node in nodes))
+
+    def load(self, node: NodeId, kept: Kept, now: Seconds) -> None:
+        """Take up again what `dump` gave. What is too old, or of another layout, is left out."""
+        this = int(now // MINUTE)
+        for name, ring in kept.rings.items():
+            if len(ring.slots) == KEPT * SIZE and this - KEPT < ring.newest <= this + AHEAD:
+                self._restore(node, name, ring)
+        for minute in kept.untold:
+            self._untold.setdefault(minute, set()).add(node)
+
+    def _sweep(self, now: Seconds) -> None:
+        """Forget the series, and then the nodes, of which nothing came for an hour."""
+        oldest = int(now // MINUTE) - KEPT
+        for node, rings in list(self._nodes.items()):
+            gone = [name for name, ring in rings.items() if ring.newest <= oldest]
+            for name in gone:
+                del rings[name]
+            self._held -= len(gone)
+            if not rings:
+                del self._nodes[node]
+
+    def _begin(self, rings: dict[str, Ring], name: str, minute: int, kinds: Kinds) -> Ring | None:
+        if len(rings) >= self.per_node or self._held >= self.most:
+            return None
+        self._held += 1
+        ring = rings[name] = Ring(kinds(name), minute)
+        return ring
+
+    def _feed_late(
+        self, node: NodeId, values: Mapping[str, float], at: Seconds, now: Seconds, kinds: Kinds
+    ) -> None:
+        for name, value in values.items():
+            if not -LARGEST < value < LARGEST:
+                self.dropped.unreadable += 1
+            elif at < now - HORIZON:
+                self.dropped.old += 1
+            elif not self._late.add(node, name, value, at, now, quantiles=kinds(name).quantiles):
+                self.dropped.crowded += 1
+
+    def _told(self, minute: int) -> Iterator[tuple[int, NodeId, str, Rollup]]:
+        for node in sorted(self._untold.pop(minute)):
+            for name, ring in self._nodes.get(node, {}).items():
+                rollup = view.told(ring, minute)
+                if rollup is not None:
+                    yield minute, node, name, rollup
+
+    def _absorb(
+        self, rings: dict[str, Ring], told: dict[str, Rollup], minute: int, kinds: Kinds
+    ) -> None:
+        for name, rollup in told.items():
+            ring = rings.get(name) or self._begin(rings, name, minute, kinds)
+            if ring is None:
+                self.dropped.crowded += 1
+            elif ring.reach(minute):
+                ring.put(minute, _tally(minute, rollup), read(rollup.sketch))
+
+    def _restore(self, node: NodeId, name: str, kept: KeptRing) -> None:
+        rings = self._nodes.setdefault(node, {})
+        ring = self._begin(rings, name, kept.newest, lambda _: kept.declared)
+        if ring is not None:
+            ring.slots, ring.sketches = bytearray(kept.slots), kept.sketches
+
+
+def _tally(minute: int, told: Rollup) -> Tally:
+    at = minute * MINUTE + min(max(told.at, 0.0), MINUTE - 0.001)
+    count = min(max(told.count, 1), 2**32 - 1)
+    return Tally(count, at, told.total, told.low, told.high, told.last)
+
+
+def _pages(found: Iterable[tuple[int, NodeId, str, Rollup]]) -> Iterator[Closed]:
+    """Group rollups by minute, in pages of a bounded size."""
+    page, cost = None, 0.0
+    for minute, node, name, rollup in found:
+        if page is None or page.start != minute * MINUTE or cost > PAGE_COST:
+            if page is not None:
+                yield page
+            page, cost = Closed(minute * MINUTE, {}), 0.0
+        page.nodes.setdefault(node, {})[name] = rollup
+        cost += _cost(rollup)
+    if page is not None:
+        yield page
+
+
+def _cost(rollup: Rollup) -> float:
+    """About how large a rollup is, one without a sketch being 1."""
+    if rollup.sketch is None:
+        return 1.0
+    return 2.0 + (len(rollup.sketch["positive"]) + len(rollup.sketch["negative"])) / 8
