@@ -75,4 +75,7 @@ class Unpacked:
         return ["bwrap", *shown, *own, str(BIN / tool)]
 
     def vm(self, pid: int) -> int:
-        return next(iter(psutil.Process(pid).children()), psutil.Process(pid)).pid
+        try:
+            return next((child.pid for child in psutil.Process(pid).children()), pid)
+        except psutil.NoSuchProcess:
+            return pid
