@@ -68,8 +68,8 @@ def _to_python(pattern: str) -> re.Pattern[str]:
 
 @cache
 def _registry() -> Registry[Any]:
-    known = Registry(retrieve=_resource)  # type: ignore[call-arg]  # mypy misses attrs' alias
-    return known
+    # mypy does not see the name that attrs gives the argument.
+    return Registry(retrieve=_resource)  # type: ignore[call-arg]
 
 
 def _resource(uri: str) -> Resource[Any]:
