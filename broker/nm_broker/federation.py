@@ -1,0 +1,74 @@
+"""Sandboxes joined to a federation, for tests: each a supernode, linked to all the others."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from nm_broker.access import Access
+from nm_broker.links import Links
+from nm_broker.project import Principals, bring_up
+from nm_broker.sandbox import Sandbox
+from nm_bus.settings import LOCAL, Peer, SupernodeSettings, Timing
+from nm_bus.topology import Role, link_user
+
+QUICK: Timing = replace(LOCAL, amqp_heartbeat=2, connect=3.0)
+"""A stopped broker is noticed within about five seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One supernode's broker with the settings it was brought up by."""
+
+    sandbox: Sandbox
+    settings: SupernodeSettings
+
+    @property
+    def links(self) -> Links:
+        """Its shovels."""
+        return Links(self.sandbox.broker.api, self.settings)
+
+    @property
+    def access(self) -> Access:
+        """Its users."""
+        return Access(self.sandbox.broker.api, self.sandbox.vhost)
+
+    def bring_up(self, principals: Principals) -> None:
+        """Bring the project up on this broker, again if need be."""
+        bring_up(self.sandbox.broker.api, self.settings, principals)
+
+
+def federate(
+    sandboxes: list[Sandbox], principals: Principals, timing: Timing = QUICK
+) -> list[Site]:
+    """Bring the same project up on each of the brokers and link every one to every other."""
+    sites = [Site(own, _settings(own, sandboxes, timing)) for own in sandboxes]
+    with ThreadPoolExecutor() as several:
+        list(several.map(lambda site: site.sandbox.silent_events(), sites))
+    for site in sites:
+        site.bring_up(principals)
+    return sites
+
+
+def _settings(own: Sandbox, sandboxes: list[Sandbox], timing: Timing) -> SupernodeSettings:
+    return SupernodeSettings(
+        project=own.vhost.removeprefix("nm."),
+        node=own.name,
+        folder=own.folder,
+        broker=own.address,
+        tls=own.issue(own.name),
+        link_tls=own.issue(link_user(own.name)),
+        peers=tuple(Peer(other.name, other.address) for other in sandboxes if other is not own),
+        timing=timing,
+    )
+
+
+def dissolve(sites: list[Site], principals: Principals) -> None:
+    """Delete the users that `federate` made: they belong to the whole broker."""
+    for site in sites:
+        site.sandbox.revive()
+        for peer in site.settings.peers:
+            site.access.revoke(Role.LINK, peer.node)
+        site.access.revoke(Role.SUPERNODE, site.settings.node)
+        for name in (*principals.members, *principals.administrators, *principals.components):
+            site.access.revoke(Role.MEMBER, name)
