@@ -46,6 +46,12 @@ class Reason(StrEnum):
     UNKNOWN_TYPE = "unknown-type"
     UNKNOWN_VERSION = "unknown-version"
     INVALID = "invalid"
+    NO_USER = "no-user"
+    NOT_SENDER = "not-sender"
+    NOT_KEY = "not-key"
+    FAR_FUTURE = "far-future"
+    FAR_SEQUENCE = "far-sequence"
+    WRONG_STREAM = "wrong-stream"
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,11 @@ def thrown_key(queue: str) -> str:
     return f"thrown.{queue}"
 
 
+def refused_key(reason: str, who: NodeId) -> str:
+    """The routing key of a quarantined message: `refused.<reason>.<domain key>`."""
+    return f"refused.{reason}.{domain_key(who)}" if who else f"refused.{reason}"
+
+
 def hash_exchange(stream: str) -> str:
     """The exchange that spreads a stream over the ingest processes by its routing keys."""
     return f"{stream}.hash"

@@ -4,7 +4,7 @@ Pure: messages and ticks come in with the time, statements go out as values. Not
 stores or logs. The two streams of a member meet here, since both are spread by the same key.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from nm_bus.core.health import Evidence, judge
@@ -155,6 +155,11 @@ class Ingest:
             self._changed.add(member.key)
             self._described.add(member.key)
 
+    def declared(self, node: NodeId) -> Mapping[str, Declared]:
+        """What a member declared of its metrics."""
+        member = self.members.get(domain_key(node))
+        return member.declared if member else {}
+
     def connection(self, hint: Connection, now: Seconds) -> None:
         """The broker saw a connection come or go: late at once, down only by proven silence."""
         member = self.members.get(domain_key(hint.node))
@@ -171,15 +176,15 @@ class Ingest:
             member.refused, member.heard = reason, now
             self._judge(member, now)
 
-    def tick(self, now: Seconds) -> None:
-        """Time has passed: judge every member, and drop those that are long gone."""
+    def tick(self, now: Seconds) -> list[NodeId]:
+        """Time has passed: judge every member; drop those that are long gone, and name them."""
         for member in self.members.values():
             if member.health is not Health.ALIVE or now - member.heard > member.interval:
                 self._judge(member, now)
-        for key in [key for key, member in self.members.items() if _gone(member, now)]:
-            del self.members[key]
-            self._changed.discard(key)
-            self._beaten.discard(key)
+        gone = [key for key, member in self.members.items() if _gone(member, now)]
+        self._changed.difference_update(gone)
+        self._beaten.difference_update(gone)
+        return [self.members.pop(key).node for key in gone]
 
     def changes(self, now: Seconds) -> Iterator[Statement]:
         """What changed since the last time, in pages; at least one, since it also says `I live`."""

@@ -1,0 +1,84 @@
+"""`nm-bus ingest run`: the composition of one ingest process."""
+
+import os
+import random
+import uuid
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from nm_agents.ingest.memory import Memory
+from nm_agents.ingest.quarantine import Quarantine
+from nm_agents.ingest.reader import Reader
+from nm_agents.ingest.service import IngestService
+from nm_agents.service import exit_code, log_status, log_to_stderr, on_termination
+from nm_bus.core.ingest import Ingest
+from nm_bus.core.pipe import Pipe
+from nm_bus.core.windows import Windows
+from nm_bus.settings import SupernodeSettings, connects_to, load, timing
+from nm_bus.storage.sqlite import SqliteStore, open_store
+from nm_bus.topology import heartbeat_queue, metrics_queue, vhost
+from nm_bus.transport.pika import PikaTransport
+
+
+def run(config: Path, partition: int) -> int:
+    """Serve one partition until told to stop, or until the supernode that started it is gone."""
+    log_to_stderr()
+    return exit_code(partial(_serve, config, partition))
+
+
+def _serve(config: Path, partition: int) -> None:
+    settings = load(config, SupernodeSettings)
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    database = settings.folder / f"ingest.{partition}.db"
+    with closing(open_store(database, rebuildable=True)) as store:
+        transport = connect(settings, f"ingest {partition}")
+        service = compose(settings, partition, transport, store)
+        transport.on_status(log_status)
+        on_termination(transport, service.stop)
+        service.start()
+        transport.run()
+
+
+def connect(settings: SupernodeSettings, name: str) -> PikaTransport:
+    """The transport of a supernode's program: reading and publishing have a connection each."""
+    address, port = connects_to(settings.broker)
+    return PikaTransport(
+        host=settings.broker.host,
+        address=address,
+        port=port,
+        vhost=vhost(settings.project),
+        user=settings.node,
+        tls=settings.tls,
+        timing=timing(settings),
+        name=f"{name} of {settings.node}",
+        random=random.random,
+        separate=True,
+    )
+
+
+def compose(
+    settings: SupernodeSettings, partition: int, transport: PikaTransport, store: SqliteStore
+) -> IngestService:
+    """Build an ingest process from its settings."""
+    limits = timing(settings)
+    heartbeats = Pipe(heartbeat_queue(partition), limits.canary_limit)
+    metrics = Pipe(metrics_queue(partition), limits.canary_limit)
+    ingest = Ingest(settings.node, partition, uuid.uuid4().hex, heartbeats)
+    windows = Windows()
+    memory = Memory(store, ingest, windows)
+    memory.load(transport.now())
+    reader = Reader(ingest, windows, {pipe.path: pipe for pipe in (heartbeats, metrics)})
+    parent = os.getppid()
+    return IngestService(
+        transport=transport,
+        timing=limits,
+        ingest=ingest,
+        windows=windows,
+        reader=reader,
+        memory=memory,
+        quarantine=Quarantine(transport, settings.node),
+        parent_lives=lambda: os.getppid() == parent,
+        heartbeats=heartbeats,
+        metrics=metrics,
+    )

@@ -1,0 +1,41 @@
+"""Where refused messages go: the exchange `dead`, confirmed before the original is acknowledged."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nm_bus.codec import Rejected, encode, quarantine
+from nm_bus.messages import NodeId
+from nm_bus.topology import DEAD, refused_key
+from nm_bus.transport.base import Delivery, Outcome, Outgoing, Transport
+
+Kept = Callable[[bool], None]
+"""Called once with whether the broker has the record; only then is the original done with."""
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Quarantine:
+    """Publishes records of refused messages in the name of `origin`, and counts them."""
+
+    transport: Transport
+    origin: NodeId
+    count: int = 0
+
+    def put(self, delivery: Delivery, rejected: Rejected, kept: Kept) -> None:
+        """Put a delivery aside, and tell whether that succeeded."""
+        self.count += 1
+        who = delivery.user_id or ""
+        record = quarantine(
+            rejected, delivery.body, who=who, exchange=delivery.exchange, key=delivery.key
+        )
+        now = self.transport.now()
+        body = encode(record, source=self.origin, id=record.sha256[:32], time=now)
+        message = Outgoing(DEAD, refused_key(rejected.reason, who), body, persistent=True)
+        self.transport.publish(message, lambda outcome: self._done(outcome, kept))
+
+    def _done(self, outcome: Outcome, kept: Kept) -> None:
+        if outcome is not Outcome.CONFIRMED:
+            _LOG.warning("quarantine did not take a message (%s); it is read again", outcome)
+        kept(outcome is Outcome.CONFIRMED)

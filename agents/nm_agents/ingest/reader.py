@@ -1,0 +1,74 @@
+"""From bytes to the core: one delivery of a member's stream, checked, decoded and handed on.
+
+The hot path of a supernode: nothing here waits, logs or allocates more than it must.
+"""
+
+from dataclasses import dataclass
+
+from nm_bus.codec import Reason, Rejected, decode
+from nm_bus.core.admission import admit
+from nm_bus.core.ingest import Ingest
+from nm_bus.core.kinds import kinds
+from nm_bus.core.pipe import Pipe
+from nm_bus.core.sequence import Novelty
+from nm_bus.core.windows import Windows
+from nm_bus.messages import Canary, Connection, Heartbeat, Metrics, NodeId, Properties, Seconds
+from nm_bus.transport.base import Delivery
+
+FAR = Rejected(Reason.FAR_SEQUENCE, "sequence: leaps further than any sender can have counted")
+
+
+@dataclass(slots=True)
+class Reader:
+    """Feeds one partition's core; `pipes` are its own queues, by name."""
+
+    ingest: Ingest
+    windows: Windows
+    pipes: dict[str, Pipe]
+
+    def take(self, delivery: Delivery, now: Seconds) -> Rejected | None:
+        """Take a delivery, or say why it cannot be taken. Raises nothing, whatever it holds."""
+        event = decode(delivery.body)
+        if isinstance(event, Rejected):
+            return event
+        if delivery.user_id == self.ingest.origin:
+            return self._own(event.data, now)
+        sent = event.time.timestamp()
+        refusal = admit(event, delivery.user_id, delivery.key, sent, now)
+        if refusal is not None:
+            return refusal
+        return self._members(event.source, event.data, sent, now)
+
+    def _members(self, node: NodeId, data: object, sent: Seconds, now: Seconds) -> Rejected | None:
+        if type(data) is Heartbeat:
+            novelty = self.ingest.heard(node, data, sent, now)
+        elif type(data) is Metrics:
+            novelty = self.ingest.sampled(node, data, now)
+            if novelty is Novelty.NEXT or novelty is Novelty.RESTARTED:
+                self._feed(node, data, now)
+        elif type(data) is Properties:
+            self.ingest.described(node, data, now)
+            return None
+        else:
+            return _astray(data)
+        return FAR if novelty is Novelty.FAR else None
+
+    def _feed(self, node: NodeId, metrics: Metrics, now: Seconds) -> None:
+        lookup = kinds(self.ingest.declared(node))
+        if metrics.declared:
+            self.windows.declare(node, lookup)
+        self.windows.feed(node, metrics.values, now - metrics.age, now, lookup)
+
+    def _own(self, data: object, now: Seconds) -> Rejected | None:
+        if type(data) is Canary:
+            if data.incarnation == self.ingest.incarnation and data.path in self.pipes:
+                self.pipes[data.path].heard(data.sent, now)
+        elif type(data) is Connection:
+            self.ingest.connection(data, now)
+        else:
+            return _astray(data)
+        return None
+
+
+def _astray(data: object) -> Rejected:
+    return Rejected(Reason.WRONG_STREAM, f"{type(data).__name__} does not belong here")

@@ -1,0 +1,53 @@
+"""How a service runs: signals, log lines on standard error, exit codes. Nothing of what it does."""
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+from nm_bus.errors import ConfigError, NmBusError
+from nm_bus.transport.base import Status, Transport
+
+MEND = 2
+"""Exit code for what a person can mend."""
+
+FAILED = 1
+"""Exit code for everything else that went wrong."""
+
+_LOG = logging.getLogger(__name__)
+
+
+def log_to_stderr() -> None:
+    """One line an event, with its time; what keeps the log is the system's business."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+
+
+def log_status(status: Status) -> None:
+    """Write a line for a change of the transport's state."""
+    _LOG.info("broker: %s%s", status.flow, f" ({status.reason})" if status.reason else "")
+
+
+def on_termination(transport: Transport, stop: Callable[[], None]) -> None:
+    """Call `stop` on the loop at the first SIGTERM or SIGINT."""
+
+    def told(_signal: int, _frame: FrameType | None) -> None:
+        transport.call_threadsafe(stop)
+
+    signal.signal(signal.SIGTERM, told)
+    signal.signal(signal.SIGINT, told)
+
+
+def exit_code(serve: Callable[[], None]) -> int:
+    """Run a service; one clear sentence and a code for each way in which it can end."""
+    try:
+        serve()
+    except ConfigError as error:
+        print(f"nm-bus: {error}", file=sys.stderr)
+        return MEND
+    except NmBusError as error:
+        print(f"nm-bus: {error}", file=sys.stderr)
+        return FAILED
+    return 0
