@@ -1,0 +1,41 @@
+"""What a program keeps over a restart: bytes by kind and key, changed in transactions.
+
+One process owns a store. Nothing here knows what the bytes mean.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from nm_bus.messages import Seconds
+
+
+class Store(Protocol):
+    """A store. Each method raises StorageError, in one sentence, when the disk does not take it.
+
+    A change is durable when the method returns, or in a transaction when that ends.
+    """
+
+    def put_many(self, kind: str, items: Mapping[str, bytes]) -> None:
+        """Keep these items, in place of earlier ones of the same kind and key; all or none."""
+
+    def delete(self, kind: str, keys: Iterable[str]) -> None:
+        """Drop these items; those that are not there are no error."""
+
+    def load(self, kind: str) -> Iterator[tuple[str, bytes]]:
+        """All items of a kind as they are now, in the order of their keys."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """What is done inside is kept as a whole, or with an exception not at all.
+
+        A transaction inside another is a part of it.
+        """
+
+    def next_incarnation(self, now: Seconds) -> int:
+        """A number larger than all it gave before, even when the clock was set back.
+
+        It is at least the time in seconds, so it holds as well when the store was lost.
+        """
+
+    def close(self) -> None:
+        """Let go of everything. The store cannot be used afterwards; closing again is no error."""
