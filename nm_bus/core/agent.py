@@ -1,4 +1,4 @@
-"""What a member agent decides: what it says of itself, when a heartbeat may go, how long to wait.
+"""What a member agent decides: what it says of itself, and when a heartbeat may go.
 
 Pure: the time and a random number in [0, 1) come in as arguments, messages go out as values.
 Measuring, running plugins, sending and keeping belong to the program.
@@ -108,12 +108,6 @@ def sent_after(metrics: Metrics, measured: Seconds, now: Seconds) -> Metrics:
         metrics.values,
         metrics.declared,
     )
-
-
-def pause(attempt: int, first: Seconds, most: Seconds, chance: float) -> Seconds:
-    """How long to wait after the n-th failure (from 1): doubling, bounded, half of it by chance."""
-    whole = min(most, first * 2.0 ** min(attempt - 1, 32))
-    return whole * (0.5 + chance / 2)
 
 
 def start_times(count: int, within: Seconds, chance: float) -> list[Seconds]:

@@ -5,7 +5,6 @@ the Monitoring Plugins' development guidelines: `TEXT | 'label'=value[unit];warn
 where later lines may bring more text and, after another `|`, more performance data.
 """
 
-import math
 import re
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ MOST_SERIES = 64
 """How many values one check may bring; what comes after them is left out."""
 
 LABEL_LENGTH = 64
+LARGEST = 1.7e308
 
 STATUSES = (CheckStatus.OK, CheckStatus.WARNING, CheckStatus.CRITICAL, CheckStatus.UNKNOWN)
 
@@ -116,7 +116,7 @@ def _value(pair: re.Match[str]) -> Value | None:
         return None
     unit, kind, factor = known
     value = float(pair["value"].replace(",", ".")) * factor
-    return Value(label, value, unit, kind) if math.isfinite(value) else None
+    return Value(label, value, unit, kind) if abs(value) <= LARGEST else None
 
 
 def _fit(label: str) -> str:

@@ -92,11 +92,6 @@ class Spool:
         with self._change() as db:
             self._delete(db, "id = ?", (id,))
 
-    def drop(self, id: int) -> None:
-        """Remove a record that nobody will ever take; it is counted as dropped."""
-        with self._change() as db:
-            self.dropped += self._delete(db, "id = ?", (id,))
-
     def expire(self, now: Seconds) -> None:
         """Drop what is older than the spool keeps."""
         with self._change() as db:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nm_bus.core.agent import Agent, Pulse, pause, sent_after, start_times
+from nm_bus.core.agent import Agent, Pulse, sent_after, start_times
 from nm_bus.core.nagios import Verdict, failed
 from nm_bus.messages import Check, CheckStatus
 
@@ -85,16 +85,6 @@ def test_many_dues_while_the_broker_is_away_are_one_heartbeat() -> None:
     pulse.went(500.0)
     pulse.settled(500.0)
     assert not pulse.may_go(up=True, now=501.0)
-
-
-@pytest.mark.parametrize(
-    ("attempt", "least", "most"), [(1, 0.5, 1.0), (2, 1.0, 2.0), (4, 4.0, 8.0), (999, 30.0, 60.0)]
-)
-def test_a_pause_doubles_up_to_its_limit_with_jitter(
-    attempt: int, least: float, most: float
-) -> None:
-    assert pause(attempt, 1.0, 60.0, chance=0.0) == least
-    assert pause(attempt, 1.0, 60.0, chance=1.0) == most
 
 
 def test_first_runs_are_spread_evenly_from_a_start_of_chance() -> None:

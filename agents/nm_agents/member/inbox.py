@@ -1,0 +1,107 @@
+"""The member's inbox: it introduces itself, is given a queue, and answers what it is asked there.
+
+Only the member's own supernode may ask; the broker's word on who sent a message decides, never the
+message. An ask is acknowledged before it is answered: one that kills the agent is not repeated, and
+who hears nothing asks again.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from nm_bus import codec
+from nm_bus.messages import Answer, Ask, Event, Hello, Message, NodeId, Report, Seconds
+from nm_bus.topology import REQUESTS, inbox_queue
+from nm_bus.transport.base import Delivery, Flow, Outgoing, Transport
+from nm_bus.transport.reconnect import Pauses
+
+LOGGER = logging.getLogger(__name__)
+
+ANSWER_WITHIN: Seconds = 10.0
+"""How long the supernode may take to answer a hello."""
+
+PREFETCH = 10
+
+Encode = Callable[[Message], bytes]
+Reply = Callable[[Report], None]
+
+
+class Inbox:
+    """Says hello at each connection, until it is answered, and hands what is asked to `asked`."""
+
+    def __init__(
+        self,
+        node: NodeId,
+        supernode: NodeId,
+        transport: Transport,
+        pauses: Pauses,
+        *,
+        hello: Hello,
+        encode: Encode,
+        asked: Callable[[Ask, Reply], None],
+    ) -> None:
+        self._node, self._supernode, self._transport = node, supernode, transport
+        self._pauses, self._hello, self._encode, self._asked = pauses, hello, encode, asked
+        self._connection = 0
+        self._consuming = False
+        self._complaint = ""
+        self.ignored = 0
+
+    def flow_changed(self, flow: Flow) -> None:
+        """Say hello at each connection: the broker may be a new one that knows no inbox."""
+        self._connection += 1
+        if flow is Flow.UP:
+            self._pauses.reset()
+            self._say_hello(self._connection)
+
+    def _say_hello(self, connection: int) -> None:
+        if connection == self._connection:
+            hello = Outgoing(REQUESTS, "hello", self._encode(self._hello))
+            answered = partial(self._welcomed, connection)
+            self._transport.request(hello, answered, timeout=ANSWER_WITHIN)
+
+    def _welcomed(self, connection: int, answer: Delivery | None) -> None:
+        if connection != self._connection:
+            return
+        complaint = _complaint(answer)
+        self._say(complaint)
+        if complaint:
+            self._transport.later(self._pauses.next(), partial(self._say_hello, connection))
+        elif not self._consuming:
+            self._consuming = True
+            self._transport.consume(inbox_queue(self._node), self._came, prefetch=PREFETCH)
+
+    def _say(self, complaint: str) -> None:
+        """One line when it changes, not one an attempt."""
+        if complaint and complaint != self._complaint:
+            LOGGER.warning("no inbox yet: %s", complaint)
+        elif self._complaint and not complaint:
+            LOGGER.info("the supernode has made the inbox")
+        self._complaint = complaint
+
+    def _came(self, delivery: Delivery) -> None:
+        self._transport.ack(delivery)
+        event = codec.decode(delivery.body) if delivery.user_id == self._supernode else None
+        if not isinstance(event, Event) or not isinstance(event.data, Ask):
+            return self._ignore(delivery)
+        if event.data.node != self._node:
+            return self._ignore(delivery)
+        return self._asked(event.data, self._reply)
+
+    def _ignore(self, delivery: Delivery) -> None:
+        self.ignored += 1
+        if self.ignored == 1:
+            LOGGER.warning("a message from %s in the inbox is ignored", delivery.user_id)
+
+    def _reply(self, report: Report) -> None:
+        self._transport.publish(Outgoing(REQUESTS, "report", self._encode(report)))
+
+
+def _complaint(answer: Delivery | None) -> str:
+    """Why a hello was not successful; empty when it was."""
+    if answer is None:
+        return "the supernode does not answer"
+    event = codec.decode(answer.body)
+    if not isinstance(event, Event) or not isinstance(event.data, Answer):
+        return "the supernode's answer cannot be read"
+    return "" if event.data.ok else event.data.error or event.data.code

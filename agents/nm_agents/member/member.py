@@ -1,0 +1,352 @@
+"""The member agent: heartbeats, measurements, self-checks, drop-in files and answers on one loop.
+
+Each part knows its own work; here they are put together. What is decided is in `nm_bus.core.agent`.
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from importlib.metadata import version
+from itertools import count
+
+from nm_agents.member import plugins
+from nm_agents.member.checks import Checks, Start
+from nm_agents.member.dropin import DropIn, watch
+from nm_agents.member.host import Host
+from nm_agents.member.inbox import Inbox, Reply
+from nm_agents.member.metricfile import MetricFile
+from nm_agents.member.outbox import Durable, Outbox
+from nm_agents.member.statefile import StateFile
+from nm_agents.service import log_status
+from nm_bus import codec
+from nm_bus.core.agent import Agent, Pulse
+from nm_bus.core.nagios import Verdict, series
+from nm_bus.messages import (
+    Ask,
+    Check,
+    CheckStatus,
+    Endpoint,
+    Hello,
+    Message,
+    Metrics,
+    Properties,
+    Seconds,
+    domain_key,
+)
+from nm_bus.settings import MemberSettings, PropertiesSettings, timing
+from nm_bus.storage.spool import Spool
+from nm_bus.topology import HEARTBEAT, METRICS
+from nm_bus.transport.base import Flow, Outcome, Outgoing, Published, Status, Transport
+from nm_bus.transport.reconnect import Pauses
+
+LOGGER = logging.getLogger(__name__)
+
+PROPERTIES_EVERY: Seconds = 600.0
+GOODBYE: Seconds = 3.0
+"""How long the broker may take to confirm the last heartbeat."""
+
+SPOOL_CHECK = "agent.spool"
+"""The check that tells of a disk that takes nothing; told once that has happened."""
+
+LONGEST_PAUSE: Seconds = 60.0
+
+Measure = Callable[[], dict[str, float]]
+
+
+class Member:
+    """One life of the agent on a transport. `measure` and `start` are the ways to this host."""
+
+    def __init__(
+        self,
+        settings: MemberSettings,
+        transport: Transport,
+        spool: Spool,
+        *,
+        random: Callable[[], float],
+        measure: Measure,
+        start: Start,
+    ) -> None:
+        first = timing(settings).retry_first
+        self._settings, self._transport, self._random = settings, transport, random
+        self._measure_host = measure
+        self._agent = Agent(
+            settings.node,
+            secrets.token_hex(8),
+            settings.heartbeat.interval,
+            f"nm-bus/{version('nm-bus')}",
+            transport.now(),
+        )
+        self._key = domain_key(settings.node)
+        self._ids = count(1)
+        self._pulse = Pulse(settings.heartbeat.interval)
+        self._last: tuple[dict[str, float], Seconds] = ({}, 0.0)
+        self._confirmed: Seconds | None = None
+        self._leaving = False
+        self._state = StateFile(settings.folder / "status.json")
+        self._outbox = Outbox(
+            spool, transport, self._send_metrics, Pauses(first, LONGEST_PAUSE, random)
+        )
+        self._checks = Checks(settings.checks, transport, start, self._checked)
+        self._inbox = Inbox(
+            settings.node,
+            settings.supernode.host,
+            transport,
+            Pauses(first, LONGEST_PAUSE, random),
+            hello=Hello("member", self._agent.version),
+            encode=self._encode,
+            asked=self._asked,
+        )
+        self._drop_in: DropIn | None = None
+
+    # --- its life
+
+    def begin(self) -> None:
+        """Plan everything that happens by itself; it happens while the transport runs."""
+        settings, later = self._settings, self._transport.later
+        self._transport.on_status(self._flow_changed)
+        later(self._random() * settings.heartbeat.interval, self._beat_each_interval)
+        later(settings.metrics.interval, self._measure_each_interval)
+        later(PROPERTIES_EVERY, self._properties_now_and_then)
+        self._checks.begin(self._random())
+        self._write_state()
+
+    def watch_folder(self) -> Callable[[], None]:
+        """Take metric files from the drop-in folder, if there is one; gives the way to end it."""
+        drop_in = self._settings.drop_in
+        if drop_in is None:
+            return _nothing
+        taker = DropIn(drop_in.folder, drop_in.max_bytes, self._transport, self._found)
+        self._drop_in = taker
+        self._transport.later(0.0, taker.begin)
+        return watch(drop_in.folder, partial(self._transport.call_threadsafe, taker.changed))
+
+    def leave(self) -> None:
+        """Say goodbye and stop. A second call, or a broker that is away, stops at once."""
+        if self._leaving or self._transport.status.flow is not Flow.UP:
+            return self._transport.stop()
+        self._leaving = True
+        self._transport.later(GOODBYE, self._transport.stop)
+        last = self._agent.heartbeat(
+            self._transport.now(), spooled=self._outbox.waiting, leaving=True
+        )
+        return self._publish(HEARTBEAT, last, self._said_goodbye)
+
+    def _said_goodbye(self, _outcome: Outcome) -> None:
+        self._transport.stop()
+
+    def close(self) -> None:
+        """End what runs; what was not sent stays in the spool for the next start."""
+        self._checks.stop()
+        self._write_state(stopped=True)
+        self._outbox.close()
+
+    def _flow_changed(self, status: Status) -> None:
+        """The broker came or went. What is fresh goes first: what waited begins a moment later."""
+        log_status(status)
+        if status.flow is Flow.UP:
+            self._beat()
+            self._send_properties()
+            self._measure()
+        self._outbox.flow_changed(status.flow)
+        self._inbox.flow_changed(status.flow)
+        self._write_state()
+
+    # --- heartbeats
+
+    def _beat_each_interval(self) -> None:
+        self._transport.later(self._pulse.interval, self._beat_each_interval)
+        self._pulse.due()
+        self._beat()
+
+    def _beat(self) -> None:
+        """Send a heartbeat if one is owed and may go. It is made only now, so it is never stale."""
+        now, up = self._transport.now(), self._transport.status.flow is Flow.UP
+        if self._leaving or not self._pulse.may_go(up, now):
+            return
+        self._pulse.went(now)
+        heartbeat = self._agent.heartbeat(now, spooled=self._outbox.waiting)
+        self._publish(HEARTBEAT, heartbeat, partial(self._beat_ended, now))
+
+    def _beat_ended(self, sent: Seconds, outcome: Outcome) -> None:
+        if outcome is Outcome.CONFIRMED:
+            self._confirmed = self._transport.now()
+        self._pulse.settled(sent)
+        self._beat()
+
+    # --- measurements and properties
+
+    def _measure_each_interval(self) -> None:
+        self._transport.later(self._settings.metrics.interval, self._measure_each_interval)
+        self._measure()
+        self._write_state()
+
+    def _measure(self) -> None:
+        values = self._measure_host() | {"agent.spool.bytes": float(self._outbox.bytes)}
+        self._last = values, self._transport.now()
+        self._offer(self._agent.metrics(values), self._last[1])
+
+    def _found(self, file: MetricFile, measured: Seconds, durable: Durable) -> None:
+        self._offer(self._agent.metrics(file.values, file.declarations()), measured, durable)
+
+    def _offer(self, metrics: Metrics, measured: Seconds, durable: Durable | None = None) -> None:
+        self._outbox.offer(metrics, measured, durable)
+        trouble = self._outbox.trouble
+        if trouble or SPOOL_CHECK in self._agent.checks:
+            status = CheckStatus.WARNING if trouble else CheckStatus.OK
+            self._news(SPOOL_CHECK, Verdict(status, trouble))
+
+    def _send_metrics(self, metrics: Metrics, done: Published) -> None:
+        self._publish(METRICS, metrics, done, persistent=True)
+
+    def _properties_now_and_then(self) -> None:
+        self._transport.later(PROPERTIES_EVERY, self._properties_now_and_then)
+        self._send_properties()
+
+    def _send_properties(self) -> None:
+        if self._transport.status.flow is Flow.UP:
+            self._publish(METRICS, properties(self._settings.properties, self._agent.incarnation))
+
+    # --- self-checks
+
+    def _checked(self, name: str, verdict: Verdict) -> None:
+        self._news(name, verdict)
+        values, declared = series(name, verdict.values)
+        if values:
+            self._offer(self._agent.metrics(values, declared), self._transport.now())
+
+    def _news(self, name: str, verdict: Verdict) -> None:
+        """A check that changed its status is told at once."""
+        if self._agent.checked(name, verdict, self._transport.now()):
+            LOGGER.info("check %s is %s: %s", name, verdict.status, verdict.output)
+            self._pulse.due()
+            self._beat()
+            self._write_state()
+
+    # --- what the supernode asks
+
+    def _asked(self, ask: Ask, reply: Reply) -> None:
+        match ask.what:
+            case "status":
+                reply(self._agent.report(ask.request, self._status()))
+            case "metrics":
+                reply(self._agent.report(ask.request, self._measured()))
+            case "check" if ask.check in self._checks.names:
+                if not self._checks.ask(ask.check, partial(self._ran, ask, reply)):
+                    reply(self._agent.refusal(ask.request, "too many checks are asked for"))
+            case "check":
+                known = ", ".join(self._checks.names) or "none"
+                error = f"no check is named {ask.check[:64]!r}; there are: {known}"
+                reply(self._agent.refusal(ask.request, error[:1000]))
+            case _:
+                error = f"cannot answer {ask.what[:64]!r}; ask for status, metrics or check"
+                reply(self._agent.refusal(ask.request, error))
+
+    def _ran(self, ask: Ask, reply: Reply, verdict: Verdict) -> None:
+        values, _ = series(ask.check, verdict.values)
+        answer = _check_told(self._agent.checks[ask.check]) | {"values": values}
+        reply(self._agent.report(ask.request, answer))
+
+    def _measured(self) -> dict[str, object]:
+        """The last measurement with its age; percentages of CPU need a while between two."""
+        if not self._last[0]:
+            self._measure()
+        values, measured = self._last
+        return {"age": self._transport.now() - measured, "values": values}
+
+    def _status(self) -> dict[str, object]:
+        status, now = self._transport.status, self._transport.now()
+        return {
+            "node": self._settings.node,
+            "project": self._settings.project,
+            "agent": self._agent.version,
+            "pid": os.getpid(),
+            "incarnation": self._agent.incarnation,
+            "uptime": now - self._agent.started,
+            "supernode": self._settings.supernode.host,
+            "broker": {"flow": status.flow, "reason": status.reason, "since": status.since},
+            "heartbeat_confirmed": self._confirmed,
+            "spool": {
+                "waiting": self._outbox.waiting,
+                "bytes": self._outbox.bytes,
+                "dropped": self._outbox.dropped,
+                "trouble": self._outbox.trouble,
+            },
+            "quarantined": self._drop_in.quarantined if self._drop_in else 0,
+            "ignored": self._inbox.ignored,
+            "checks": [_check_told(check) for check in self._agent.checks.values()],
+        }
+
+    def _write_state(self, *, stopped: bool = False) -> None:
+        written = {"written": self._transport.now(), "running": not stopped}
+        self._state.write(written | self._status())
+
+    # --- sending
+
+    def _encode(self, message: Message) -> bytes:
+        id = f"{self._agent.incarnation}.{next(self._ids)}"
+        return codec.encode(message, source=self._settings.node, id=id, time=self._transport.now())
+
+    def _publish(
+        self,
+        exchange: str,
+        message: Message,
+        done: Published | None = None,
+        *,
+        persistent: bool = False,
+    ) -> None:
+        body = self._encode(message)
+        self._transport.publish(Outgoing(exchange, self._key, body, persistent=persistent), done)
+
+
+def properties(settings: PropertiesSettings, incarnation: str) -> Properties:
+    """What the node says of itself, from its settings."""
+    return Properties(
+        incarnation=incarnation,
+        organisation=settings.organisation,
+        description=settings.description,
+        latitude=settings.latitude,
+        longitude=settings.longitude,
+        city=settings.city,
+        country=settings.country,
+        endpoints=tuple(Endpoint(e.name, e.url, e.kind) for e in settings.endpoints),
+        software=settings.software,
+    )
+
+
+def compose(settings: MemberSettings, transport: Transport, random: Callable[[], float]) -> Member:
+    """Build the agent of this host on a transport, with its spool in the settings' folder."""
+    limits = settings.spool
+    spool = Spool.open(settings.folder / "spool.sqlite", limits.max_bytes, limits.max_age)
+    return Member(
+        settings,
+        transport,
+        spool,
+        random=random,
+        measure=Host(settings.metrics.mounts).measure,
+        start=plugins.start,
+    )
+
+
+def serve(member: Member, transport: Transport) -> None:
+    """Run an agent until it is told to leave; nothing it started is left behind."""
+    with ExitStack() as ends:
+        ends.callback(member.close)
+        member.begin()
+        ends.callback(member.watch_folder())
+        transport.run()
+
+
+def _check_told(check: Check) -> dict[str, object]:
+    return {
+        "name": check.name,
+        "status": check.status,
+        "output": check.output,
+        "since": check.since,
+    }
+
+
+def _nothing() -> None:
+    """Nothing was begun, so nothing is to end."""

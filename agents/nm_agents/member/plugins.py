@@ -1,0 +1,159 @@
+"""Running a Nagios plugin without waiting for it: no shell, no thread, a limit on everything.
+
+The program's loop looks at the process now and then; between two looks nothing is held up. A
+plugin that takes too long is killed with all its children: so it leads a group of its own.
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from nm_bus.core.nagios import Verdict, failed, verdict
+from nm_bus.messages import Seconds
+from nm_bus.transport.base import Timer
+
+OUTPUT_BYTES = 64 * 1024
+"""How much of a plugin's output is kept; the rest is read and thrown away."""
+
+FIRST_LOOK, LAST_LOOK = 0.02, 0.25
+"""The pauses between looks: short for a quick plugin, longer for a slow one."""
+
+READS_A_LOOK = 16
+"""A plugin that prints without end must not keep the loop to itself."""
+
+Told = Callable[[Verdict], None]
+
+
+class Timers(Protocol):
+    """The part of a transport that runs need: its clock and its timers."""
+
+    def now(self) -> Seconds: ...
+
+    def later(self, delay: Seconds, call: Callable[[], None]) -> Timer: ...
+
+
+class Run(Protocol):
+    """A plugin that was started."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether its process is no more."""
+
+    def kill(self) -> None:
+        """End it and its children at once; nobody is told a verdict."""
+
+
+class PluginRun:
+    """One run of a plugin's command. `told` hears the verdict once, later, on the loop."""
+
+    def __init__(
+        self, command: tuple[str, ...], timeout: Seconds, timers: Timers, told: Told
+    ) -> None:
+        self._timers, self._told, self._timeout = timers, told, timeout
+        self._deadline = timers.now() + timeout
+        self._pause = FIRST_LOOK
+        self._output = bytearray()
+        self._process = _start(command)
+        os.set_blocking(self._pipe, False)
+        timers.later(FIRST_LOOK, self._look)
+
+    @property
+    def gone(self) -> bool:
+        """Whether its process is no more. A killed one may hang in the kernel for a while."""
+        return self._process.returncode is not None
+
+    def kill(self) -> None:
+        """End it and its children at once; nobody is told a verdict."""
+        self._told = _nobody
+        if not self.gone:
+            self._kill_group()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1.0)
+            self._close()
+
+    @property
+    def _pipe(self) -> int:
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def _look(self) -> None:
+        if self.gone:
+            return
+        code = self._process.poll()
+        if code is not None:
+            self._read()
+            self._close()
+            self._tell(verdict(code, self._output.decode(errors="replace")))
+            return
+        self._read()
+        if self._timers.now() >= self._deadline:
+            self._kill_group()
+            self._tell(failed(f"timed out after {self._timeout:g} s and was killed"))
+        self._pause = min(LAST_LOOK, self._pause * 1.5)
+        self._timers.later(self._pause, self._look)
+
+    def _read(self) -> None:
+        if self._process.stdout is None or self._process.stdout.closed:
+            return
+        with suppress(BlockingIOError):
+            for _ in range(READS_A_LOOK):
+                piece = os.read(self._pipe, OUTPUT_BYTES)
+                self._output += piece[: OUTPUT_BYTES - len(self._output)]
+                if not piece:
+                    return
+
+    def _kill_group(self) -> None:
+        """Safe while the process is not reaped: its number cannot be another's yet."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _close(self) -> None:
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _tell(self, result: Verdict) -> None:
+        told, self._told = self._told, _nobody
+        told(result)
+
+
+class NeverRun:
+    """A plugin that could not be started at all."""
+
+    gone = True
+
+    def __init__(self, reason: str, timers: Timers, told: Told) -> None:
+        self._timer = timers.later(0.0, lambda: told(failed(reason)))
+
+    def kill(self) -> None:
+        """Nothing to end; nobody is told a verdict."""
+        self._timer.cancel()
+
+
+def start(command: tuple[str, ...], timeout: Seconds, timers: Timers, told: Told) -> Run:
+    """Start a plugin; one that cannot be started is `unknown`, with the reason."""
+    try:
+        return PluginRun(command, timeout, timers, told)
+    except FileNotFoundError:
+        return NeverRun(f"{command[0]}: there is no such program", timers, told)
+    except OSError as error:
+        return NeverRun(f"{command[0]}: cannot be run: {error.strerror}", timers, told)
+
+
+def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    """Plugins' texts are parsed, so their numbers and words must not depend on a language."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        env=os.environ | {"LC_ALL": "C"},
+        start_new_session=True,
+    )
+
+
+def _nobody(_result: Verdict) -> None:
+    """Nobody wants to know."""

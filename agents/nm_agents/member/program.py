@@ -1,0 +1,109 @@
+"""`nm-bus member run`: from a settings file to an agent that serves, or one clear sentence.
+
+Everything a person can mend is looked at before anything is begun.
+"""
+
+import fcntl
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from nm_agents.member import certificate
+from nm_agents.member.member import compose, serve
+from nm_agents.service import exit_code, log_to_stderr, on_termination
+from nm_bus.errors import ConfigError
+from nm_bus.settings import MemberSettings, connects_to, load, timing
+from nm_bus.topology import vhost
+from nm_bus.transport.pika import PikaTransport
+
+MOST_CHECKS = 99
+"""As many as a heartbeat may tell of, and one of the agent's own."""
+
+LONGEST_INTERVAL = 86_400.0
+
+
+def run(config: Path) -> int:
+    """Run a member agent until SIGTERM or SIGINT; gives the exit code."""
+    log_to_stderr()
+    return exit_code(partial(_run, config))
+
+
+def _run(config: Path) -> None:
+    settings = load(config, MemberSettings)
+    check_settings(settings, config)
+    certificate.check(settings.tls, settings.node)
+    with own_folder(settings.folder):
+        if settings.drop_in is not None:
+            writable(settings.drop_in.folder)
+        transport = connect(settings)
+        member = compose(settings, transport, random.random)
+        on_termination(transport, member.leave)
+        serve(member, transport)
+
+
+def connect(settings: MemberSettings) -> PikaTransport:
+    """The transport to the home supernode's broker; it connects when it is run.
+
+    One connection serves both ways: a member reads so little that blocking it does no harm.
+    """
+    address, port = connects_to(settings.supernode)
+    return PikaTransport(
+        host=settings.supernode.host,
+        port=port,
+        vhost=vhost(settings.project),
+        user=settings.node,
+        tls=settings.tls,
+        timing=timing(settings),
+        name=f"member {settings.node}",
+        random=random.random,
+        address=address,
+    )
+
+
+def check_settings(settings: MemberSettings, config: Path) -> None:
+    """Raise ConfigError for what single settings cannot tell of themselves."""
+    names = [check.name for check in settings.checks]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(config, f"two checks are named {twice[0]!r}", "give each its own name")
+    if len(names) > MOST_CHECKS:
+        raise ConfigError(config, f"{len(names)} checks where {MOST_CHECKS} are allowed")
+    for check in settings.checks:
+        if not all(check.command[:1]) or not check.command or "\0" in "".join(check.command):
+            raise ConfigError(config, f"check {check.name}: `command` names no program")
+    if settings.heartbeat.interval > LONGEST_INTERVAL:
+        raise ConfigError(config, "heartbeat.interval is longer than a day")
+
+
+@contextmanager
+def own_folder(folder: Path) -> Iterator[None]:
+    """Make the agent's folder if need be, and hold it: one agent a folder.
+
+    The lock is the system's, so it ends with the process, however that ends.
+    """
+    writable(folder)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        what = "another agent runs on this folder"
+        raise ConfigError(folder, what, "stop it, or give this one a folder of its own") from None
+    else:
+        yield
+    finally:
+        os.close(lock)
+
+
+def writable(folder: Path) -> None:
+    """Make a folder if it is not there; raises ConfigError when files cannot be made in it."""
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"writable\n")
+        probe.unlink()
+    except OSError as error:
+        what = f"cannot be written: {error.strerror}"
+        raise ConfigError(folder, what, "give the agent's user the folder, or room on it") from None
