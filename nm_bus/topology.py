@@ -5,6 +5,7 @@ describes. Each broker of a project has the same topology but for its own name a
 """
 
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -86,6 +87,11 @@ class Topology:
     exchanges: tuple[Exchange, ...] = ()
     queues: tuple[Queue, ...] = ()
     bindings: tuple[Binding, ...] = ()
+
+    @property
+    def identity(self) -> Hashable:
+        """What makes two topologies the same one: names and bindings, not the queues' limits."""
+        return self.exchanges, tuple(queue.name for queue in self.queues), self.bindings
 
     def __add__(self, other: "Topology") -> "Topology":
         return Topology(

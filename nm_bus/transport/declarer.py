@@ -19,15 +19,6 @@ from nm_bus.transport.loop import Loop
 LOGGER = logging.getLogger(__name__)
 
 
-def identity(topology: Topology) -> Hashable:
-    """What makes two topologies the same one: names and bindings, not the queues' limits."""
-    return (
-        topology.exchanges,
-        tuple(queue.name for queue in topology.queues),
-        topology.bindings,
-    )
-
-
 class Declarer:
     """Keeps what is to be declared; `idle` is called whenever all of it has been."""
 
@@ -47,7 +38,7 @@ class Declarer:
 
     def declare(self, topology: Topology, done: Published | None, *, renew: bool) -> None:
         """Declare now if connected; `renew`: and again on each connection."""
-        key = identity(topology)
+        key = topology.identity
         if renew:
             self._kept[key] = topology
         elif self._connection is None:
