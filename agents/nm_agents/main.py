@@ -1,5 +1,27 @@
-"""The entry point of the `nm-bus` command."""
+"""The entry point of the `nm-bus` command: the services at once, everything else for people."""
+
+import sys
+
+from nm_agents.cli.exits import ended_well
+from nm_agents.cli.service import is_service, run_service
 
 
-def main() -> None:
-    """Run the command line."""
+def main() -> int:
+    """Run the command that the arguments name; give its exit code."""
+    arguments = sys.argv[1:]
+    if is_service(arguments):
+        with ended_well():
+            return run_service(arguments)
+    return _for_people()
+
+
+def _for_people() -> int:
+    """The terminal's libraries are imported here, after the services had their way out."""
+    from nm_agents.cli.app import app  # noqa: PLC0415
+
+    app(prog_name="nm-bus")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

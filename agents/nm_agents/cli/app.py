@@ -1,0 +1,118 @@
+"""The command line put together: every command, and how all of them end."""
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from nm_agents.cli import service
+from nm_agents.cli.alerts import alerts
+from nm_agents.cli.ask import ask
+from nm_agents.cli.exits import MEANING, ended_well
+from nm_agents.cli.status import status
+from nm_agents.cli.tail import tail
+from nm_agents.cli.top import top
+
+
+class Commands(TyperGroup):
+    """The commands of nm-bus. An error of ours ends any of them with one sentence."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        with ended_well():
+            return super().invoke(ctx)
+
+
+def _assemble() -> typer.Typer:
+    made = typer.Typer(
+        cls=Commands,
+        help="nm-bus: the node manager of a federation, as messages.",
+        epilog=MEANING,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    made.callback(invoke_without_command=True)(_first)
+    for command, summary in _COMMANDS.items():
+        made.command(short_help=summary)(command)
+    made.add_typer(alerts, name="alerts")
+    for name in service.SERVICES:
+        made.add_typer(_service(name), name=name)
+    return made
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nm-bus {installed_version('nm-bus')}")
+        raise typer.Exit
+
+
+def _first(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Say the version."),
+    ] = False,
+) -> None:
+    """Nothing on the way to a command may fail on a character that the terminal lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="replace")
+
+
+_COMMANDS: dict[Callable[..., None], str] = {
+    status: "The federation in one screen.",
+    top: "One node's metrics, with history.",
+    ask: "Ask a member itself.",
+    tail: "Live messages, one line each.",
+}
+
+ServiceConfig = Annotated[Path, typer.Option("--config", metavar="FILE", help="The settings file.")]
+
+
+def _service(name: str) -> typer.Typer:
+    """A service as `--help` shows it; `main` starts it without coming here."""
+    description = service.DESCRIPTIONS[name]
+    group = typer.Typer(help=description, short_help=_SERVICES[name], no_args_is_help=True)
+    group.callback()(_only_a_group)
+    group.command("run", help=description)(_RUN[name])
+    return group
+
+
+def _only_a_group() -> None:
+    """Keep `run` a word of its own: a group of one command would swallow it."""
+
+
+def _member(config: ServiceConfig) -> None:
+    raise typer.Exit(service.run_member(config))
+
+
+def _supernode(config: ServiceConfig) -> None:
+    raise typer.Exit(service.run_supernode(config))
+
+
+def _ingest(
+    config: ServiceConfig,
+    partition: Annotated[int, typer.Option("--partition", metavar="N", help="Which, from 0.")],
+) -> None:
+    raise typer.Exit(service.run_ingest(config, partition))
+
+
+_RUN: dict[str, Callable[..., None]] = {
+    "member": _member,
+    "supernode": _supernode,
+    "ingest": _ingest,
+}
+
+_SERVICES = {
+    "member": "The member agent (a service).",
+    "supernode": "A supernode (a service).",
+    "ingest": "One ingest process (a service).",
+}
+
+app = _assemble()

@@ -1,0 +1,64 @@
+"""How a command ends: the exit codes, and the one place where an error becomes a sentence.
+
+Light on purpose: the services end here too, and must not load what only people need.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+from nm_bus.errors import ConfigError, NmBusError, RefusedError, StorageError
+
+
+class Exit(IntEnum):
+    """The exit codes of every command."""
+
+    OK = 0
+    NEGATIVE = 1
+    MEND = 2
+    NOBODY = 3
+    INTERRUPTED = 128 + signal.SIGINT
+
+
+MEANING = "Exit codes: 0 fine, 1 a negative result, 2 something to mend, 3 nobody answered."
+
+
+def exit_code(error: NmBusError) -> Exit:
+    """What an error asks of the caller: to mend something, or to try again later."""
+    if isinstance(error, ConfigError | RefusedError | StorageError):
+        return Exit.MEND
+    return Exit.NOBODY
+
+
+@contextmanager
+def ended_well() -> Iterator[None]:
+    """Turn the ends that are no bugs into exit codes, with one sentence at most and no traceback.
+
+    A reader that has seen enough (`nm-bus tail dead | head`) is no failure.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        raise SystemExit(Exit.INTERRUPTED) from None
+    except BrokenPipeError:
+        _nobody_reads()
+        raise SystemExit(Exit.OK) from None
+    except NmBusError as error:
+        print(f"nm-bus: {one_line(str(error))}", file=sys.stderr)
+        raise SystemExit(exit_code(error)) from None
+
+
+def one_line(text: str) -> str:
+    """Text without anything that could move a terminal's cursor."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _nobody_reads() -> None:
+    """Let what Python still flushes at its end go nowhere instead of complaining."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,49 @@
+"""The options that commands share, and how a command gets its bus and its console."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from nm_agents.cli.bus import Bus, Opener
+from nm_agents.cli.configuration import VARIABLE, administrator
+from nm_bus.settings import AdministratorSettings
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help=f"Who asks and whom: settings file (else ${VARIABLE}, else ~/.config/nm-bus).",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Everything as JSON, for programs.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Refresh every two seconds; Ctrl-C ends.")]
+Under = Annotated[
+    str,
+    typer.Option("--under", metavar="SITE", help="Only what is under this key, as gov.llnl."),
+]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long to wait.")
+]
+
+
+@contextmanager
+def opened(
+    context: typer.Context, config: Path | None
+) -> Iterator[tuple[Bus, AdministratorSettings]]:
+    """The bus of who asks, and their settings. Whoever runs the app may bring another bus."""
+    settings = administrator(config)
+    opener = cast(Opener, context.obj or _connect)
+    with opener(settings) as bus:
+        yield bus, settings
+
+
+@contextmanager
+def _connect(settings: AdministratorSettings) -> Iterator[Bus]:
+    from nm_agents.cli.federation import Federation  # noqa: PLC0415
+
+    with Federation(settings) as bus:
+        yield bus

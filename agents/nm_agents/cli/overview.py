@@ -1,0 +1,194 @@
+"""What the federation looks like to who asks: fetched in pages, filtered, sorted worst first.
+
+Pure but for `fetch`, which asks the bus. What it looks like on a screen is not decided here.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+
+from nm_agents.cli.bus import Bus, ask, understood
+from nm_agents.cli.figures import plural
+from nm_bus.errors import RefusedError
+from nm_bus.messages import (
+    Alert,
+    AlertState,
+    CheckStatus,
+    DomainKey,
+    Health,
+    LinkState,
+    MemberState,
+    MemberView,
+    NodeId,
+    Overview,
+    Query,
+    Seconds,
+    Severity,
+    SupernodeView,
+    domain_key,
+)
+
+PAGES = 10_000
+"""More pages than any federation has: an answer that claims more is refused."""
+
+HEALTH_ORDER = (
+    Health.DOWN,
+    Health.UNKNOWN,
+    Health.LATE,
+    Health.MAINTENANCE,
+    Health.ALIVE,
+    Health.LEFT,
+)
+CHECK_ORDER = (CheckStatus.CRITICAL, CheckStatus.UNKNOWN, CheckStatus.WARNING, CheckStatus.OK)
+SEVERITY_ORDER = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
+HEALTHY = frozenset({"up", "running"})
+"""The states of a link or a broker that need nobody's eye."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The whole overview, its pages put together."""
+
+    answered_by: NodeId
+    now: Seconds
+    members: tuple[MemberView, ...]
+    supernodes: tuple[SupernodeView, ...]
+    links: tuple[LinkState, ...]
+    alerts: tuple[Alert, ...]
+
+
+class Verdict(IntEnum):
+    """How the federation does: the exit codes of a Nagios plugin."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+
+
+def fetch(bus: Bus, timeout: Seconds) -> Picture:
+    """Ask for every page. A member that moved between two pages is kept once."""
+    first = _page(bus, 0, timeout)
+    if first.pages > PAGES:
+        raise RefusedError(f"{first.answered_by} claims {first.pages} pages, which cannot be")
+    rest = (_page(bus, n, timeout) for n in range(1, first.pages))
+    members = {m.state.node: m for page in (first, *rest) for m in page.members}
+    return Picture(
+        first.answered_by,
+        first.now,
+        tuple(sorted(members.values(), key=member_rank)),
+        tuple(sorted(first.supernodes, key=supernode_rank)),
+        tuple(sorted(first.links, key=link_rank)),
+        tuple(sorted(active(first.alerts), key=alert_rank)),
+    )
+
+
+def _page(bus: Bus, number: int, timeout: Seconds) -> Overview:
+    return understood(ask(bus, Query(what="status", page=number), timeout), Overview)
+
+
+def active(alerts: tuple[Alert, ...]) -> list[Alert]:
+    """The alerts whose condition holds."""
+    return [alert for alert in alerts if alert.state is AlertState.RAISED]
+
+
+def is_under(node: NodeId, site: DomainKey) -> bool:
+    """Whether a node belongs to a site: `gov.llnl` holds `n1.llnl.gov`, not `n1.llnl2.gov`."""
+    key = domain_key(node)
+    return not site or key == site or key.startswith(site + ".")
+
+
+def under(picture: Picture, site: DomainKey) -> Picture:
+    """The members and alerts of a site. Supernodes and links stay: they are how it is heard."""
+    return Picture(
+        picture.answered_by,
+        picture.now,
+        tuple(m for m in picture.members if is_under(m.state.node, site)),
+        picture.supernodes,
+        picture.links,
+        tuple(a for a in picture.alerts if is_under(a.subject, site)),
+    )
+
+
+def member_rank(view: MemberView) -> tuple[int, int, str]:
+    """The worst first: by health, then by the worst check, then by name."""
+    state = view.state
+    return HEALTH_ORDER.index(state.health), CHECK_ORDER.index(worst_check(state)), state.node
+
+
+def supernode_rank(view: SupernodeView) -> tuple[int, bool, str]:
+    """Those not alive first, then those whose broker is in trouble."""
+    calm = view.state is not None and view.state.broker.state in HEALTHY
+    return HEALTH_ORDER.index(view.health), calm, view.node
+
+
+def link_rank(link: LinkState) -> tuple[bool, str, str, str]:
+    """Links in trouble first."""
+    return link.state in HEALTHY, link.source, link.destination, link.kind
+
+
+def alert_rank(alert: Alert) -> tuple[int, float, str]:
+    """The most severe first, the newest first among them."""
+    return SEVERITY_ORDER.index(alert.severity), -alert.raised, alert.alert
+
+
+def worst_check(state: MemberState) -> CheckStatus:
+    """The worst of a member's checks; none is fine."""
+    return min((c.status for c in state.checks), key=CHECK_ORDER.index, default=CheckStatus.OK)
+
+
+def health_counts(picture: Picture) -> dict[Health, int]:
+    """How many members are in each health, the worst first."""
+    counts = Counter(view.state.health for view in picture.members)
+    return {health: counts[health] for health in HEALTH_ORDER if counts[health]}
+
+
+def verdict(picture: Picture) -> tuple[Verdict, str]:
+    """How it does, and why in a few words."""
+    reasons = _reasons(picture)
+    worst = max((level for level, _ in reasons), default=Verdict.OK)
+    fine = ", ".join(
+        (plural(len(picture.supernodes), "supernode"), plural(len(picture.members), "member"))
+    )
+    return worst, ", ".join(text for level, text in reasons if level == worst) or fine
+
+
+def _reasons(picture: Picture) -> list[tuple[Verdict, str]]:
+    counts = health_counts(picture)
+    troubled = [s for s in picture.supernodes if not s.state or s.state.broker.state not in HEALTHY]
+    links = [link for link in picture.links if link.state not in HEALTHY]
+    critical = [a for a in picture.alerts if a.severity is Severity.CRITICAL]
+    warning = [a for a in picture.alerts if a.severity is Severity.WARNING]
+    found = (
+        (Verdict.CRITICAL, counts.get(Health.DOWN, 0), "member", "down"),
+        (Verdict.CRITICAL, len(critical), "critical alert", ""),
+        (Verdict.CRITICAL, len(troubled), "supernode", "in trouble"),
+        (Verdict.WARNING, counts.get(Health.UNKNOWN, 0), "member", "unknown"),
+        (Verdict.WARNING, counts.get(Health.LATE, 0), "member", "late"),
+        (Verdict.WARNING, len(warning), "warning", ""),
+        (Verdict.WARNING, len(links), "link", "in trouble"),
+    )
+    return [
+        (level, f"{plural(count, noun)} {what}".rstrip())
+        for level, count, noun, what in found
+        if count
+    ]
+
+
+def as_data(picture: Picture) -> dict[str, Any]:
+    """The picture as plain values, with the counts that people count on."""
+    level, why = verdict(picture)
+    counts = {health.value: count for health, count in health_counts(picture).items()}
+    return {
+        "answered_by": picture.answered_by,
+        "now": picture.now,
+        "verdict": level.name.lower(),
+        "why": why,
+        "counts": counts,
+        "supernodes": msgspec.to_builtins(picture.supernodes),
+        "links": msgspec.to_builtins(picture.links),
+        "members": msgspec.to_builtins(picture.members),
+        "alerts": msgspec.to_builtins(picture.alerts),
+    }

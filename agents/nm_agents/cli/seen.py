@@ -1,0 +1,104 @@
+"""Which alerts a person has seen already, remembered over restarts in a small bounded file.
+
+Each line of the file is one transition's id. A line is written in one piece; one that was cut off
+by a crash is no id and does no harm. When the file holds twice what is remembered, it is replaced
+as a whole, by renaming.
+"""
+
+import fcntl
+import os
+from collections import OrderedDict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from nm_bus.errors import ConfigError, StorageError
+
+REMEMBERED = 10_000
+"""As many as an alert queue holds: a supernode that comes back cannot repeat more than that."""
+
+
+class Seen:
+    """The transitions that were shown. One process at a time; a second one is refused."""
+
+    def __init__(self, path: Path, limit: int = REMEMBERED) -> None:
+        self._path, self._limit = path, limit
+        self._ids: OrderedDict[str, None] = OrderedDict()
+        self._lines = 0
+        self._file = -1
+
+    def __enter__(self) -> Self:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._open()
+            self._lock()
+            self._read()
+        except OSError as error:
+            raise ConfigError(self._path, f"cannot be used: {error.strerror}") from None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        os.close(self._file)
+        os.close(self._lock_file)
+
+    def __contains__(self, transition: str) -> bool:
+        return transition in self._ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def add(self, transition: str) -> None:
+        """Remember it, on disk too: only then may the message be acknowledged."""
+        self._keep(transition)
+        try:
+            os.write(self._file, f"{transition}\n".encode())
+            self._lines += 1
+            if self._lines > 2 * self._limit:
+                self._replace()
+        except OSError as error:
+            raise StorageError(
+                f"{self._path}: cannot remember what was shown: {error.strerror}"
+            ) from None
+
+    def _keep(self, transition: str) -> None:
+        self._ids[transition] = None
+        while len(self._ids) > self._limit:
+            self._ids.popitem(last=False)
+
+    def _open(self) -> None:
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def _lock(self) -> None:
+        """The lock is beside the file, since replacing the file would replace its lock."""
+        beside = self._path.with_suffix(".lock")
+        self._lock_file = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock_file)
+            os.close(self._file)
+            raise ConfigError(
+                self._path, "another `alerts watch` of yours reads this queue", "give it a --name"
+            ) from None
+
+    def _read(self) -> None:
+        text = self._path.read_text(encoding="utf-8", errors="replace")
+        lines = text.splitlines()
+        self._lines = len(lines)
+        for line in lines:
+            self._keep(line)
+        if text and not text.endswith("\n"):
+            os.write(self._file, b"\n")
+
+    def _replace(self) -> None:
+        beside = self._path.with_suffix(".new")
+        beside.write_text("".join(f"{i}\n" for i in self._ids), encoding="utf-8")
+        beside.replace(self._path)
+        os.close(self._file)
+        self._open()
+        self._lines = len(self._ids)

@@ -1,0 +1,240 @@
+"""How an overview looks: alerts, supernodes, links, members, the worst first, in one screen."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from nm_agents.cli import figures
+from nm_agents.cli.overview import HEALTHY, Picture, Verdict, health_counts, verdict, worst_check
+from nm_agents.cli.printable import cell
+from nm_bus.messages import (
+    Alert,
+    CheckStatus,
+    Health,
+    LinkState,
+    MemberState,
+    MemberView,
+    Severity,
+    SupernodeView,
+)
+
+HEALTH_STYLE = {
+    Health.ALIVE: ("●", "green"),
+    Health.LATE: ("◐", "yellow"),
+    Health.DOWN: ("✖", "bold red"),
+    Health.UNKNOWN: ("?", "magenta"),
+    Health.MAINTENANCE: ("■", "blue"),
+    Health.LEFT: ("○", "dim"),
+}
+CHECK_STYLE = {
+    CheckStatus.OK: "green",
+    CheckStatus.WARNING: "yellow",
+    CheckStatus.CRITICAL: "bold red",
+    CheckStatus.UNKNOWN: "magenta",
+}
+SEVERITY_STYLE = {
+    Severity.CRITICAL: "bold red",
+    Severity.WARNING: "yellow",
+    Severity.INFO: "cyan",
+}
+VERDICT_STYLE = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.CRITICAL: "bold red"}
+
+NARROW = 110
+"""Below this many columns, tables leave out what one can do without."""
+
+DISK = "disk.percent"
+LOAD = "host.load.1m"
+
+
+def status_page(picture: Picture, width: int, most: int | None = None) -> RenderableType:
+    """The screen. `most` is how many rows of members (and links) at most; None shows all."""
+    return Group(
+        headline(picture),
+        *_section("ALERTS", [_alerts(picture, most)] if picture.alerts else []),
+        *_section("SUPERNODES", [_supernodes(picture.supernodes, width)]),
+        *_section("LINKS", _links(picture.links, most)),
+        *_section("MEMBERS", _members(picture, width, most)),
+    )
+
+
+def headline(picture: Picture) -> Text:
+    """How it does, and who says so."""
+    level, why = verdict(picture)
+    return Text.assemble(
+        (level.name, VERDICT_STYLE[level]),
+        f"  {why}\n",
+        cell(f"as {picture.answered_by} sees it at {figures.clock(picture.now)} UTC", "dim"),
+    )
+
+
+def _section(title: str, parts: Sequence[RenderableType]) -> list[RenderableType]:
+    return [Text(""), Text(title, style="bold"), *parts] if parts else []
+
+
+FLEXIBLE = frozenset({"health", "broker", "state", "summary", "checks", "output"})
+"""The columns that give way first on a narrow terminal: sentences, which can be cut."""
+
+
+def table(*columns: Column | str) -> Table:
+    """A table without lines: as good in a pipe as on a screen."""
+    made = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in made.columns:
+        column.overflow = "ellipsis"
+        column.no_wrap = column.header not in FLEXIBLE
+    return made
+
+
+def _right(name: str) -> Column:
+    return Column(name, justify="right")
+
+
+def _alerts(picture: Picture, most: int | None) -> RenderableType:
+    rows = table("severity", "for", "subject", "summary")
+    for alert in picture.alerts[:most]:
+        rows.add_row(*_alert_row(alert, picture.now))
+    return Group(rows, *_and_more(len(picture.alerts), most, "alert"))
+
+
+def _alert_row(alert: Alert, now: float) -> list[Text]:
+    return [
+        cell(alert.severity, SEVERITY_STYLE[alert.severity]),
+        cell(figures.age(max(0.0, now - alert.raised))),
+        cell(alert.subject),
+        cell(alert.summary),
+    ]
+
+
+def _supernodes(views: Sequence[SupernodeView], width: int) -> Table:
+    wide = width >= NARROW
+    extra: list[Column | str] = [_right("conns"), _right("quarantined"), "version"] if wide else []
+    rows = table("", "supernode", "health", "broker", _right("memory"), *extra, "pipes")
+    for view in views:
+        rows.add_row(*_supernode_row(view, wide))
+    return rows
+
+
+def _supernode_row(view: SupernodeView, wide: bool) -> list[Text]:
+    symbol, style = HEALTH_STYLE[view.health]
+    head = [
+        Text(symbol, style),
+        cell(view.node),
+        cell(_because(view.health, view.reason), style),
+    ]
+    if view.state is None:
+        return head
+    broker = view.state.broker
+    calm = broker.state in HEALTHY
+    extra = [
+        cell(str(broker.connections)),
+        cell(figures.number(broker.quarantined)),
+        cell(broker.version),
+    ]
+    return [
+        *head,
+        cell(_because(broker.state, broker.reason), "green" if calm else "bold red"),
+        cell(f"{figures.size(broker.memory)}/{figures.size(broker.memory_limit)}"),
+        *(extra if wide else []),
+        _pipes(view),
+    ]
+
+
+def _because(state: str, reason: str) -> str:
+    return f"{state}: {reason}" if reason else str(state)
+
+
+def _pipes(view: SupernodeView) -> Text:
+    doubtful = [pipe for pipe in view.pipes if not pipe.proven]
+    if doubtful:
+        return cell(_because(doubtful[0].path, doubtful[0].reason), "magenta")
+    delays = [pipe.delay for pipe in view.pipes if pipe.delay is not None]
+    return cell(f"proven, {figures.span(max(delays))}" if delays else "-", "green")
+
+
+def _links(links: Sequence[LinkState], most: int | None) -> list[RenderableType]:
+    if not links:
+        return []
+    rows = table("", "link", "kind", "state", _right("delay"), _right("backlog"))
+    for link in links[:most]:
+        rows.add_row(*_link_row(link))
+    return [rows, *_and_more(len(links), most, "link")]
+
+
+def _link_row(link: LinkState) -> list[Text]:
+    style = "green" if link.state in HEALTHY else "bold red"
+    return [
+        Text("●" if link.state in HEALTHY else "✖", style),
+        cell(f"{link.source} → {link.destination}"),
+        cell(link.kind),
+        cell(_because(link.state, link.reason), style),
+        cell(figures.span(link.delay)),
+        cell(f"{link.backlog:,}"),
+    ]
+
+
+def _members(picture: Picture, width: int, most: int | None) -> list[RenderableType]:
+    if not picture.members:
+        return [Text("none", style="dim")]
+    wide = width >= NARROW
+    columns: list[Column | str] = ["", "member", "health", _right("heard"), _right("load")]
+    rows = table(*columns, _right("disk"), "checks", *(["home"] if wide else []))
+    for view in picture.members[:most]:
+        rows.add_row(*_member_row(view, wide))
+    return [_counts(picture), rows, *_and_more(len(picture.members), most, "member")]
+
+
+def _counts(picture: Picture) -> Text:
+    parts = [
+        (f"{HEALTH_STYLE[health][0]} {count:,} {health}   ", HEALTH_STYLE[health][1])
+        for health, count in health_counts(picture).items()
+    ]
+    return Text.assemble(*parts)
+
+
+def _member_row(view: MemberView, wide: bool) -> list[Text]:
+    state = view.state
+    symbol, style = HEALTH_STYLE[state.health]
+    row = [
+        Text(symbol, style),
+        cell(state.node),
+        cell(_because(state.health, state.reason), style),
+        cell(figures.age(None if state.heard is None else state.heard + view.told)),
+        cell(figures.number(state.latest.get(LOAD))),
+        _disk(state),
+        checks_cell(state),
+    ]
+    return [*row, cell(view.home, "dim")] if wide else row
+
+
+def _disk(state: MemberState) -> Text:
+    fullest = fullest_disk(state.latest)
+    if fullest is None:
+        return Text("-")
+    return Text(
+        f"{fullest:.0f} %", "bold red" if fullest >= 95 else "yellow" if fullest >= 85 else ""
+    )
+
+
+def fullest_disk(latest: dict[str, float]) -> float | None:
+    """The fullest of a member's mount points, in per cent."""
+    shares = [value for name, value in latest.items() if name.partition("[")[0] == DISK]
+    return max(shares, default=None)
+
+
+def checks_cell(state: MemberState) -> Text:
+    """`3 ok`, or the worst checks by name."""
+    if not state.checks:
+        return Text("-", "dim")
+    worst = worst_check(state)
+    names = [c.name for c in state.checks if c.status is worst]
+    if worst is CheckStatus.OK:
+        return Text(f"{len(names)} ok", "green")
+    return cell(f"{worst}: {', '.join(names)}", CHECK_STYLE[worst], limit=40)
+
+
+def _and_more(count: int, most: int | None, noun: str) -> list[RenderableType]:
+    hidden = count - most if most is not None else 0
+    if hidden <= 0:
+        return []
+    return [Text(f"and {figures.plural(hidden, noun)} no worse (--all shows them)", style="dim")]

@@ -1,0 +1,60 @@
+"""`nm-bus tail EXCHANGE`: live messages, one line each, from every supernode."""
+
+import time
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from nm_agents.cli.bus import Followed, Heard, Received
+from nm_agents.cli.console import note, say
+from nm_agents.cli.options import Config, Json, opened
+from nm_agents.cli.printable import as_json
+from nm_agents.cli.told import Told, told
+from nm_bus import topology
+from nm_bus.messages import Tail
+
+
+class Stream(StrEnum):
+    """The exchanges that can be watched."""
+
+    HEARTBEAT = topology.HEARTBEAT
+    METRICS = topology.METRICS
+    ALERTS = topology.ALERTS
+    DEAD = topology.DEAD
+    UPDATES = topology.UPDATES
+    REQUESTS = topology.REQUESTS
+    REPORTS = topology.REPORTS
+
+
+def tail(
+    context: typer.Context,
+    exchange: Annotated[Stream, typer.Argument(help="What to watch.")],
+    key: Annotated[
+        str, typer.Argument(metavar="[KEY]", help="A topic pattern, as 'gov.llnl.#'.")
+    ] = "#",
+    *,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Print live messages as they pass, from every supernode, until Ctrl-C.
+
+    Refused messages (dead) show the reason and their first bytes. Times are UTC.
+
+    Example: nm-bus tail heartbeat 'gov.llnl.#' | grep disk
+
+    Exit codes: 0 the reader closed the pipe, 2 something to mend, 3 nobody answered,
+    130 ended by Ctrl-C.
+    """
+    with opened(context, config) as (bus, _):
+        for item in bus.follow(Tail(exchange=exchange, key=key)):
+            _print(item, json)
+
+
+def _print(item: Followed, json: bool) -> None:
+    if isinstance(item, Heard):
+        note(item)
+    elif isinstance(item, Received):
+        said: Told = told(item, time.time())
+        say(as_json(said.data()) if json else said.line())
+        item.ack()

@@ -1,0 +1,129 @@
+import json
+
+import msgspec
+import pytest
+
+from nm_agents.cli.bus import Heard, Quiet, Received
+from nm_agents.cli.seen import Seen
+from nm_agents.cli.watching import Ending, Watch
+from nm_bus.codec import encode
+from nm_bus.errors import ConnectionLostError
+from nm_bus.messages import Alert, AlertState, Severity, Subscribe
+
+NOW = 1_790_000_000.0
+ALERT = Alert(
+    "a1", "t1", AlertState.RAISED, Severity.CRITICAL, "member-down", "data.dkrz.de",
+    "data.dkrz.de is down\x1b[2J", NOW, NOW, "sn1",
+)  # fmt: skip
+
+
+def received(alert: Alert, supernode: str, acks: list[str]) -> Received:
+    body = encode(alert, source=supernode, id=f"{supernode}-{alert.transition}", time=NOW)
+    key = "critical.member-down.de.dkrz.data"
+    return Received(supernode, "alerts", key, body, supernode, lambda: acks.append(supernode))
+
+
+def other(transition: str) -> Alert:
+    return msgspec.structs.replace(ALERT, transition=transition)
+
+
+def test_an_alert_that_two_supernodes_deliver_is_shown_once(run, bus):
+    acks: list[str] = []
+    bus.script = [Heard("sn1"), received(ALERT, "sn1", acks), received(ALERT, "sn2", acks)]
+    said = run("alerts", "watch")
+    assert said.stdout.count("is down") == 1
+    assert "\x1b" not in said.stdout
+    assert acks == ["sn1", "sn2"]
+
+
+def test_an_alert_is_not_shown_again_after_a_restart(run, bus):
+    bus.script = [received(ALERT, "sn1", [])]
+    assert run("alerts", "watch", "--json").stdout.count("t1") == 1
+    bus.script = [received(ALERT, "sn2", []), received(other("t2"), "sn2", [])]
+    lines = [json.loads(line) for line in run("alerts", "watch", "--json").stdout.splitlines()]
+    assert [line["transition"] for line in lines] == ["t2"]
+
+
+def test_another_subscription_sees_it_too(run, bus):
+    bus.script = [received(ALERT, "sn1", [])]
+    run("alerts", "watch")
+    assert run("alerts", "watch", "--name", "phone").stdout.count("is down") == 1
+
+
+def state(seen: Seen) -> str:
+    return "remembered" if ALERT.transition in seen else "not remembered"
+
+
+def test_it_is_shown_then_remembered_then_acknowledged(tmp_path):
+    order: list[str] = []
+    with Seen(tmp_path / "a.seen") as seen:
+        watch = Watch(seen, lambda alert: order.append(state(seen)), print)
+        body = received(ALERT, "sn1", []).body
+        watch.take(Received("sn1", "alerts", "k", body, "sn1", lambda: order.append(state(seen))))
+    assert order == ["not remembered", "remembered"]
+
+
+def test_what_could_not_be_shown_stays_in_its_queue(tmp_path):
+    acks: list[str] = []
+
+    def closed(alert: Alert) -> None:
+        raise BrokenPipeError
+
+    with Seen(tmp_path / "a.seen") as seen:
+        with pytest.raises(BrokenPipeError):
+            Watch(seen, closed, print).take(received(ALERT, "sn1", acks))
+        assert "t1" not in seen
+    assert acks == []
+
+
+def test_an_unreadable_alert_is_told_and_taken_out_of_the_way(run, bus):
+    acks: list[str] = []
+    bus.script = [Received("sn1", "alerts", "k", b"{", "sn1", lambda: acks.append("sn1"))]
+    said = run("alerts", "watch")
+    assert "unreadable alert from sn1" in said.stderr
+    assert acks == ["sn1"]
+
+
+def test_a_severity_means_that_and_worse(run, bus):
+    run("alerts", "watch", "--severity", "warning", "--under", "gov.llnl", "--name", "phone")
+    assert bus.asked == [Subscribe("phone", (Severity.WARNING, Severity.CRITICAL), ("gov.llnl",))]
+
+
+def test_a_name_that_no_queue_could_have_is_refused(run, bus):
+    assert run("alerts", "watch", "--name", "../x").exit_code == 2
+    assert bus.asked == []
+
+
+def test_once_ends_when_all_were_tried_and_nothing_more_comes():
+    ending = Ending(2, None, once=True)
+    assert not ending.note(Heard("sn1"), 0.0)
+    assert not ending.note(Quiet(), 5.0), "sn2 was not tried yet"
+    assert not ending.note(Heard("sn2", "not reached"), 6.0)
+    assert not ending.note(Quiet(), 6.5)
+    assert ending.note(Quiet(), 7.1)
+
+
+def test_a_duration_ends_it_whatever_comes():
+    ending = Ending(1, 3.0, once=False)
+    assert not ending.note(Quiet(), 100.0)
+    assert ending.note(received(ALERT, "sn1", []), 103.0)
+
+
+def test_a_watch_that_heard_no_supernode_says_so():
+    ending = Ending(1, 3.0, once=False)
+    ending.note(Heard("sn1", "not reached"), 0.0)
+    with pytest.raises(ConnectionLostError, match="doctor"):
+        ending.check()
+
+
+def test_the_list_has_the_active_ones_the_most_severe_first(run):
+    said = run("alerts", "list")
+    assert said.exit_code == 0
+    assert [line.split()[0] for line in said.stdout.splitlines()] == [
+        "severity", "critical", "warning"
+    ]  # fmt: skip
+    assert [a["alert"] for a in json.loads(run("alerts", "list", "--json").stdout)] == ["a2", "a1"]
+
+
+def test_no_alert_is_said(run):
+    assert run("alerts", "list", "--under", "fr").stdout == "No alert is active.\n"

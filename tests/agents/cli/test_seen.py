@@ -1,0 +1,50 @@
+import pytest
+
+from nm_agents.cli.seen import Seen
+from nm_bus.errors import ConfigError
+
+
+def test_what_was_seen_is_known_after_a_restart(tmp_path):
+    with Seen(tmp_path / "deep" / "a.seen") as seen:
+        seen.add("t1")
+    with Seen(tmp_path / "deep" / "a.seen") as seen:
+        assert "t1" in seen
+        assert "t2" not in seen
+
+
+def test_the_file_is_bounded_and_the_newest_are_kept(tmp_path):
+    file = tmp_path / "a.seen"
+    with Seen(file, limit=10) as seen:
+        for n in range(1_000):
+            seen.add(f"t{n}")
+        assert len(seen) == 10
+    assert len(file.read_text().splitlines()) <= 21
+    with Seen(file, limit=10) as seen:
+        assert len(seen) == 10
+        assert "t999" in seen
+        assert "t989" not in seen
+
+
+def test_a_line_cut_off_by_a_crash_does_no_harm(tmp_path):
+    file = tmp_path / "a.seen"
+    file.write_text("t1\nt2-cut-o")
+    with Seen(file) as seen:
+        seen.add("t3")
+    with Seen(file) as seen:
+        assert "t1" in seen
+        assert "t3" in seen
+        assert "t2-cut-off" not in seen
+
+
+def test_a_second_watch_of_the_same_queue_is_refused(tmp_path):
+    with Seen(tmp_path / "a.seen"):
+        with pytest.raises(ConfigError, match="--name"), Seen(tmp_path / "a.seen"):
+            pass
+        with Seen(tmp_path / "b.seen"):
+            pass
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be used"), Seen(tmp_path / "file" / "a.seen"):
+        pass

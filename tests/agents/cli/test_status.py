@@ -1,0 +1,166 @@
+import io
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from nm_agents.cli.bus import ask
+from nm_agents.cli.console import screen, show
+from nm_agents.cli.overview import Picture, Verdict, fetch, is_under, under, verdict
+from nm_agents.cli.status import WatchedStatus
+from nm_agents.cli.status_screen import status_page
+from nm_bus.errors import ConnectionLostError, RefusedError, TimedOutError
+from nm_bus.messages import Answer, Health, Query, Severity
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def drawn(picture: Picture, width: int | None, most: int | None = None) -> str:
+    out = io.StringIO()
+    console = screen(out, width)
+    show(console, status_page(picture, console.width, most))
+    return out.getvalue()
+
+
+def agrees_with(golden: str, said: str) -> bool:
+    """The golden file holds what is said; delete the file to write it anew, then read it."""
+    file = GOLDEN / golden
+    if not file.exists():
+        file.write_text(said, encoding="utf-8")
+        pytest.fail(f"{golden} was written; read it and run again")
+    return file.read_text(encoding="utf-8") == said
+
+
+@pytest.mark.parametrize(("width", "golden"), [(None, "status-pipe.txt"), (80, "status-80.txt")])
+def test_the_screen_looks_as_it_did(bus, width, golden):
+    assert agrees_with(golden, drawn(fetch(bus, 1.0), width, most=5))
+
+
+def test_no_line_is_wider_than_the_terminal(bus):
+    for width in (60, 80, 100, 132):
+        assert all(len(line) <= width for line in drawn(fetch(bus, 1.0), width).splitlines())
+
+
+def test_all_pages_are_fetched_and_the_worst_comes_first(bus):
+    picture = fetch(bus, 1.0)
+    assert [q.page for q in bus.asked] == [0, 1]
+    healths = [view.state.health for view in picture.members]
+    assert healths[:3] == [Health.DOWN, Health.UNKNOWN, Health.LATE]
+    assert picture.members[4].state.node == "esgf-node2.llnl.gov", "its check is critical"
+    assert [alert.severity for alert in picture.alerts] == [Severity.CRITICAL, Severity.WARNING]
+
+
+def test_a_site_is_its_members_and_its_alerts(bus):
+    picture = under(fetch(bus, 1.0), "gov.llnl")
+    assert {v.state.node for v in picture.members} == {"esgf-node1.llnl.gov", "esgf-node2.llnl.gov"}
+    assert picture.alerts == ()
+    assert len(picture.supernodes) == 3
+
+
+@pytest.mark.parametrize(
+    ("node", "site", "holds"),
+    [
+        ("n1.llnl.gov", "gov.llnl", True),
+        ("n1.llnl.gov", "", True),
+        ("n1.llnl.gov", "gov.llnl.n1", True),
+        ("n1.llnl2.gov", "gov.llnl", False),
+    ],
+)
+def test_a_site_ends_at_a_dot(node, site, holds):
+    assert is_under(node, site) is holds
+
+
+def test_two_thousand_members_are_counts_and_the_worst(bus):
+    picture = fetch(bus, 1.0)
+    alive, rename = picture.members[-2], msgspec.structs.replace
+    many = [rename(alive, state=rename(alive.state, node=f"n{n}.x.org")) for n in range(2_000)]
+    crowd = Picture("sn1", picture.now, (*picture.members[:1], *many), (), (), ())
+    said = drawn(crowd, 80, most=20)
+    assert len(said.splitlines()) < 40
+    assert "2,000 alive" in said
+    assert "and 1,981 members no worse (--all shows them)" in said
+    assert len(drawn(crowd, 80).splitlines()) > 2_000
+
+
+def test_status_in_a_pipe_has_no_colours_and_no_filling(run):
+    said = run("status")
+    assert said.exit_code == 0
+    assert "\x1b" not in said.stdout
+    assert all(line == line.rstrip() for line in said.stdout.splitlines())
+    assert "silent: no canary for 12 s" in said.stdout, "nothing is cut in a pipe"
+
+
+def test_remote_text_cannot_write_to_the_terminal(run):
+    for arguments in (["status"], ["status", "--json"], ["top", "esgf-node1.llnl.gov"]):
+        said = run(*arguments).stdout
+        assert not set(said) & {"\x1b", "\x07", "\x9b", "\u202e", "\r"}
+
+
+def test_json_has_everything(run):
+    data = json.loads(run("status", "--json").stdout)
+    assert len(data["members"]) == 7
+    assert data["counts"] == {
+        "down": 1, "unknown": 1, "late": 1, "maintenance": 1, "alive": 2, "left": 1
+    }  # fmt: skip
+    assert data["verdict"] == "critical"
+
+
+def test_check_speaks_as_a_nagios_plugin(run):
+    said = run("status", "--check")
+    assert said.exit_code == Verdict.CRITICAL
+    assert said.stdout.startswith("CRITICAL - 1 member down")
+    said = run("status", "--check", "--under", "gov.llnl")
+    assert "members=2" in said.stdout
+
+
+def test_a_quiet_federation_is_ok():
+    assert verdict(Picture("sn1", 0.0, (), (), (), ())) == (Verdict.OK, "0 supernodes, 0 members")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConnectionLostError("sn1 cannot be reached"), 3),
+        (TimedOutError("sn1 said nothing for 10 s"), 3),
+        (RefusedError("sn1 does not know you"), 2),
+    ],
+)
+def test_an_error_is_one_sentence_and_an_exit_code(run, bus, error, code):
+    def fail(message: object) -> Answer:
+        raise error
+
+    bus.answers = fail
+    said = run("status")
+    assert said.exit_code == code
+    assert said.stderr == f"nm-bus: {error}\n"
+    assert run("status", "--check").exit_code == (3 if code == 3 else 2)
+
+
+def test_an_answer_of_another_version_is_a_sentence(bus):
+    bus.answers = lambda message: Answer("r", True, data={"members": "many"})
+    with pytest.raises(RefusedError, match="update nm-bus"):
+        fetch(bus, 1.0)
+
+
+def test_a_supernode_that_cannot_answer_now_is_no_refusal(bus):
+    bus.answers = lambda message: Answer("r", False, "unavailable", "starting")
+    with pytest.raises(ConnectionLostError):
+        ask(bus, Query(what="status"), 1.0)
+
+
+def test_watching_keeps_the_last_picture_when_nobody_answers(bus):
+    watched = WatchedStatus(bus, "", 1.0)
+    console = screen(io.StringIO(), 120)
+    show(console, watched.page(console, everything=False))
+    assert "Nobody answers" not in console.file.getvalue()
+
+    def fail(message: object) -> Answer:
+        raise ConnectionLostError("no supernode can be reached")
+
+    bus.answers = fail
+    show(console, watched.page(console, everything=False))
+    said = console.file.getvalue()
+    assert "Nobody answers: no supernode can be reached." in said
+    assert said.count("esgf-node1.llnl.gov") == 2
+    assert json.loads(watched.as_line()) == {"error": "no supernode can be reached"}
