@@ -1,19 +1,38 @@
 """Sandboxes joined to a federation, for tests: each a supernode, linked to all the others."""
 
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pika
 from msgspec.structs import replace
+from pika.adapters.blocking_connection import BlockingChannel
 
 from nm_broker.access import Access
 from nm_broker.links import Links
 from nm_broker.project import Principals, bring_up
 from nm_broker.sandbox import Sandbox
+from nm_bus.errors import TimedOutError
 from nm_bus.settings import LOCAL, Peer, SupernodeSettings, Timing
 from nm_bus.topology import Role, link_user
 
 QUICK: Timing = replace(LOCAL, amqp_heartbeat=2, connect=3.0)
 """A stopped broker is noticed within about five seconds."""
+
+
+WAIT = 60.0
+"""Seconds after which what is waited for is held never to come."""
+
+
+def eventually(holds: Callable[[], bool], what: str) -> None:
+    """Wait until something holds; raises TimedOutError when it does not in a long time."""
+    deadline = time.monotonic() + WAIT
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimedOutError(f"after {WAIT:g} s there is still not: {what}")
+        time.sleep(0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +51,20 @@ class Site:
     def access(self) -> Access:
         """Its users."""
         return Access(self.sandbox.broker.api, self.sandbox.vhost)
+
+    @property
+    def node(self) -> str:
+        """The supernode's node id."""
+        return self.settings.node
+
+    @contextmanager
+    def channel(self, user: str = "") -> Iterator[BlockingChannel]:
+        """A channel with confirms as the supernode itself, or as another user."""
+        tls = self.sandbox.issue(user or self.node)
+        with pika.BlockingConnection(self.sandbox.parameters(tls)) as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            yield channel
 
     def bring_up(self, principals: Principals) -> None:
         """Bring the project up on this broker, again if need be."""
