@@ -4,6 +4,7 @@ WAL with `synchronous=FULL` flushes at each commit; the exclusive lock keeps a s
 A damaged file stops the program, unless the caller says that it can be rebuilt.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -127,6 +128,8 @@ def open_store(path: Path, *, rebuildable: bool = False, max_bytes: int = MAX_BY
 
 
 def _connected(path: Path, max_bytes: int) -> sqlite3.Connection:
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+        raise StorageError(f"{path}: {_PLAIN['SQLITE_READONLY']}")  # SQLite says less clearly
     with _plainly(path):
         db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
         try:
