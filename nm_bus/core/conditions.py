@@ -22,8 +22,8 @@ from nm_bus.messages import (
     Severity,
 )
 
-LINK_PATIENCE = 5.0
-"""Seconds for which a link may stumble before anybody is told."""
+PATIENCE = 5.0
+"""Seconds for which a link or a broker may stumble before anybody is told."""
 
 QUARANTINE_WINDOW = 60.0
 """Seconds of quiet after which quarantine is no longer growing."""
@@ -120,7 +120,7 @@ def link_trouble(view: View, link: LinkState, now: Seconds) -> Condition:
         severity=Severity.WARNING,
         summary=f"the {link.kind} link from {link.source} to {link.destination}: {link.reason}",
         holds=None if silent else link.state != LinkHealth.RUNNING,
-        patience=LINK_PATIENCE,
+        patience=PATIENCE,
     )
 
 
@@ -132,6 +132,7 @@ def broker_trouble(origin: NodeId, broker: BrokerState) -> Condition:
         severity=Severity.CRITICAL,
         summary=f"the broker of {origin} is {broker.state}: {broker.reason}".rstrip(": "),
         holds=broker.state not in ("up", "starting"),
+        patience=PATIENCE,
     )
 
 

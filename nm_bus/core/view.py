@@ -12,6 +12,7 @@ import msgspec
 
 from nm_bus.core.links import LinkHealth
 from nm_bus.messages import (
+    Declared,
     Health,
     LinkState,
     MemberState,
@@ -124,6 +125,11 @@ class View:
         """One member, or None when nobody ever heard it."""
         found = self._freshest(node)
         return self._shown(*found, now) if found else None
+
+    def declared(self, node: NodeId) -> tuple[Declared, ...]:
+        """What a member declared of its own metrics."""
+        found = self._freshest(node)
+        return (found[1].state.declared or ()) if found else ()
 
     def members(self, now: Seconds) -> Iterator[MemberView]:
         """Every member, once, by its freshest word."""

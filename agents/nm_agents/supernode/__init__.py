@@ -1,0 +1,1 @@
+"""The supernode: one view of the federation, alerts, and answers."""

@@ -1,0 +1,80 @@
+"""One look at a supernode's own broker over the management API: its state, links, connections."""
+
+from dataclasses import dataclass
+
+from nm_broker.links import Link, Links
+from nm_broker.management import Json, ManagementApi
+from nm_broker.project import sizes_for
+from nm_bus.core.links import LinkSeen
+from nm_bus.messages import BrokerState, NodeId
+from nm_bus.settings import SupernodeSettings
+from nm_bus.topology import ALERTS, DEAD, alerts_queue, alerts_topology, vhost
+
+WATCHED = ("heartbeat.", "metrics.", "out.", "peer.", "reports", "requests", "dead", "events")
+"""The queues whose depth is told; inboxes and alert queues are too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look saw."""
+
+    broker: BrokerState
+    links: dict[Link, LinkSeen]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerWatch:
+    """Reads and mends one broker. Every call may wait for the API's time limit."""
+
+    api: ManagementApi
+    settings: SupernodeSettings
+
+    def look(self) -> Look:
+        """See how the broker and its links stand now."""
+        node = self.api.nodes()[0]
+        depths = self.api.depths(self._vhost)
+        watched = {name: depths[name] for name in sorted(depths) if name.startswith(WATCHED)}
+        broker = BrokerState(
+            state="blocked" if _alarms(node) else "up",
+            reason=_alarms(node),
+            version=str(self.api.overview().get("rabbitmq_version", "")),
+            memory=node.get("mem_used", 0),
+            memory_limit=node.get("mem_limit", 0),
+            disk_free=node.get("disk_free", 0),
+            connections=node.get("sockets_used", 0),
+            quarantined=depths.get(DEAD, 0),
+            queues=watched,
+        )
+        return Look(broker, Links(self.api, self.settings).look())
+
+    def connections(self) -> dict[str, NodeId]:
+        """The open connections, by name, with their users."""
+        return {item["name"]: item["user"] for item in self.api.connections() if "user" in item}
+
+    def apply_links(self) -> None:
+        """Make the shovels what the settings say."""
+        Links(self.api, self.settings).apply()
+
+    def restart(self, link: Link) -> None:
+        """Make one shovel anew."""
+        Links(self.api, self.settings).restart(link)
+
+    def subscribe(self, principal: str, name: str, keys: list[str]) -> str:
+        """Make a principal's alert queue hear these keys, and no others; give its name."""
+        sizes = sizes_for(self.settings.limits)
+        self.api.declare(alerts_topology(principal, name, keys, sizes), self._vhost)
+        queue = alerts_queue(principal, name)
+        for binding in self.api.get("queues", self._vhost, queue, "bindings"):
+            if binding["source"] == ALERTS and binding["routing_key"] not in keys:
+                properties = binding["properties_key"]
+                self.api.delete("bindings", self._vhost, "e", ALERTS, "q", queue, properties)
+        return queue
+
+    @property
+    def _vhost(self) -> str:
+        return vhost(self.settings.project)
+
+
+def _alarms(node: Json) -> str:
+    names = {"mem_alarm": "memory alarm", "disk_free_alarm": "disk alarm"}
+    return ", ".join(text for key, text in names.items() if node.get(key))

@@ -1,0 +1,79 @@
+"""The ingest processes of a supernode: started, watched, started again with growing pauses."""
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nm_bus.messages import Seconds
+
+_LOG = logging.getLogger(__name__)
+
+FIRST_PAUSE: Seconds = 1.0
+LONGEST_PAUSE: Seconds = 60.0
+
+STEADY: Seconds = 60.0
+"""How long a process must live for its next end to count as the first one."""
+
+PATIENCE: Seconds = 10.0
+"""How long a process may take to store what it knows when it is told to end."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One ingest process, or the pause before its next start."""
+
+    process: "subprocess.Popen[bytes]"
+    started: Seconds
+    ends: int = 0
+    again: Seconds | None = None
+
+
+@dataclass(slots=True)
+class Children:
+    """Keeps one ingest process for each partition. `jitter` gives numbers from 0 to 1."""
+
+    config: Path
+    partitions: int
+    jitter: Callable[[], float]
+    _children: dict[int, Child] = field(default_factory=dict)
+
+    def watch(self, now: Seconds) -> None:
+        """Start what is missing, when its pause is over."""
+        for partition in range(self.partitions):
+            child = self._children.get(partition)
+            if child is None:
+                self._children[partition] = Child(self._start(partition), now)
+            elif child.process.poll() is not None:
+                self._again(partition, child, now)
+
+    def stop(self) -> None:
+        """End all of them, and wait until they are gone."""
+        running = [c.process for c in self._children.values() if c.process.poll() is None]
+        for process in running:
+            process.terminate()
+        for process in running:
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                _LOG.warning("ingest process %d did not end in time: killed", process.pid)
+                process.kill()
+                process.wait()
+
+    def _start(self, partition: int) -> "subprocess.Popen[bytes]":
+        words = ["ingest", "run", "--config", str(self.config), "--partition", str(partition)]
+        return subprocess.Popen(
+            [sys.executable, "-m", "nm_agents.main", *words], stdin=subprocess.DEVNULL
+        )
+
+    def _again(self, partition: int, child: Child, now: Seconds) -> None:
+        if child.again is None:
+            child.ends = 1 if now - child.started > STEADY else child.ends + 1
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (child.ends - 1))
+            child.again = now + pause * (0.75 + self.jitter() / 2)
+            code = child.process.returncode
+            _LOG.error("ingest process %d ended with code %s; started again", partition, code)
+        if now >= child.again:
+            child.process, child.started, child.again = self._start(partition), now, None

@@ -1,0 +1,37 @@
+"""A supernode's view over a restart: what the others said last, shown as old until they speak."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from nm_bus.core.view import Stream, View
+from nm_bus.storage.base import Store
+
+KIND = "stream"
+
+_decoder = msgspec.msgpack.Decoder(Stream)
+
+
+@dataclass(slots=True)
+class Keeping:
+    """Stores a view's streams, one row each."""
+
+    store: Store
+    view: View
+
+    def save(self) -> None:
+        """Store every stream as it is now."""
+        rows = {
+            f"{origin}/{partition}": msgspec.msgpack.encode(stream)
+            for (origin, partition), stream in self.view.streams.items()
+        }
+        self.store.put_many(KIND, rows)
+
+    def load(self) -> None:
+        """Take up what was stored. A row of another layout is left out and told anew."""
+        for key, body in self.store.load(KIND):
+            origin, _, partition = key.rpartition("/")
+            try:
+                self.view.streams[(origin, int(partition))] = _decoder.decode(body)
+            except msgspec.DecodeError:
+                continue

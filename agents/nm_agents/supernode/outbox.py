@@ -1,0 +1,102 @@
+"""Alerts on their way: kept on disk until this broker has them, and each was handed to the links.
+
+A transition is stored before it is published and dropped once both publications are confirmed.
+What is left after a crash or an outage is published again; receivers drop what they know by id.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import msgspec
+
+from nm_bus.codec import encode
+from nm_bus.messages import Alert, NodeId
+from nm_bus.storage.base import Store
+from nm_bus.topology import ALERTS, OUT, LinkKind, alert_key
+from nm_bus.transport.base import Outcome, Outgoing, Published, Transport
+
+ACTIVE, WAITING = "alert-active", "alert-outbox"
+
+REMEMBERED = 10_000
+"""Transitions of others that are remembered as published here."""
+
+
+@dataclass(slots=True)
+class Outbox:
+    """The alerts of one supernode, to its own subscribers and to its peers."""
+
+    transport: Transport
+    store: Store
+    origin: NodeId
+    _waiting: dict[str, Alert] = field(default_factory=dict)
+    _published: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
+
+    def load(self) -> list[Alert]:
+        """Take up what was left; the active alerts, as they were stored."""
+        decode = partial(msgspec.json.decode, type=Alert)
+        self._waiting = {key: decode(body) for key, body in self.store.load(WAITING)}
+        return [decode(body) for _, body in self.store.load(ACTIVE)]
+
+    def put(self, transitions: list[Alert], active: dict[str, Alert]) -> None:
+        """Keep transitions and what is active after them, in one step; then publish."""
+        stored = {key for key, _ in self.store.load(ACTIVE)}
+        with self.store.transaction():
+            self.store.put_many(WAITING, {a.transition: _plain(a) for a in transitions})
+            self.store.put_many(ACTIVE, {key: _plain(alert) for key, alert in active.items()})
+            self.store.delete(ACTIVE, stored - active.keys())
+        for alert in transitions:
+            self._waiting[alert.transition] = alert
+            self._send(alert)
+
+    def again(self) -> None:
+        """The broker is back: publish everything that it never confirmed."""
+        for alert in list(self._waiting.values()):
+            self._send(alert)
+
+    def repeat(self, active: list[Alert]) -> None:
+        """Tell the peers what is active, for those that were away: they know it by id."""
+        for alert in active:
+            self._publish(OUT, f"{LinkKind.CONTROL}.alert", alert, None)
+
+    def relay(self, alert: Alert, done: Callable[[bool], None]) -> None:
+        """Publish a peer's transition to our subscribers, once; `done`: whether they have it."""
+        if alert.transition in self._published:
+            done(True)
+            return
+        self._published[alert.transition] = None
+        while len(self._published) > REMEMBERED:
+            self._published.popitem(last=False)
+        self._local(alert, partial(self._relayed, alert, done))
+
+    def _relayed(self, alert: Alert, done: Callable[[bool], None], outcome: Outcome) -> None:
+        if outcome is not Outcome.CONFIRMED:
+            self._published.pop(alert.transition, None)
+        done(outcome is Outcome.CONFIRMED)
+
+    def _send(self, alert: Alert) -> None:
+        self._local(alert, partial(self._sent_here, alert))
+
+    def _sent_here(self, alert: Alert, outcome: Outcome) -> None:
+        if outcome is Outcome.CONFIRMED:
+            done = partial(self._sent_there, alert)
+            self._publish(OUT, f"{LinkKind.CONTROL}.alert", alert, done)
+
+    def _sent_there(self, alert: Alert, outcome: Outcome) -> None:
+        if outcome is Outcome.CONFIRMED and alert.transition in self._waiting:
+            del self._waiting[alert.transition]
+            self.store.delete(WAITING, [alert.transition])
+
+    def _local(self, alert: Alert, done: Published) -> None:
+        key = alert_key(alert.severity, alert.kind, alert.subject)
+        self._publish(ALERTS, key, alert, done)
+
+    def _publish(self, exchange: str, key: str, alert: Alert, done: Published | None) -> None:
+        now = self.transport.now()
+        body = encode(alert, source=alert.origin, id=alert.transition, time=now)
+        self.transport.publish(Outgoing(exchange, key, body, persistent=True), done)
+
+
+def _plain(alert: Alert) -> bytes:
+    return msgspec.json.encode(alert)

@@ -1,0 +1,127 @@
+"""What comes out of the links from other supernodes, and what is said into them."""
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from nm_agents.ingest.quarantine import Quarantine
+from nm_agents.supernode.outbox import Outbox
+from nm_agents.supernode.requests import Asker, Requests
+from nm_bus.codec import Reason, Rejected, decode
+from nm_bus.core.alerts import Alerts
+from nm_bus.core.hearing import Hearing
+from nm_bus.core.kinds import kinds
+from nm_bus.core.view import View
+from nm_bus.core.windows import Windows
+from nm_bus.messages import (
+    Alert,
+    Ask,
+    Canary,
+    Event,
+    Message,
+    NodeId,
+    Report,
+    Rollups,
+    Seconds,
+    Statement,
+    Supernode,
+)
+from nm_bus.topology import PEER_BYTES, LinkKind, link_user
+from nm_bus.transport.base import Delivery, Transport
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Peers:
+    """The ears of one supernode for the others and for its own processes."""
+
+    origin: NodeId
+    transport: Transport
+    view: View
+    windows: Windows
+    hearing: Hearing
+    alerts: Alerts
+    outbox: Outbox
+    requests: Requests
+    quarantine: Quarantine
+
+    def take(self, peer: NodeId, kind: LinkKind, delivery: Delivery) -> None:
+        """Take what one peer's link brought; the exchange tells who speaks, the user confirms."""
+        event = decode(delivery.body, limit=PEER_BYTES)
+        if isinstance(event, Event) and (refusal := _speaks_for(peer, delivery, event)):
+            event = refusal
+        if isinstance(event, Rejected):
+            self.quarantine.put(delivery, event, partial(self._done, delivery))
+            return
+        now = self.transport.now()
+        self.view.heard(peer, now)
+        if isinstance(event.data, Alert):
+            self._alert(delivery, event.data)
+            return
+        self._told(peer, kind, event, now)
+        self.transport.ack(delivery)
+
+    def own(self, delivery: Delivery) -> None:
+        """Take what one of this supernode's own ingest processes says."""
+        event = decode(delivery.body, limit=PEER_BYTES)
+        if isinstance(event, Event) and delivery.user_id != self.origin:
+            event = Rejected(Reason.NOT_SENDER, f"{delivery.user_id} is no process of ours")
+        if isinstance(event, Rejected):
+            self.quarantine.put(delivery, event, partial(self._done, delivery))
+            return
+        self._state(event.data, self.transport.now())
+        self.transport.ack(delivery)
+
+    def _told(self, peer: NodeId, kind: LinkKind, event: Event[Message], now: Seconds) -> None:
+        match event.data:
+            case Canary() as canary:
+                self.hearing.canary((peer, kind), canary, now)
+            case Ask() as ask:
+                self.requests.ask(Asker(ask.request, supernode=peer), ask)
+            case Report() as report:
+                self.requests.reported(report, peer, relayed=True)
+            case data:
+                self._state(data, now)
+
+    def _state(self, data: Message, now: Seconds) -> None:
+        match data:
+            case Statement():
+                self.view.stated(data, now)
+            case Supernode():
+                self.view.described(data, now)
+            case Rollups():
+                self._absorb(data, now)
+            case _:
+                _LOG.warning("a supernode says %s, which is not known here", type(data).__name__)
+
+    def _absorb(self, rollups: Rollups, now: Seconds) -> None:
+        for node, series in rollups.nodes.items():
+            lookup = kinds({each.name: each for each in self.view.declared(node)})
+            one = msgspec.structs.replace(rollups, nodes={node: series})
+            self.windows.absorb(one, now, lookup)
+
+    def _alert(self, delivery: Delivery, alert: Alert) -> None:
+        before = dict(self.alerts.active)
+        transitions = self.alerts.learn(alert)
+        if transitions or self.alerts.active != before:
+            self.outbox.put(transitions, self.alerts.active)
+        self.outbox.relay(alert, partial(self._done, delivery))
+
+    def _done(self, delivery: Delivery, kept: bool) -> None:
+        if kept:
+            self.transport.ack(delivery)
+        else:
+            self.transport.reject(delivery, requeue=True)
+
+
+def _speaks_for(peer: NodeId, delivery: Delivery, event: Event[Message]) -> Rejected | None:
+    """Refuse what the link's user did not bring, or what a peer says in another one's name."""
+    if delivery.user_id != link_user(peer):
+        return Rejected(Reason.NOT_SENDER, f"{delivery.user_id} is not the link of {peer}")
+    spoken = getattr(event.data, "origin", peer)
+    if event.source != peer or spoken != peer:
+        return Rejected(Reason.NOT_SENDER, f"{peer} speaks for {event.source}, {spoken}")
+    return None

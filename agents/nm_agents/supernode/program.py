@@ -1,0 +1,136 @@
+"""`nm-bus supernode run`: the composition of one supernode."""
+
+import random
+import uuid
+from contextlib import closing
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from nm_agents.ingest.program import connect
+from nm_agents.ingest.quarantine import Quarantine
+from nm_agents.service import exit_code, log_status, log_to_stderr, on_termination
+from nm_agents.supernode.brokerwatch import BrokerWatch
+from nm_agents.supernode.children import Children
+from nm_agents.supernode.keeping import Keeping
+from nm_agents.supernode.outbox import Outbox
+from nm_agents.supernode.peers import Peers
+from nm_agents.supernode.requests import Requests
+from nm_agents.supernode.service import SupernodeService
+from nm_agents.supernode.worker import Worker
+from nm_broker.links import links_of
+from nm_broker.management import ManagementApi
+from nm_bus.core.alerts import Alerts, key_of
+from nm_bus.core.connections import Connections
+from nm_bus.core.hearing import Hearing
+from nm_bus.core.links import LinkAudit, limits_for
+from nm_bus.core.view import View
+from nm_bus.core.windows import Windows
+from nm_bus.errors import ConfigError
+from nm_bus.settings import SupernodeSettings, load, timing
+from nm_bus.storage.base import Store
+from nm_bus.storage.sqlite import open_store
+from nm_bus.transport.base import Transport
+
+
+def run(config: Path) -> int:
+    """Serve as a supernode until told to stop."""
+    log_to_stderr()
+    return exit_code(partial(_serve, config))
+
+
+def _serve(config: Path) -> None:
+    settings = load(config, SupernodeSettings)
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    with closing(open_store(settings.folder / "supernode.db")) as store:
+        transport = connect(settings, "supernode")
+        worker = Worker(transport)
+        with closing(worker):
+            service = compose(settings, config, transport, store, worker)
+            transport.on_status(log_status)
+            on_termination(transport, service.stop)
+            service.start()
+            try:
+                transport.run()
+            finally:
+                service.children.stop()
+
+
+def compose(
+    settings: SupernodeSettings,
+    config: Path,
+    transport: Transport,
+    store: Store,
+    worker: Worker,
+) -> SupernodeService:
+    """Build a supernode from its settings; what it kept from its last life is taken up."""
+    limits = timing(settings)
+    view = View(settings.node, limits.supernode_limit)
+    keeping = Keeping(store, view)
+    keeping.load()
+    windows = Windows()
+    outbox = Outbox(transport, store, settings.node)
+    alerts = Alerts(settings.node, {key_of(alert): alert for alert in outbox.load()})
+    watch = _watch(settings)
+    hearing = Hearing(settings.node, limits.link_limit)
+    quarantine = Quarantine(transport, settings.node)
+
+    requests = Requests(
+        settings=settings,
+        transport=transport,
+        view=view,
+        windows=windows,
+        active=lambda: list(alerts.active.values()),
+        worker=worker,
+        watch=watch,
+    )
+    peers = Peers(
+        origin=settings.node,
+        transport=transport,
+        view=view,
+        windows=windows,
+        hearing=hearing,
+        alerts=alerts,
+        outbox=outbox,
+        requests=requests,
+        quarantine=quarantine,
+    )
+    return SupernodeService(
+        settings=settings,
+        timing=limits,
+        incarnation=uuid.uuid4().hex,
+        agent=f"nm-bus/{version('nm-bus')}",
+        transport=transport,
+        view=view,
+        hearing=hearing,
+        alerts=alerts,
+        outbox=outbox,
+        peers=peers,
+        requests=requests,
+        quarantine=quarantine,
+        connections=Connections(),
+        audits={
+            link: LinkAudit(limits_for(limits), random.random) for link in links_of(settings.peers)
+        },
+        children=Children(config, settings.limits.partitions, random.random),
+        worker=worker,
+        watch=watch,
+        keep_view=keeping.save,
+    )
+
+
+def _watch(settings: SupernodeSettings) -> BrokerWatch | None:
+    management = settings.management
+    if management.password_file is None:
+        return None
+    password = _password(management.password_file)
+    return BrokerWatch(ManagementApi(management.url, management.user, password), settings)
+
+
+def _password(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise ConfigError(
+            file, f"the password cannot be read: {error.strerror}", "see its path and permissions"
+        ) from None

@@ -1,0 +1,261 @@
+"""What a supernode answers: queries from its view, queues for principals, questions to members.
+
+An answer goes only to the broker's own reply address, else an asker could make the supernode write
+into another's queue. A gone asker is not noticed; asking again with the same id is harmless.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import msgspec
+
+from nm_agents.supernode.brokerwatch import BrokerWatch
+from nm_agents.supernode.worker import Worker
+from nm_broker.project import sizes_for
+from nm_bus.codec import encode
+from nm_bus.core.overview import overview
+from nm_bus.core.view import View
+from nm_bus.core.windows import Windows
+from nm_bus.errors import NmBusError
+from nm_bus.messages import (
+    Alert,
+    Answer,
+    Ask,
+    Data,
+    Event,
+    Hello,
+    Message,
+    NodeDetail,
+    NodeId,
+    Query,
+    Report,
+    Seconds,
+    Subscribe,
+    Tail,
+)
+from nm_bus.settings import SupernodeSettings
+from nm_bus.topology import (
+    ALERTS,
+    DEAD,
+    HEARTBEAT,
+    METRICS,
+    LinkKind,
+    alert_bindings,
+    inbox_queue,
+    inbox_topology,
+    out_exchange,
+    tail_queue,
+    tail_topology,
+)
+from nm_bus.transport.base import Delivery, Outcome, Outgoing, Transport
+
+_LOG = logging.getLogger(__name__)
+
+REPLY_ADDRESS = "amq.rabbitmq.reply-to."
+
+PATIENCE: Seconds = 30.0
+"""How long a question to a member may stay open."""
+
+MOST_OPEN = 1_000
+"""Questions that may be open at once; one more is refused."""
+
+TAILED = frozenset({HEARTBEAT, METRICS, ALERTS, DEAD, "reports", "requests", "updates"})
+"""The exchanges whose messages an administrator may watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who waits for an answer: a client by its reply address, or the supernode that relayed it."""
+
+    request: str
+    reply_to: str = ""
+    correlation_id: str | None = None
+    supernode: NodeId = ""
+
+
+@dataclass(slots=True)
+class Requests:
+    """Answers what principals ask of one supernode."""
+
+    settings: SupernodeSettings
+    transport: Transport
+    view: View
+    windows: Windows
+    active: Callable[[], list[Alert]]
+    worker: Worker
+    watch: BrokerWatch | None
+    _open: dict[str, Asker] = field(default_factory=dict)
+
+    def take(self, delivery: Delivery, event: Event[Message]) -> None:
+        """Answer a request that passed its schema; the broker vouches for the sender."""
+        data, user = event.data, delivery.user_id or ""
+        if isinstance(data, Report):
+            self.reported(data, user)
+            return
+        reply_to = delivery.reply_to or ""
+        if not reply_to.startswith(REPLY_ADDRESS):
+            _LOG.warning("a request of %s has no reply address of the broker's; dropped", user)
+            return
+        asker = Asker(event.id, reply_to, delivery.correlation_id)
+        if delivery.key != type(data).__name__.lower():
+            self._refuse(asker, "not-allowed", f"{delivery.key} is not what the message asks for")
+            return
+        self._answer(asker, data, user)
+
+    def _answer(self, asker: Asker, data: Data, user: NodeId) -> None:
+        match data:
+            case Hello():
+                self._hello(asker, user)
+            case Query():
+                self._query(asker, data)
+            case Ask():
+                self.ask(asker, data)
+            case Subscribe():
+                self._subscribe(asker, data, user)
+            case Tail():
+                self._tail(asker, data, user)
+            case _:
+                self._refuse(asker, "bad-request", f"{type(data).__name__} is no request")
+
+    # --- introductions and queues
+
+    def _hello(self, asker: Asker, user: NodeId) -> None:
+        topology = inbox_topology(user, sizes_for(self.settings.limits))
+        answer = {"queue": inbox_queue(user), "supernode": self.settings.node}
+        self.transport.declare(topology, partial(self._declared, asker, answer), renew=False)
+
+    def _tail(self, asker: Asker, tail: Tail, user: NodeId) -> None:
+        if tail.exchange not in TAILED:
+            known = ", ".join(sorted(TAILED))
+            self._refuse(asker, "bad-request", f"there is no {tail.exchange!r}; use {known}")
+            return
+        name = secrets.token_hex(8)
+        sizes = sizes_for(self.settings.limits)
+        topology = tail_topology(user, name, tail.exchange, tail.key, sizes)
+        answer = {"queue": tail_queue(user, name)}
+        self.transport.declare(topology, partial(self._declared, asker, answer), renew=False)
+
+    def _declared(self, asker: Asker, answer: dict[str, str], outcome: Outcome) -> None:
+        if outcome is Outcome.CONFIRMED:
+            self._reply(asker, answer)
+        else:
+            self._refuse(asker, "unavailable", f"the broker did not make the queue ({outcome})")
+
+    def _subscribe(self, asker: Asker, wanted: Subscribe, user: NodeId) -> None:
+        if self.watch is None:
+            self._refuse(asker, "unavailable", "this supernode has no management API configured")
+            return
+        keys = alert_bindings(wanted.severities, wanted.under)
+        job = partial(self.watch.subscribe, user, wanted.name, keys)
+        self.worker.call(job, partial(self._subscribed, asker))
+
+    def _subscribed(self, asker: Asker, queue: str | NmBusError) -> None:
+        if isinstance(queue, NmBusError):
+            self._refuse(asker, "unavailable", str(queue))
+        else:
+            self._reply(asker, {"queue": queue})
+
+    # --- queries
+
+    def _query(self, asker: Asker, query: Query) -> None:
+        now = self.transport.now()
+        match query.what:
+            case "status":
+                self._reply(asker, overview(self.view, self.active(), query.page, now))
+            case "alerts":
+                self._reply(asker, {"alerts": self.active()})
+            case "time":
+                self._reply(asker, {"now": now})
+            case "node":
+                self._detail(asker, query.node, now)
+            case _:
+                known = "status, node, alerts or time"
+                self._refuse(asker, "bad-request", f"what is {query.what!r}; use {known}")
+
+    def _detail(self, asker: Asker, node: NodeId, now: Seconds) -> None:
+        member = self.view.member(node, now)
+        if member is None:
+            self._refuse(asker, "unknown-node", f"no supernode has ever heard of {node}")
+        else:
+            self._reply(asker, NodeDetail(member, self.windows.node(node, now)))
+
+    # --- questions to members
+
+    def ask(self, asker: Asker, ask: Ask) -> None:
+        """Hand a question to the member, by way of its home; its report is the answer."""
+        home = self.view.home(ask.node)
+        if home is None:
+            self._refuse(asker, "unknown-node", f"no supernode has ever heard of {ask.node}")
+        elif len(self._open) >= MOST_OPEN:
+            self._refuse(asker, "unavailable", "too many questions are open; ask again later")
+        elif home == self.settings.node:
+            self._hand(asker, ask, "", inbox_queue(ask.node))
+        elif asker.supernode:
+            self._refuse(asker, "unavailable", f"{ask.node} has just moved to {home}; ask again")
+        else:
+            self._hand(asker, ask, out_exchange(home), f"{LinkKind.CONTROL}.ask")
+
+    def _hand(self, asker: Asker, ask: Ask, exchange: str, key: str) -> None:
+        relayed = msgspec.structs.replace(ask, request=secrets.token_hex(16))
+        self._open[relayed.request] = asker
+        self.transport.later(PATIENCE, partial(self._give_up, relayed.request, ask.node))
+        body = self._encoded(relayed)
+        self.transport.publish(Outgoing(exchange, key, body, expiration=PATIENCE))
+
+    def reported(self, report: Report, user: NodeId, *, relayed: bool = False) -> None:
+        """A member answers, or its supernode for it; one that nobody waits for is dropped."""
+        if not relayed and report.node != user:
+            _LOG.warning("%s answers for %s: dropped", user, report.node)
+            return
+        asker = self._open.pop(report.request, None)
+        if asker is None:
+            return
+        if asker.supernode:
+            answer = msgspec.structs.replace(report, request=asker.request)
+            self._relay(asker.supernode, answer)
+        elif report.ok:
+            self._reply(asker, report.answer)
+        else:
+            self._refuse(asker, "refused", report.error)
+
+    def _give_up(self, request: str, node: NodeId) -> None:
+        asker = self._open.pop(request, None)
+        if asker is not None:
+            self._refuse(asker, "unavailable", f"{node} did not answer within {PATIENCE:g} s")
+
+    # --- the answers themselves
+
+    def _reply(self, asker: Asker, data: object) -> None:
+        plain: dict[str, object] = msgspec.to_builtins(data)
+        self._send(asker, Answer(asker.request, ok=True, data=plain))
+
+    def _refuse(self, asker: Asker, code: str, error: str) -> None:
+        if asker.supernode:
+            self._relay(asker.supernode, Report(asker.request, "", ok=False, error=error))
+        else:
+            self._send(asker, Answer(asker.request, ok=False, code=code, error=error))
+
+    def _send(self, asker: Asker, answer: Answer) -> None:
+        self.transport.publish(
+            Outgoing(
+                "",
+                asker.reply_to,
+                self._encoded(answer),
+                correlation_id=asker.correlation_id,
+            )
+        )
+
+    def _relay(self, supernode: NodeId, report: Report) -> None:
+        key = f"{LinkKind.CONTROL}.report"
+        self.transport.publish(Outgoing(out_exchange(supernode), key, self._encoded(report)))
+
+    def _encoded(self, message: Message) -> bytes:
+        return encode(
+            message,
+            source=self.settings.node,
+            id=secrets.token_hex(16),
+            time=self.transport.now(),
+        )

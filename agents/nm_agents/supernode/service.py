@@ -1,0 +1,283 @@
+"""The supernode at work: one view from what its processes and its peers say; alerts; answers.
+
+A loop of deliveries and ticks. What may wait goes to the worker; what must not be lost is stored
+before it is said.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+from nm_agents.ingest.quarantine import Quarantine
+from nm_agents.supernode.brokerwatch import BrokerWatch, Look
+from nm_agents.supernode.children import Children
+from nm_agents.supernode.outbox import Outbox
+from nm_agents.supernode.peers import Peers
+from nm_agents.supernode.requests import Requests
+from nm_agents.supernode.worker import Worker
+from nm_broker.links import Link, link_state
+from nm_broker.project import topology_of
+from nm_bus.codec import Rejected, decode, encode
+from nm_bus.core.alerts import Alerts
+from nm_bus.core.conditions import conditions
+from nm_bus.core.connections import Connections
+from nm_bus.core.hearing import Hearing
+from nm_bus.core.links import LinkAudit, LinkSeen
+from nm_bus.core.view import View
+from nm_bus.errors import NmBusError
+from nm_bus.messages import (
+    Alert,
+    BrokerState,
+    Canary,
+    Connection,
+    LinkState,
+    Message,
+    NodeId,
+    Seconds,
+    Supernode,
+    domain_key,
+)
+from nm_bus.settings import SupernodeSettings, Timing
+from nm_bus.topology import HEARTBEAT, OUT, REQUESTS, LinkKind, peer_queue
+from nm_bus.transport.base import Delivery, Flow, Outgoing, Status, Transport
+
+_LOG = logging.getLogger(__name__)
+
+TICK: Seconds = 0.5
+LOOK: Seconds = 2.0
+"""How often the broker is looked at over its management API."""
+
+PREFETCH = 200
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class SupernodeService:
+    """One supernode of one project; every part is given by the composition."""
+
+    settings: SupernodeSettings
+    timing: Timing
+    incarnation: str
+    agent: str
+    transport: Transport
+    view: View
+    hearing: Hearing
+    alerts: Alerts
+    outbox: Outbox
+    peers: Peers
+    requests: Requests
+    quarantine: Quarantine
+    connections: Connections
+    audits: dict[Link, LinkAudit]
+    children: Children
+    worker: Worker
+    watch: BrokerWatch | None
+    keep_view: Callable[[], None]
+    _spoken: int = 0
+    _started: Seconds = 0.0
+    _broker: BrokerState = field(default_factory=lambda: BrokerState("starting"))
+    _links: dict[Link, LinkState] = field(default_factory=dict)
+    _looking: bool = False
+    _refusals: int = 0
+    _last_refusal: Seconds | None = None
+    _next_roster: Seconds = 0.0
+
+    def start(self) -> None:
+        """Declare, listen, start the ingest processes, and begin to tick."""
+        self._started = self.transport.now()
+        self.transport.declare(topology_of(self.settings))
+        self.transport.on_status(self._status)
+        self.transport.consume("reports", self.peers.own, prefetch=PREFETCH)
+        self.transport.consume("events", self._event, prefetch=PREFETCH)
+        self.transport.consume(REQUESTS, self._request, prefetch=PREFETCH)
+        for peer in self.settings.peers:
+            self.view.expect(peer.node, self._started)
+            for kind in LinkKind:
+                self._listen(peer.node, kind)
+        self.view.expect(self.settings.node, self._started)
+        self._tick()
+        self._speak()
+        self._send_canaries()
+        self._look()
+
+    def stop(self) -> None:
+        """End the ingest processes, keep what is known, and end."""
+        self.children.stop()
+        self.keep_view()
+        self.transport.stop()
+
+    def _listen(self, peer: NodeId, kind: LinkKind) -> None:
+        self.hearing.expect([(peer, kind)])
+        handler = partial(self.peers.take, peer, kind)
+        self.transport.consume(peer_queue(peer, kind), handler, prefetch=PREFETCH)
+
+    # --- what comes in
+
+    def _request(self, delivery: Delivery) -> None:
+        event = decode(delivery.body)
+        if isinstance(event, Rejected):
+            self.quarantine.put(delivery, event, lambda kept: self._done(delivery, kept=kept))
+            return
+        self.requests.take(delivery, event)
+        self.transport.ack(delivery)
+
+    def _done(self, delivery: Delivery, *, kept: bool) -> None:
+        if kept:
+            self.transport.ack(delivery)
+        else:
+            self.transport.reject(delivery, requeue=True)
+
+    def _event(self, delivery: Delivery) -> None:
+        headers = delivery.headers or {}
+        name = str(headers.get("name", ""))
+        if delivery.key == "connection.created":
+            self._hint(self.connections.opened(name, str(headers.get("user", ""))))
+        elif delivery.key == "connection.closed":
+            self._hint(self.connections.closed(name))
+        self.transport.ack(delivery)
+
+    def _hint(self, hint: Connection | None) -> None:
+        if hint is not None and self.view.home(hint.node) == self.settings.node:
+            key = domain_key(hint.node)
+            self.transport.publish(Outgoing(HEARTBEAT, key, self._encoded(hint)))
+
+    def _status(self, status: Status) -> None:
+        if status.flow is Flow.UP:
+            self.outbox.again()
+            self._call(BrokerWatch.connections, self._connected)
+            self._call(BrokerWatch.apply_links, lambda _: None)
+        state = "up" if status.flow is Flow.UP else str(status.flow)
+        self._broker = msgspec.structs.replace(self._broker, state=state, reason=status.reason)
+
+    def _connected(self, users: dict[str, NodeId]) -> None:
+        self.connections.replaced(users)
+
+    # --- what time brings
+
+    def _tick(self) -> None:
+        now = self.transport.now()
+        self.children.watch(now)
+        refusals = self.view.refused(self.settings.node) + self.quarantine.count
+        if refusals > self._refusals:
+            self._last_refusal = now
+        self._refusals = refusals
+        wrong = conditions(
+            self.view, self._broker, self.hearing.states(now), self._last_refusal, now
+        )
+        self.raised(self.alerts.tick(list(wrong), now))
+        if now >= self._next_roster:
+            self._next_roster = now + self.timing.roster
+            self.outbox.repeat(
+                [a for a in self.alerts.active.values() if a.origin == self.settings.node]
+            )
+            self.keep_view()
+        self.transport.later(TICK, self._tick)
+
+    def raised(self, transitions: list[Alert]) -> None:
+        """Keep and publish transitions, each once."""
+        for alert in transitions:
+            _LOG.info("alert %s: %s", alert.state, alert.summary)
+        if transitions:
+            self.outbox.put(transitions, self.alerts.active)
+
+    def _speak(self) -> None:
+        now = self.transport.now()
+        self._spoken += 1
+        state = Supernode(
+            origin=self.settings.node,
+            incarnation=self.incarnation,
+            sequence=self._spoken,
+            started=self._started,
+            sent=now,
+            agent=self.agent,
+            broker=self._broker,
+            links=tuple(self._links.values()),
+            partitions=self.settings.limits.partitions,
+            incoming=tuple(self.hearing.states(now)),
+        )
+        self.view.described(state, now)
+        self.transport.publish(Outgoing(OUT, f"{LinkKind.CONTROL}.supernode", self._encoded(state)))
+        self.transport.later(self.timing.statement, self._speak)
+
+    def _send_canaries(self) -> None:
+        for kind in LinkKind:
+            self._spoken += 1
+            canary = Canary(kind, self.incarnation, self._spoken, self.transport.now())
+            body = self._encoded(canary)
+            expires = 4 * self.timing.link_canary
+            self.transport.publish(Outgoing(OUT, f"{kind}.canary", body, expiration=expires))
+        self.transport.later(self.timing.link_canary, self._send_canaries)
+
+    # --- the broker and the links from here
+
+    def _look(self) -> None:
+        if not self._looking:
+            self._looking = True
+            self._call(BrokerWatch.look, self._looked, self._not_seen)
+        self.transport.later(LOOK, self._look)
+
+    def _looked(self, look: Look) -> None:
+        self._looking = False
+        if self.transport.status.flow is Flow.UP:
+            self._broker = look.broker
+        now = self.transport.now()
+        for link, seen in look.links.items():
+            self._judge(link, replace(seen, heard=self._heard_there(link, now)), now)
+
+    def _not_seen(self, error: NmBusError) -> None:
+        self._looking = False
+        _LOG.debug("the broker cannot be looked at: %s", error)
+
+    def _judge(self, link: Link, seen: LinkSeen, now: Seconds) -> None:
+        verdict, mends = self.audits[link].observe(seen, now)
+        before = self._links.get(link)
+        self._links[link] = link_state(self.settings.node, link, seen, verdict)
+        if before is None or before.state != verdict.health:
+            _LOG.info("link to %s, %s: %s %s", *link, verdict.health, verdict.reason)
+        for mend in mends:
+            _LOG.warning("link to %s, %s is made anew: %s", *link, mend.reason)
+            self._call(lambda watch: watch.restart(link), lambda _: None)
+
+    def _heard_there(self, link: Link, now: Seconds) -> Seconds | None:
+        """When the peer last heard a canary of a link, by this supernode's clock."""
+        peer, kind = link
+        known = self.view.supernodes.get(peer)
+        if known is None or known.state is None or known.heard is None:
+            return None
+        ages = (
+            each.heard
+            for each in known.state.incoming
+            if each.source == self.settings.node and each.kind == kind and each.heard is not None
+        )
+        age = next(ages, None)
+        return None if age is None else known.heard - age
+
+    def _call(
+        self,
+        job: Callable[[BrokerWatch], T],
+        done: Callable[[T], None],
+        failed: Callable[[NmBusError], None] = lambda _: None,
+    ) -> None:
+        if self.watch is None:
+            return
+        self.worker.call(partial(job, self.watch), partial(_either, done, failed))
+
+    def _encoded(self, message: Message) -> bytes:
+        self._spoken += 1
+        identity = f"{self.incarnation}.{self._spoken}"
+        now = self.transport.now()
+        return encode(message, source=self.settings.node, id=identity, time=now)
+
+
+def _either(
+    done: Callable[[T], None], failed: Callable[[NmBusError], None], result: T | NmBusError
+) -> None:
+    if isinstance(result, NmBusError):
+        failed(result)
+    else:
+        done(result)
