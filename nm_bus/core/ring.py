@@ -105,6 +105,20 @@ class Ring:
         earlier = range(minute - 1, self.newest - KEPT, -1)
         return next((tally for m in earlier if (tally := self.tally(m)) is not None), None)
 
+    def kept(self, first: int, last: int) -> tuple[int, bytes]:
+        """The minutes from `first` to `last` as bytes, and which of them is the first there is."""
+        first = max(first, self.newest - KEPT + 1)
+        minutes = range(first, min(last, self.newest) + 1)
+        places = (minute % KEPT * SIZE for minute in minutes)
+        return first, b"".join(self.slots[at : at + SIZE] for at in places)
+
+    def restore(self, first: int, kept: bytes) -> None:
+        """Take up again what `kept` gave, in whatever order the parts come."""
+        for minute, at in enumerate(range(0, len(kept), SIZE), first):
+            slot = kept[at : at + SIZE]
+            if slot != _EMPTY and self.reach(minute):
+                self.slots[minute % KEPT * SIZE : minute % KEPT * SIZE + SIZE] = slot
+
     def sketch(self, minute: int) -> Sketch | None:
         """The minute's quantile sketch, where one is kept."""
         return self.sketches.get(minute) if self.sketches else None

@@ -54,17 +54,24 @@ class Closed:
     length: Seconds = MINUTE
 
 
+PART = 10
+"""Minutes that are stored together, so that a sample does not cost writing the whole hour."""
+
+PARTS = KEPT // PART + 1
+"""In how many parts an hour may lie: one at each end of it is cut."""
+
+
 class KeptRing(msgspec.Struct, gc=False):
-    """A ring as it is stored."""
+    """Some minutes of a series as they are stored; `first` is the number of the first."""
 
     declared: Declared
-    newest: int
+    first: int
     slots: bytes
-    sketches: dict[int, Sketch] | None = None
+    sketches: dict[int, Sketch] = {}
 
 
 class Kept(msgspec.Struct):
-    """All of one node as it is stored. `untold` are its minutes that were not told yet."""
+    """Some minutes of one node as they are stored, and which of them were not told yet."""
 
     rings: dict[str, KeptRing]
     untold: list[int] = []
@@ -84,6 +91,7 @@ class Windows:
     dropped: Dropped = field(default_factory=Dropped)
     _nodes: dict[NodeId, dict[str, Ring]] = field(default_factory=dict)
     _untold: dict[int, set[NodeId]] = field(default_factory=dict)
+    _unstored: dict[NodeId, set[int]] = field(default_factory=dict)
     _late: Late = field(default_factory=Late)
     _held: int = 0
 
@@ -109,10 +117,8 @@ class Windows:
                 ring.add(minute, offset, value)
             else:
                 self.dropped.old += 1
-        untold = self._untold.get(minute)
-        if untold is None:
-            untold = self._untold[minute] = set()
-        untold.add(node)
+        self._untold.setdefault(minute, set()).add(node)
+        self._unstored.setdefault(node, set()).add(minute // PART)
 
     def declare(self, node: NodeId, kinds: Kinds) -> None:
         """A node's declarations changed: look up again what its series are."""
@@ -143,6 +149,7 @@ class Windows:
         elif minute > this - KEPT and rollups.length == MINUTE:
             for node, told in rollups.nodes.items():
                 self._absorb(self._nodes.setdefault(node, {}), told, minute, kinds)
+                self._unstored.setdefault(node, set()).add(minute // PART)
 
     def series(self, node: NodeId, name: str, now: Seconds) -> Series | None:
         """What is known of one series, or None. A window's start and `at` tell how fresh it is."""
@@ -161,24 +168,38 @@ class Windows:
     def forget(self, node: NodeId) -> None:
         """Drop all of a node."""
         self._held -= len(self._nodes.pop(node, {}))
+        self._unstored.pop(node, None)
         self._late.forget(node)
         for nodes in self._untold.values():
             nodes.discard(node)
 
     def dump(self, node: NodeId) -> Kept:
         """All of a node, to be stored over a restart: what `load` takes."""
-        rings = {
-            name: KeptRing(ring.declared, ring.newest, bytes(ring.slots), ring.sketches)
-            for name, ring in self._nodes.get(node, {}).items()
+        self._unstored.pop(node, None)
+        newest = max((ring.newest for ring in self._nodes.get(node, {}).values()), default=0)
+        return self._kept(node, newest - KEPT + 1, newest)
+
+    def dump_changes(self, node: NodeId) -> dict[int, Kept]:
+        """The parts of a node's hour that changed since they were dumped, each for `load`.
+
+        The key is below PARTS. A later part with the same key takes the place of the earlier one,
+        which is older than an hour by then: so a node never has more rows than that.
+        """
+        parts = sorted(self._unstored.pop(node, ()))
+        return {
+            part % PARTS: self._kept(node, part * PART, part * PART + PART - 1) for part in parts
         }
-        return Kept(rings, sorted(m for m, nodes in self._untold.items() if node in nodes))
 
     def load(self, node: NodeId, kept: Kept, now: Seconds) -> None:
-        """Take up again what `dump` gave. What is too old, or of another layout, is left out."""
+        """Take up again what a dump gave, all or one part after another in any order.
+
+        What is too old, or of another layout, is left out.
+        """
         this = int(now // MINUTE)
         for name, ring in kept.rings.items():
-            if len(ring.slots) == KEPT * SIZE and this - KEPT < ring.newest <= this + AHEAD:
-                self._restore(node, name, ring)
+            last = ring.first + len(ring.slots) // SIZE - 1
+            if len(ring.slots) % SIZE == 0 and this - KEPT < last <= this + AHEAD:
+                self._restore(node, name, ring, last)
         for minute in kept.untold:
             self._untold.setdefault(minute, set()).add(node)
 
@@ -191,7 +212,9 @@ class Windows:
                 del rings[name]
             self._held -= len(gone)
             if not rings:
-                del self._nodes[node]
+                self.forget(node)
+            elif node in self._unstored:
+                self._unstored[node] -= {p for p in self._unstored[node] if p < oldest // PART}
 
     def _begin(self, rings: dict[str, Ring], name: str, minute: int, kinds: Kinds) -> Ring | None:
         if len(rings) >= self.per_node or self._held >= self.most:
@@ -228,11 +251,23 @@ class Windows:
             elif ring.reach(minute):
                 ring.put(minute, _tally(minute, rollup), read(rollup.sketch))
 
-    def _restore(self, node: NodeId, name: str, kept: KeptRing) -> None:
+    def _kept(self, node: NodeId, first: int, last: int) -> Kept:
+        rings = {}
+        for name, ring in self._nodes.get(node, {}).items():
+            begins, slots = ring.kept(first, last)
+            sketches = {m: s for m, s in (ring.sketches or {}).items() if first <= m <= last}
+            if any(slots):
+                rings[name] = KeptRing(ring.declared, begins, slots, sketches)
+        untold = [m for m, nodes in self._untold.items() if first <= m <= last and node in nodes]
+        return Kept(rings, untold)
+
+    def _restore(self, node: NodeId, name: str, kept: KeptRing, last: int) -> None:
         rings = self._nodes.setdefault(node, {})
-        ring = self._begin(rings, name, kept.newest, lambda _: kept.declared)
+        ring = rings.get(name) or self._begin(rings, name, last, lambda _: kept.declared)
         if ring is not None:
-            ring.slots, ring.sketches = bytearray(kept.slots), kept.sketches
+            ring.restore(kept.first, kept.slots)
+            if kept.sketches:
+                ring.sketches = (ring.sketches or {}) | kept.sketches
 
 
 def _tally(minute: int, told: Rollup) -> Tally:

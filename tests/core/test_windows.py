@@ -279,6 +279,33 @@ def test_a_restart_loses_nothing(many: list[tuple[str, float, float]]) -> None:
     assert after.close(LATEST) == before.close(LATEST)
 
 
+@given(samples, samples, st.randoms(use_true_random=False))
+def test_parts_that_are_stored_as_they_change_add_up_to_the_whole(
+    first: list[tuple[str, float, float]],
+    second: list[tuple[str, float, float]],
+    rng: random.Random,
+) -> None:
+    before, after = fed(first), Windows()
+    stored = before.dump_changes(NODE)
+    for name, at, value in second:
+        before.feed(NODE, {name: value}, START + at, LATEST, kind)
+    stored |= before.dump_changes(NODE)
+    assert before.dump_changes(NODE) == {}
+    for part in rng.sample(sorted(stored), len(stored)):
+        after.load(NODE, stored[part], LATEST)
+    assert everything(after) == everything(before)
+    assert after.close(LATEST) == before.close(LATEST)
+
+
+def test_a_node_is_stored_in_a_bounded_number_of_parts() -> None:
+    windows, keys = Windows(), set[int]()
+    for minute in range(300):
+        now = START + minute * MINUTE
+        windows.feed(NODE, {"load": 1.0}, now, now, kind)
+        keys |= windows.dump_changes(NODE).keys()
+    assert keys == set(range(7))
+
+
 def test_a_restart_a_day_later_begins_anew() -> None:
     windows = Windows()
     windows.load(NODE, fed([("load", 0, 1.0)]).dump(NODE), START + 24 * HOUR)
