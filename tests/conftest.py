@@ -68,7 +68,7 @@ def program() -> Program:
 
 def _rabbitmq4() -> Program:
     """RabbitMQ 4.x, fetched when it is not there; its absence skips, even in CI."""
-    fetch = Path(__file__).with_name("fetch4.py")
+    fetch = Path(__file__).parent / "brokers" / "fetch4.py"
     fetched = subprocess.run(
         [sys.executable, str(fetch)],
         stdout=subprocess.PIPE,
