@@ -17,13 +17,19 @@ class Store(Protocol):
     """
 
     def put_many(self, kind: str, items: Mapping[str, bytes]) -> None:
-        """Keep these items, in place of earlier ones of the same kind and key; all or none."""
+        """Keep these items, in place of earlier ones of the same kind and key; all or none.
+
+        A key is not empty.
+        """
 
     def delete(self, kind: str, keys: Iterable[str]) -> None:
         """Drop these items; those that are not there are no error."""
 
     def load(self, kind: str) -> Iterator[tuple[str, bytes]]:
-        """All items of a kind as they are now, in the order of their keys."""
+        """All items of a kind in the order of their keys, read page by page to save memory.
+
+        Items that change meanwhile are seen as they were or as they become.
+        """
 
     def transaction(self) -> AbstractContextManager[None]:
         """What is done inside is kept as a whole, or with an exception not at all.

@@ -23,6 +23,9 @@ MAX_BYTES = 1024**3
 _PATIENCE: Seconds = 1.0
 """How long to wait for another process to let go of the file."""
 
+_PAGE = 100
+"""How many items are in memory at once while a kind is loaded."""
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS items (
@@ -72,9 +75,10 @@ class SqliteStore:
 
     def load(self, kind: str) -> Iterator[tuple[str, bytes]]:
         """See Store."""
-        query = "SELECT key, value FROM items WHERE kind = ? ORDER BY key"
-        with _plainly(self.path):
-            return iter(self._db.execute(query, (kind,)).fetchall())
+        page = self._page(kind, "")
+        while page:
+            yield from page
+            page = self._page(kind, page[-1][0])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -106,6 +110,11 @@ class SqliteStore:
     def _inside(self) -> bool:
         with _plainly(self.path):
             return self._db.in_transaction
+
+    def _page(self, kind: str, after: str) -> list[tuple[str, bytes]]:
+        query = "SELECT key, value FROM items WHERE kind = ? AND key > ? ORDER BY key LIMIT ?"
+        with _plainly(self.path):
+            return self._db.execute(query, (kind, after, _PAGE)).fetchall()
 
     def _run(self, statement: str) -> None:
         with _plainly(self.path):
