@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from nm_broker.access import Access
 from nm_broker.links import Links
-from nm_broker.project import Principals, bring_up
+from nm_broker.project import Principals, admit_all, topology_of
 from nm_broker.sandbox import Sandbox
 from nm_bus.errors import TimedOutError
 from nm_bus.settings import LOCAL, Peer, SupernodeSettings, Timing
@@ -67,8 +66,10 @@ class Site:
             yield channel
 
     def bring_up(self, principals: Principals) -> None:
-        """Bring the project up on this broker, again if need be."""
-        bring_up(self.sandbox.broker.api, self.settings, principals)
+        """Bring the project up in this sandbox, where the broker's own events are not told."""
+        self.sandbox.declare(topology_of(self.settings))
+        admit_all(self.access, self.settings, principals)
+        self.links.apply()
 
 
 def federate(
@@ -76,8 +77,6 @@ def federate(
 ) -> list[Site]:
     """Bring the same project up on each of the brokers and link every one to every other."""
     sites = [Site(own, _settings(own, sandboxes, timing)) for own in sandboxes]
-    with ThreadPoolExecutor() as several:
-        list(several.map(lambda site: site.sandbox.silent_events(), sites))
     for site in sites:
         site.bring_up(principals)
     return sites

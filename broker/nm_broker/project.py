@@ -53,12 +53,16 @@ def bring_up(api: ManagementApi, settings: SupernodeSettings, principals: Princi
     if place not in api.vhosts():
         api.put_vhost(place)
     api.declare(topology_of(settings), place)
-    access = Access(api, place)
+    admit_all(Access(api, place), settings, principals)
+    Links(api, settings).apply()
+
+
+def admit_all(access: Access, settings: SupernodeSettings, principals: Principals) -> None:
+    """Give the supernode, its shovels, its peers' links and the principals their rights."""
     access.admit(Role.SUPERNODE, settings.node)
     access.admit(Role.SHOVEL)
     _admit_peers(access, settings)
     _admit(access, principals)
-    Links(api, settings).apply()
 
 
 def _admit_peers(access: Access, settings: SupernodeSettings) -> None:

@@ -179,6 +179,7 @@ def test_a_wedged_link_is_found_by_what_does_not_cross_and_mended(sites: list[Si
         return bool(take(there, here))
 
     eventually(mended, "the message")
+    assert len(asked) == 1
 
 
 def test_a_revoked_link_is_cut_and_comes_back_when_it_is_admitted_again(
