@@ -28,7 +28,12 @@ class Quarantine:
         self.count += 1
         who = delivery.user_id or ""
         record = quarantine(
-            rejected, delivery.body, who=who, exchange=delivery.exchange, key=delivery.key
+            delivery.body,
+            reason=rejected.reason,
+            detail=rejected.detail,
+            who=who,
+            exchange=delivery.exchange,
+            key=delivery.key,
         )
         now = self.transport.now()
         body = encode(record, source=self.origin, id=record.sha256[:32], time=now)

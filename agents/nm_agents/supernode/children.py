@@ -50,7 +50,8 @@ class Children:
                 self._again(partition, child, now)
 
     def stop(self) -> None:
-        """End all of them, and wait until they are gone."""
+        """End all of them for good, and wait until they are gone."""
+        self.partitions = 0
         running = [c.process for c in self._children.values() if c.process.poll() is None]
         for process in running:
             process.terminate()

@@ -1,0 +1,1 @@
+"""The demonstration: a federation on this machine, and a story that checks itself."""
