@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from importlib.metadata import version
 from itertools import count
 
 from nm_agents.member import plugins
@@ -21,7 +20,7 @@ from nm_agents.member.metricfile import MetricFile
 from nm_agents.member.outbox import Durable, Outbox
 from nm_agents.member.statefile import StateFile
 from nm_agents.service import log_status
-from nm_bus import codec
+from nm_bus import __version__, codec
 from nm_bus.core.agent import Agent, Pulse
 from nm_bus.core.nagios import Verdict, series
 from nm_bus.messages import (
@@ -76,7 +75,7 @@ class Member:
             settings.node,
             secrets.token_hex(8),
             settings.heartbeat.interval,
-            f"nm-bus/{version('nm-bus')}",
+            f"nm-bus/{__version__}",
             transport.now(),
         )
         self._key = domain_key(settings.node)
