@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from nm_agents.cli import service
 from nm_agents.cli.alerts import alerts
 from nm_agents.cli.ask import ask
+from nm_agents.cli.doctor import doctor
 from nm_agents.cli.exits import MEANING, ended_well
 from nm_agents.cli.status import status
 from nm_agents.cli.tail import tail
@@ -70,6 +71,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     top: "One node's metrics, with history.",
     ask: "Ask a member itself.",
     tail: "Live messages, one line each.",
+    doctor: "What is wrong, and what to do.",
 }
 
 ServiceConfig = Annotated[Path, typer.Option("--config", metavar="FILE", help="The settings file.")]

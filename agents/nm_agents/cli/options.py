@@ -34,11 +34,15 @@ Timeout = Annotated[
 def opened(
     context: typer.Context, config: Path | None
 ) -> Iterator[tuple[Bus, AdministratorSettings]]:
-    """The bus of who asks, and their settings. Whoever runs the app may bring another bus."""
+    """The bus of who asks, and their settings."""
     settings = administrator(config)
-    opener = cast(Opener, context.obj or _connect)
-    with opener(settings) as bus:
+    with opener_of(context)(settings) as bus:
         yield bus, settings
+
+
+def opener_of(context: typer.Context) -> Opener:
+    """What connects: whoever runs the app may bring another one."""
+    return cast(Opener, context.obj or _connect)
 
 
 @contextmanager

@@ -169,7 +169,12 @@ DETAIL = NodeDetail(
     ),
     {
         "host.load.1m": Series("1", "gauge", windows(HOUR, 60), windows(HOUR, 300)),
-        "net.received.bytes": Series("B", "counter", windows(HOUR, 60, rates=True), windows([9e9, 8e9], 300, rates=True)),
+        "net.received.bytes": Series(
+            "B",
+            "counter",
+            windows(HOUR, 60, rates=True),
+            windows([9e9, 8e9], 300, rates=True),
+        ),
         "http.time": Series(
             "s", "gauge", windows(HOUR, 60), windows(HOUR, 300), None, {"p50": 0.1, "p99": 1.9}
         ),
@@ -192,6 +197,8 @@ def answers(message: Message) -> Answer:
             return answer(overview(message))
         case Query(what="node", node="esgf-node1.llnl.gov"):
             return answer(DETAIL)
+        case Query(what="time"):
+            return answer({"now": NOW})
         case Query(what="alerts"):
             return answer({"alerts": ALERTS})
         case Ask(what="check"):

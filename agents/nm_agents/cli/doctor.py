@@ -1,0 +1,145 @@
+"""`nm-bus doctor`: what is wrong on the way from here to an answer, and what to do."""
+
+import time
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from nm_agents.cli.bus import Opener
+from nm_agents.cli.configuration import settings_path
+from nm_agents.cli.console import say, screen, show
+from nm_agents.cli.examinations.answers import examine_answers, examine_federation
+from nm_agents.cli.examinations.broker import examine_broker
+from nm_agents.cli.examinations.certificates import examine_certificates
+from nm_agents.cli.examinations.finding import LEVELS, Finding, Level, fail, ok, worst
+from nm_agents.cli.examinations.host import examine_host
+from nm_agents.cli.examinations.network import examine_way
+from nm_agents.cli.options import Config, Json, Timeout, opener_of
+from nm_agents.cli.printable import as_json, cell
+from nm_bus.errors import ConfigError, NmBusError
+from nm_bus.messages import Seconds
+from nm_bus.settings import AdministratorSettings, MemberSettings, Peer, SupernodeSettings, load
+
+Settings = AdministratorSettings | MemberSettings | SupernodeSettings
+
+STYLES = {Level.OK: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.FAIL: ("✖", "bold red")}
+FILES = {AdministratorSettings: 256, MemberSettings: 256, SupernodeSettings: 4096}
+"""How many files each program may have to open."""
+
+
+def doctor(
+    context: typer.Context, *, config: Config = None, json: Json = False, timeout: Timeout = 10.0
+) -> None:
+    """Say what is wrong, and what to do: one line a finding.
+
+    FILE is the settings of a member, a supernode or an administrator. Run it on the host and as
+    the user of the program in question.
+
+    Example: nm-bus doctor --config /etc/nm-bus/member.toml
+
+    Exit codes: 0 all is well, 1 warnings, 2 failures.
+    """
+    found = list(examine(settings_path(config), opener_of(context), timeout))
+    if json:
+        say(as_json(found, indent=True))
+    else:
+        show(screen(), _table(found))
+    raise typer.Exit(LEVELS.index(worst(found)))
+
+
+def examine(path: Path, opener: Opener, timeout: Seconds) -> Iterator[Finding]:
+    """Everything that can be looked at with one settings file."""
+    try:
+        settings = read_settings(path)
+    except ConfigError as error:
+        yield fail("settings", f"{error.where}: {error.what}", error.mend)
+        return
+    yield ok("settings", f"{path}: {_kind(settings)} of project {settings.project}")
+    now = datetime.now(UTC)
+    node = "" if isinstance(settings, AdministratorSettings) else settings.node
+    yield from examine_certificates(settings.tls, node, now)
+    yield from examine_host(settings.folder.expanduser(), FILES[type(settings)])
+    yield from _examine_supernodes(settings, opener, now, timeout)
+    if isinstance(settings, SupernodeSettings):
+        yield from examine_broker(settings, timeout)
+
+
+def _examine_supernodes(
+    settings: Settings, opener: Opener, now: datetime, timeout: Seconds
+) -> Iterator[Finding]:
+    answering: list[AdministratorSettings] = []
+    for peer in supernodes_of(settings):
+        way = list(examine_way(peer.broker, settings.tls, now, timeout))
+        yield from way
+        if worst(way) is not Level.FAIL:
+            asker = _asking(settings, peer)
+            answers = list(_examine_answers(asker, opener, timeout))
+            yield from answers
+            answering += [asker] if worst(answers) is not Level.FAIL else []
+    if isinstance(settings, SupernodeSettings):
+        for peer in settings.peers:
+            yield from examine_way(peer.broker, settings.link_tls or settings.tls, now, timeout)
+    for asker in answering[:1]:
+        with opener(asker) as bus:
+            yield from examine_federation(bus, timeout)
+
+
+def _examine_answers(
+    asker: AdministratorSettings, opener: Opener, timeout: Seconds
+) -> Iterator[Finding]:
+    try:
+        with opener(asker) as bus:
+            yield from examine_answers(bus, asker.supernodes[0].node, time.time, timeout)
+    except NmBusError as error:
+        yield fail("login", error, "see the findings above")
+
+
+def read_settings(path: Path) -> Settings:
+    """Read a settings file of any of the three kinds, told apart by what only one has."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return load(path, AdministratorSettings)
+    if "supernode" in raw:
+        return load(path, MemberSettings)
+    return load(path, SupernodeSettings if "broker" in raw else AdministratorSettings)
+
+
+def supernodes_of(settings: Settings) -> tuple[Peer, ...]:
+    """The supernodes that the owner of these settings asks."""
+    if isinstance(settings, AdministratorSettings):
+        return settings.supernodes
+    if isinstance(settings, MemberSettings):
+        return (Peer(settings.supernode.host, settings.supernode),)
+    return (Peer(settings.node, settings.broker),)
+
+
+def _asking(settings: Settings, peer: Peer) -> AdministratorSettings:
+    """Settings that ask one supernode, as whoever these settings belong to."""
+    return AdministratorSettings(
+        settings.project,
+        (peer,),
+        settings.tls,
+        settings.folder.expanduser(),
+        settings.network,
+        settings.timing,
+    )
+
+
+def _kind(settings: Settings) -> str:
+    return type(settings).__name__.removesuffix("Settings").lower()
+
+
+def _table(found: list[Finding]) -> Table:
+    rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for finding in found:
+        symbol, style = STYLES[finding.level]
+        text = f"{finding.text}; {finding.mend}" if finding.mend else finding.text
+        sentence = cell(text)
+        sentence.no_wrap = False
+        rows.add_row(cell(f"{symbol} {finding.level}", style), cell(finding.about, "dim"), sentence)
+    return rows

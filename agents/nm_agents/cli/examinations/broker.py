@@ -1,0 +1,107 @@
+"""A supernode's own broker, through its management API: alarms, limits, queues, shovels."""
+
+from collections.abc import Iterator
+
+from nm_agents.cli.examinations.answers import BACKLOG, backlog
+from nm_agents.cli.examinations.finding import Finding, fail, ok, share_of, warn
+from nm_agents.cli.figures import plural, size
+from nm_broker.management import Json, ManagementApi
+from nm_bus.errors import ConfigError, NmBusError, RefusedError
+from nm_bus.messages import NodeId
+from nm_bus.settings import Management, SupernodeSettings
+from nm_bus.topology import DEAD, vhost
+
+API = "see that the broker runs with the management plugin, and `management` in the settings"
+
+
+def connected(management: Management, timeout: float) -> ManagementApi:
+    """The API of a supernode's broker; raises ConfigError when the password cannot be read."""
+    path = management.password_file
+    if path is None:
+        raise ConfigError("management", "no password_file is given", "name the file (mode 0600)")
+    try:
+        password = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(path, f"cannot be read: {error}", "check the path and rights") from None
+    return ManagementApi(management.url, management.user, password, timeout)
+
+
+def examine_broker(settings: SupernodeSettings, timeout: float) -> Iterator[Finding]:
+    """Look at all the broker tells of itself; the first refusal ends it."""
+    name = vhost(settings.project)
+    try:
+        api = connected(settings.management, timeout)
+        yield from _machine(settings.node, api)
+        yield from queue_findings(settings.node, api.depths(name))
+        yield from shovel_findings(settings, api.shovels(name))
+    except ConfigError as error:
+        yield fail("management", f"{error.where}: {error.what}", error.mend)
+    except RefusedError as error:
+        yield fail("management", error, "give the management user the tag `administrator`")
+    except NmBusError as error:
+        yield fail("management", error, API)
+
+
+def _machine(node: NodeId, api: ManagementApi) -> Iterator[Finding]:
+    yield ok("management", f"{api.url} answers: RabbitMQ {api.overview().get('rabbitmq_version')}")
+    for state in api.nodes():
+        yield from machine_findings(node, state)
+
+
+def machine_findings(node: NodeId, state: Json) -> Iterator[Finding]:
+    """Alarms and limits of one broker."""
+    for alarm, key in (("memory", "mem_alarm"), ("disk", "disk_free_alarm")):
+        if state.get(key):
+            text = f"{node}: the {alarm} alarm blocks every publisher"
+            yield fail("alarm", text, f"free {alarm} on this host")
+    yield from _shares(node, state)
+    free, least = state.get("disk_free", 0), state.get("disk_free_limit", 0)
+    if isinstance(free, int) and free < 4 * least:
+        text = f"{node}: {size(free)} of disk free, the alarm is at {size(least)}"
+        yield warn("disk", text, "make room where the broker keeps its data")
+
+
+def _shares(node: NodeId, state: Json) -> Iterator[Finding]:
+    mends = (
+        ("memory", "mem_used", "mem_limit", "raise vm_memory_high_watermark"),
+        ("files", "fd_used", "fd_total", "raise LimitNOFILE of the broker's unit"),
+        ("sockets", "sockets_used", "sockets_total", "raise LimitNOFILE of the broker's unit"),
+        ("processes", "proc_used", "proc_total", "raise RABBITMQ_MAX_NUMBER_OF_PROCESSES"),
+    )
+    for about, used, limit, mend in mends:
+        if state.get(limit):
+            show = size if about == "memory" else "{:,}".format
+            text = f"{node}: {show(state.get(used, 0))} of {show(state[limit])} {about}"
+            yield share_of("limits", text, state.get(used, 0) / state[limit], mend)
+
+
+def queue_findings(node: NodeId, depths: dict[str, int]) -> Iterator[Finding]:
+    """Queues that are not read as fast as they fill, and what was refused."""
+    quarantined = depths.get(DEAD, 0)
+    if quarantined:
+        text = f"{node}: {plural(quarantined, 'refused message')}"
+        yield warn("quarantine", text, "`nm-bus tail dead` shows who sends them and why")
+    full = {name: n for name, n in depths.items() if n > BACKLOG and not _may_wait(name)}
+    for name, waiting in sorted(full.items()):
+        yield backlog(node, name, waiting)
+    if not full:
+        yield ok("queues", f"{node}: {plural(len(depths), 'queue')}, none falls behind")
+
+
+def _may_wait(queue: str) -> bool:
+    """Whether a queue is there to wait for somebody who is away."""
+    return queue == DEAD or queue.startswith(("alerts.", "tail.", "inbox.", "thrown."))
+
+
+def shovel_findings(settings: SupernodeSettings, shovels: dict[str, Json]) -> Iterator[Finding]:
+    """Shovels that do not run, or are missing."""
+    wanted = 2 * len(settings.peers)
+    for name, said in sorted(shovels.items()):
+        if said.get("state") != "running":
+            text = f"{name}: {said.get('state')}: {said.get('reason') or 'no reason given'}"
+            yield warn("shovel", text, "see the findings on the way to that peer")
+    if len(shovels) < wanted:
+        text = f"{len(shovels)} of {plural(wanted, 'shovel')} are there"
+        yield warn("shovel", text, "`nm-bus supernode run` makes them; see its log")
+    elif all(said.get("state") == "running" for said in shovels.values()):
+        yield ok("shovel", f"all of {plural(len(shovels), 'shovel')} run")

@@ -1,0 +1,62 @@
+"""The certificate files: readable, in force, of this node, signed by the authority they name."""
+
+import stat
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from nm_agents.cli.examinations.finding import Finding, fail, ok, warn
+from nm_agents.cli.figures import plural
+from nm_agents.member.certificate import check
+from nm_broker.pki import Described, describe
+from nm_bus.errors import ConfigError
+from nm_bus.messages import NodeId
+from nm_bus.settings import Tls
+
+SOON = timedelta(days=30)
+"""Time enough to have a certificate renewed by people who are on holiday."""
+
+RENEW = "have it renewed by the project's authority"
+
+
+def examine_certificates(tls: Tls, node: NodeId, now: datetime) -> Iterator[Finding]:
+    """Look at a program's three files. An empty `node` is whoever the certificate names."""
+    for about, path in (("certificate", tls.certificate), ("authority", tls.ca)):
+        try:
+            said = describe(path)
+        except ConfigError as error:
+            yield fail(about, f"{error.where}: {error.what}", error.mend)
+            return
+        yield life(about, path, said, now)
+        node = node or next(iter(said.names), "")
+    yield from _key(tls.key)
+    try:
+        check(tls, node)
+    except ConfigError as error:
+        yield fail("identity", f"{error.where}: {error.what}", error.mend or RENEW)
+    else:
+        yield ok("identity", f"this is {node}, and key, certificate and authority fit together")
+
+
+def life(about: str, path: Path, said: Described, now: datetime) -> Finding:
+    """How much of a certificate's life is left."""
+    left = said.ends - now
+    if now < said.starts:
+        when = f"holds only from {said.starts:%Y-%m-%d %H:%M} UTC"
+        return fail(about, f"{path}: {when}", "set this host's clock, or wait")
+    if left <= timedelta(0):
+        return fail(about, f"{path}: expired on {said.ends:%Y-%m-%d %H:%M} UTC", RENEW)
+    text = f"{path}: good for {plural(left.days, 'day')} more"
+    return warn(about, text, RENEW) if left < SOON else ok(about, text)
+
+
+def _key(path: Path) -> Iterator[Finding]:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        yield fail("key", f"{path}: cannot be read: {error.strerror}", "check the path and rights")
+        return
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        yield warn("key", f"{path}: others may read it", f"chmod 600 {path}")
+    else:
+        yield ok("key", f"{path}: only its owner may read it")

@@ -1,0 +1,54 @@
+"""A finding: what was looked at, how it is, and what to do about it."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from nm_bus.errors import NmBusError
+from nm_bus.messages import Part
+
+
+class Level(StrEnum):
+    """How a finding is, the best first."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+LEVELS = tuple(Level)
+
+
+class Finding(Part, frozen=True):
+    """One thing that was looked at. `mend` says what to do unless it is fine."""
+
+    level: Level
+    about: str
+    text: str
+    mend: str = ""
+
+
+def ok(about: str, text: str) -> Finding:
+    """It is fine."""
+    return Finding(Level.OK, about, text)
+
+
+def warn(about: str, text: str, mend: str) -> Finding:
+    """It works still, or not as well as it could."""
+    return Finding(Level.WARN, about, text, mend)
+
+
+def fail(about: str, text: str | NmBusError, mend: str) -> Finding:
+    """It does not work."""
+    return Finding(Level.FAIL, about, str(text), mend)
+
+
+def worst(findings: Iterable[Finding]) -> Level:
+    """The worst level of all; nothing found is fine."""
+    return max((f.level for f in findings), key=LEVELS.index, default=Level.OK)
+
+
+def share_of(about: str, text: str, share: float, mend: str) -> Finding:
+    """How full something is: above four fifths a warning, full a failure."""
+    if share >= 1:
+        return fail(about, text, mend)
+    return warn(about, text, mend) if share >= 0.8 else ok(about, text)

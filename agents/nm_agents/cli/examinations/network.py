@@ -1,0 +1,61 @@
+"""The way to a broker: its name, its port, and the TLS handshake with what it shows."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from nm_agents.cli.examinations.certificates import SOON
+from nm_agents.cli.examinations.finding import Finding, fail, ok, warn
+from nm_agents.cli.figures import plural
+from nm_bus.errors import ConfigError
+from nm_bus.messages import Seconds
+from nm_bus.settings import Broker, Tls, connects_to
+from nm_bus.transport.tls import client_context
+
+
+def examine_way(broker: Broker, tls: Tls, now: datetime, timeout: Seconds) -> Iterator[Finding]:
+    """Go as far towards a broker as possible, and say where the way ends."""
+    address, port = connects_to(broker)
+    where = f"{broker.host}:{port}"
+    try:
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        mend = "mend the name in the settings or in DNS"
+        yield fail("name", f"{address} does not resolve: {error.strerror}", mend)
+        return
+    yield ok("name", f"{address} is {found[0][4][0]}")
+    try:
+        connection = socket.create_connection((address, port), timeout)
+    except OSError as error:
+        why = error.strerror or "no answer in time"
+        yield fail("port", f"{where}: {why}", "see that the broker runs and no firewall is between")
+        return
+    with connection:
+        yield ok("port", f"{where} is open")
+        yield _handshake(connection, broker, tls, now)
+
+
+def _handshake(connection: socket.socket, broker: Broker, tls: Tls, now: datetime) -> Finding:
+    try:
+        context = client_context(tls)
+        with context.wrap_socket(connection, server_hostname=broker.host) as secured:
+            return _shown(secured, broker, now)
+    except ConfigError as error:
+        return fail("tls", f"{error.where}: {error.what}", error.mend)
+    except ssl.SSLCertVerificationError as error:
+        mend = "mend `host`, or the broker's certificate, or `tls.ca`"
+        return fail("tls", f"{broker.host} is not who it should be: {error.verify_message}", mend)
+    except OSError as error:
+        mend = "see the broker's log; its TLS settings or ours do not fit"
+        return fail("tls", f"{broker.host}: the handshake failed: {error}", mend)
+
+
+def _shown(secured: ssl.SSLSocket, broker: Broker, now: datetime) -> Finding:
+    """The handshake has checked the name and the life; what is left of it is worth saying."""
+    ends = ssl.cert_time_to_seconds(str((secured.getpeercert() or {})["notAfter"]))
+    left = datetime.fromtimestamp(ends, UTC) - now
+    text = f"{broker.host} proves its name; its certificate is good for {plural(left.days, 'day')}"
+    if left < SOON:
+        return warn("tls", text, "have the broker's certificate renewed")
+    return ok("tls", text)

@@ -1,0 +1,337 @@
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from nm_agents.cli.doctor import examine, read_settings
+from nm_agents.cli.examinations.answers import clock_difference, examine_answers, judge
+from nm_agents.cli.examinations.broker import machine_findings, queue_findings, shovel_findings
+from nm_agents.cli.examinations.certificates import examine_certificates
+from nm_agents.cli.examinations.finding import Finding, Level, worst
+from nm_agents.cli.examinations.host import open_files, room
+from nm_agents.cli.examinations.network import examine_way
+from nm_agents.cli.overview import fetch
+from nm_broker.pki import Authority
+from nm_bus.errors import ConnectionLostError, RefusedError
+from nm_bus.messages import Answer
+from nm_bus.settings import (
+    AdministratorSettings,
+    Broker,
+    MemberSettings,
+    Peer,
+    SupernodeSettings,
+    Tls,
+)
+
+SN1, ME = "sn1.llnl.gov", "n1.llnl.gov"
+
+
+def levels(findings: object) -> dict[str, Level]:
+    return {finding.about: finding.level for finding in findings}
+
+
+def bad(findings: object) -> list[Finding]:
+    return [finding for finding in findings if finding.level is not Level.OK]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority.create(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture
+def mine(authority: Authority, tmp_path: Path) -> Tls:
+    return authority.issue(ME, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def port(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A TLS server with the certificate of sn1 and of nobody else, which shakes hands only."""
+    tls = authority.issue(SN1, tmp_path_factory.mktemp("sn1"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls.certificate, tls.key)
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=shake_hands, args=(listening, context))
+    thread.start()
+    yield listening.getsockname()[1]
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    thread.join(10)
+
+
+def shake_hands(listening: socket.socket, context: ssl.SSLContext) -> None:
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return
+        connection.settimeout(10)
+        try:
+            context.wrap_socket(connection, server_side=True).close()
+        except OSError:
+            connection.close()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+# --- files ---------------------------------------------------------------------------------
+
+
+def test_good_certificates_are_said_to_be_good(mine):
+    assert bad(examine_certificates(mine, ME, now())) == []
+
+
+def test_a_certificate_of_another_node_fails(mine):
+    found = bad(examine_certificates(mine, "other.llnl.gov", now()))
+    assert [f.about for f in found] == ["identity"]
+    assert "this node is other.llnl.gov" in found[0].text
+
+
+def test_the_administrator_is_whoever_the_certificate_names(mine):
+    assert bad(examine_certificates(mine, "", now())) == []
+
+
+@pytest.mark.parametrize(
+    ("later", "level"), [(80, Level.WARN), (91, Level.FAIL), (-2, Level.FAIL), (0, Level.OK)]
+)
+def test_a_certificate_s_life_is_told(mine, later, level):
+    found = levels(examine_certificates(mine, ME, now() + timedelta(days=later)))
+    assert found["certificate"] is level
+
+
+def test_a_key_that_others_may_read_is_a_warning(mine):
+    mine.key.chmod(0o644)
+    found = bad(examine_certificates(mine, ME, now()))
+    assert [f.level for f in found] == [Level.WARN]
+    assert found[0].mend == f"chmod 600 {mine.key}"
+
+
+def test_the_key_of_another_certificate_fails(mine, authority, tmp_path):
+    other = authority.issue("other.llnl.gov", tmp_path)
+    found = bad(examine_certificates(msgspec.structs.replace(mine, key=other.key), ME, now()))
+    assert "is not the key of" in found[0].text
+
+
+def test_another_authority_s_certificate_fails(mine, tmp_path):
+    stranger = Authority.create(tmp_path / "stranger")
+    wrong = msgspec.structs.replace(mine, ca=stranger.folder / "ca.crt")
+    assert levels(examine_certificates(wrong, ME, now()))["identity"] is Level.FAIL
+
+
+def test_a_missing_certificate_fails_and_ends_it(mine):
+    mine.certificate.unlink()
+    found = list(examine_certificates(mine, ME, now()))
+    assert [f.level for f in found] == [Level.FAIL]
+
+
+# --- the way -------------------------------------------------------------------------------
+
+
+def way(port: int, tls: Tls, host: str = SN1, address: str = "127.0.0.1") -> list[Finding]:
+    return list(examine_way(Broker(host, port, address), tls, now(), 10.0))
+
+
+def test_an_open_way_is_followed_to_its_end(port, mine):
+    assert levels(way(port, mine)) == dict.fromkeys(("name", "port", "tls"), Level.OK)
+
+
+def test_a_broker_with_another_name_is_not_trusted(port, mine):
+    found = bad(way(port, mine, host="sn2.llnl.gov"))
+    assert [f.about for f in found] == ["tls"]
+    assert "is not who it should be" in found[0].text
+
+
+def test_a_broker_of_another_authority_is_not_trusted(port, tmp_path):
+    strange = Authority.create(tmp_path).issue(ME, tmp_path)
+    assert levels(way(port, strange))["tls"] is Level.FAIL
+
+
+def test_a_closed_port_is_told(mine):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        free = listening.getsockname()[1]
+    found = way(free, mine)
+    assert levels(found) == {"name": Level.OK, "port": Level.FAIL}
+
+
+def test_a_name_that_does_not_resolve_is_told(mine):
+    found = way(1, mine, address="no.such.host.invalid")
+    assert levels(found) == {"name": Level.FAIL}
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level", "word"),
+    [(0.1, Level.OK, "behind"), (-5.0, Level.WARN, "before"), (100.0, Level.FAIL, "behind")],
+)
+def test_the_clocks_are_compared(seconds, level, word):
+    found = clock_difference(seconds, SN1)
+    assert found.level is level
+    assert word in found.text
+
+
+def test_a_supernode_that_answers_is_compared_by_the_middle_of_the_question(bus):
+    times = iter([100.0, 110.0])
+    bus.answers = lambda message: Answer("r", True, data={"now": 105.5})
+    found = list(examine_answers(bus, SN1, lambda: next(times), 1.0))
+    assert bad(found) == []
+    assert found[1].text.startswith("this clock is 500 ms behind")
+
+
+@pytest.mark.parametrize("error", [RefusedError("no user n1"), ConnectionLostError("gone")])
+def test_a_failed_login_says_what_to_do(bus, error):
+    def refuse(message: object) -> Answer:
+        raise error
+
+    bus.answers = refuse
+    found = list(examine_answers(bus, SN1, lambda: 0.0, 1.0))
+    assert [(f.about, f.level) for f in found] == [("login", Level.FAIL)]
+    assert found[0].mend
+
+
+def test_troubles_of_the_federation_are_told_one_by_one(bus):
+    found = bad(judge(fetch(bus, 1.0)))
+    told = {(f.about, f.level) for f in found}
+    assert ("broker", Level.FAIL) in told
+    assert ("links", Level.WARN) in told
+    assert ("supernode", Level.WARN) in told
+    assert ("quarantine", Level.WARN) in told
+    assert all(f.mend for f in found)
+
+
+# --- the broker and the host ---------------------------------------------------------------
+
+
+NODE = {
+    "mem_used": 50, "mem_limit": 100, "fd_used": 90, "fd_total": 100,
+    "disk_free": 10**9, "disk_free_limit": 5 * 10**7, "mem_alarm": False,
+}  # fmt: skip
+
+
+def test_a_limit_that_comes_near_is_a_warning():
+    found = bad(machine_findings(SN1, NODE))
+    assert [f.text for f in found] == [f"{SN1}: 90 of 100 files"]
+
+
+def test_an_alarm_is_a_failure():
+    found = bad(machine_findings(SN1, NODE | {"mem_alarm": True}))
+    assert "memory alarm blocks every publisher" in found[0].text
+
+
+def test_a_disk_near_its_alarm_is_a_warning():
+    assert "disk" in levels(bad(machine_findings(SN1, NODE | {"disk_free": 10**8})))
+
+
+def test_a_queue_that_waits_for_somebody_away_is_no_backlog():
+    assert bad(queue_findings(SN1, {"alerts.me": 9_000, "heartbeat.0": 3})) == []
+    assert [f.about for f in bad(queue_findings(SN1, {"heartbeat.0": 5_000}))] == ["queue"]
+    assert [f.about for f in bad(queue_findings(SN1, {"dead": 1}))] == ["quarantine"]
+
+
+def test_missing_and_ended_shovels_are_told(mine):
+    peers = (Peer("sn2.dkrz.de", Broker("sn2.dkrz.de")),)
+    settings = SupernodeSettings("demo", SN1, Path(), Broker(SN1), mine, peers=peers)
+    up, ended = {"state": "running"}, {"state": "terminated", "reason": "needed a restart"}
+    assert bad(shovel_findings(settings, {"control": up, "bulk": up})) == []
+    assert len(bad(shovel_findings(settings, {"control": ended, "bulk": up}))) == 1
+    assert len(bad(shovel_findings(settings, {"control": ended}))) == 2
+
+
+def test_limits_of_the_host_are_judged():
+    assert open_files(1024, 4096).level is Level.WARN
+    assert open_files(-1, 4096).level is Level.OK
+    assert room(Path(), 10**6).level is Level.FAIL
+    assert room(Path(), 10**8).level is Level.WARN
+    assert room(Path(), 10**12).level is Level.OK
+
+
+def test_the_worst_finding_counts():
+    assert worst([]) is Level.OK
+    found = [Finding(level, "x", "") for level in (Level.WARN, Level.FAIL, Level.OK)]
+    assert worst(found) is Level.FAIL
+
+
+# --- the whole -----------------------------------------------------------------------------
+
+
+def write(folder: Path, tls: Tls, text: str) -> Path:
+    file = folder / "nm.toml"
+    table = f'ca = "{tls.ca}"\ncertificate = "{tls.certificate}"\nkey = "{tls.key}"\n'
+    file.write_text(f'project = "demo"\nfolder = "state"\n{text}\n[tls]\n{table}')
+    return file
+
+
+ADMINISTRATOR = """
+[[supernodes]]
+node = "sn1.llnl.gov"
+broker = { host = "sn1.llnl.gov", port = %d, address = "127.0.0.1" }
+"""
+MEMBER = """
+node = "n1.llnl.gov"
+supernode = { host = "sn1.llnl.gov", port = %d, address = "127.0.0.1" }
+"""
+SUPERNODE = """
+node = "n1.llnl.gov"
+broker = { host = "sn1.llnl.gov", port = %d, address = "127.0.0.1" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (ADMINISTRATOR, AdministratorSettings),
+        (MEMBER, MemberSettings),
+        (SUPERNODE, SupernodeSettings),
+    ],
+)
+def test_the_kind_of_settings_is_seen(text, kind, mine, tmp_path):
+    assert isinstance(read_settings(write(tmp_path, mine, text % 1)), kind)
+
+
+@pytest.mark.parametrize(
+    "text", [ADMINISTRATOR, MEMBER, SUPERNODE], ids=["administrator", "member", "supernode"]
+)
+def test_the_whole_way_is_examined(text, port, mine, tmp_path, bus):
+    found = list(examine(write(tmp_path, mine, text % port), bus, 10.0))
+    abouts = [f.about for f in found]
+    assert abouts[:5] == ["settings", "certificate", "authority", "key", "identity"]
+    assert {"name", "port", "tls", "limits", "folder", "broker"} <= set(abouts)
+    assert ("management" in abouts) is (text is SUPERNODE)
+
+
+def test_a_broken_settings_file_is_one_failure(run, tmp_path):
+    file = tmp_path / "bad.toml"
+    file.write_text('project = "demo"\nsupernodes = 3\nnonsense = 1\n')
+    said = run("doctor", "--config", str(file), "--json")
+    found = json.loads(said.stdout)
+    assert said.exit_code == 2
+    assert [f["about"] for f in found] == ["settings"]
+    assert found[0]["mend"]
+
+
+def test_findings_are_lines_in_a_pipe(run, mine, tmp_path, port):
+    said = run("doctor", "--config", str(write(tmp_path, mine, ADMINISTRATOR % port)))
+    assert said.exit_code == 2, "the fake federation has a blocked broker"
+    assert all(line.split()[1] in ("ok", "warn", "fail") for line in said.stdout.splitlines())
+    assert "✖ fail  broker" in said.stdout
+
+
+def test_no_connection_is_left_open(mine, port):
+    before = open_now()
+    for _ in range(20):
+        way(port, mine)
+    assert open_now() <= before + 1
+
+
+def open_now() -> int:
+    """Files and sockets that this process has open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
