@@ -79,7 +79,7 @@ def _examine_supernodes(
             asker = _asking(settings, peer)
             answers = list(_examine_answers(asker, opener, timeout))
             yield from answers
-            answering += [asker] if worst(answers) is not Level.FAIL else []
+            answering += [asker] if answers[0].level is Level.OK else []
     if isinstance(settings, SupernodeSettings):
         for peer in settings.peers:
             yield from examine_way(peer.broker, settings.link_tls or settings.tls, now, timeout)

@@ -1,5 +1,6 @@
 """A federation that answers from memory, and a way to run commands against it."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -190,24 +191,30 @@ def overview(message: Query) -> Overview:
     return Overview(SN[0], NOW, message.page, 2, members, *rest)
 
 
-def answers(message: Message) -> Answer:
-    """A federation with some of everything."""
+def known(message: Message) -> object:
+    """What a federation with some of everything answers; None when it does not know."""
     match message:
         case Query(what="status"):
-            return answer(overview(message))
+            return overview(message)
         case Query(what="node", node="esgf-node1.llnl.gov"):
-            return answer(DETAIL)
+            return DETAIL
         case Query(what="time"):
-            return answer({"now": NOW})
+            return {"now": time.time()}
         case Query(what="alerts"):
-            return answer({"alerts": ALERTS})
+            return {"alerts": ALERTS}
         case Ask(what="check"):
-            return answer({"name": message.check, "status": "critical", "output": EVIL})
-        case Ask():
-            return answer({"agent": "0.1.0", "values": {"host.load.1m": 0.25}})
-    return Answer(
-        "r", False, "unknown-node", "nobody knows that node; `nm-bus status --all` lists all"
+            return {"name": message.check, "status": "critical", "output": EVIL}
+    return (
+        {"agent": "0.1.0", "values": {"host.load.1m": 0.25}} if isinstance(message, Ask) else None
     )
+
+
+def answers(message: Message) -> Answer:
+    """The answer to a question, as a supernode gives it."""
+    found = known(message)
+    if found is None:
+        return Answer("r", False, "unknown-node", "nobody knows that node; see `nm-bus status`")
+    return answer(found)
 
 
 @pytest.fixture
