@@ -103,7 +103,7 @@ def decode(body: bytes, *, limit: int = PRINCIPAL_BYTES) -> Decoded:
     except RecursionError:
         return _too_deep()
     except msgspec.ValidationError as error:
-        return Rejected(Reason.INVALID, str(error))
+        return Rejected(Reason.INVALID, _field_first(str(error)))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Rejected(Reason.NOT_JSON, str(error))
 
@@ -180,6 +180,11 @@ def _is_cloudevent(event: Any) -> bool:
         and event.get("specversion") == "1.0"
         and isinstance(event.get("type"), str)
     )
+
+
+def _field_first(problem: str) -> str:
+    what, _, where = problem.partition(" - at `$.")
+    return f"{where.rstrip('`')}: {what}" if where else what
 
 
 def _invalid(message: type[Message], event: Any) -> Rejected:

@@ -15,6 +15,7 @@ from jsonschema.exceptions import best_match
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
 
 from nm_bus.contracts import Schema, contract, retrieve
 from nm_bus.messages import Message
@@ -34,9 +35,13 @@ def explain(message: type[Message], event: Any) -> str:
     error = best_match(islice(checker(message).iter_errors(event), ERRORS_READ))
     if error is None:
         return ""
-    where = ".".join(str(step) for step in error.absolute_path)
+    where = ".".join(_printable(str(step)) for step in error.absolute_path)
     text = f"{where}: {error.message}" if where else error.message
     return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
+def _printable(step: str) -> str:
+    return step if step.isprintable() else repr(step)
 
 
 @cache
@@ -73,7 +78,8 @@ def _registry() -> Registry[Any]:
 
 
 def _resource(uri: str) -> Resource[Any]:
-    return Resource.from_contents(retrieve(uri))
+    # Without "$schema": it would make jsonschema go on with its own validator, and its own `$`.
+    return DRAFT202012.create_resource({k: v for k, v in retrieve(uri).items() if k != "$schema"})
 
 
 _Checker = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
