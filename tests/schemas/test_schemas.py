@@ -1,0 +1,97 @@
+"""The schemas themselves: well formed, complete, described, and in step with the structs."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from nm_bus.contracts import BASE, load, path_of
+from nm_bus.messages import (
+    MESSAGES,
+    BrokerState,
+    Check,
+    Declared,
+    Endpoint,
+    LinkState,
+    MemberState,
+    PipeState,
+    Rollup,
+)
+
+FOLDER = files("nm_bus") / "schemas"
+PATHS = sorted(f"{each.name}/v1.json" for each in FOLDER.iterdir() if each.is_dir())
+
+PARTS: dict[type[msgspec.Struct], tuple[str, str]] = {
+    Check: ("heartbeat", "check"),
+    Declared: ("metrics", "declared"),
+    Endpoint: ("properties", "endpoint"),
+    PipeState: ("statement", "pipe"),
+    MemberState: ("statement", "member"),
+    LinkState: ("supernode", "link"),
+    BrokerState: ("supernode", "broker"),
+}
+
+STRUCTS = [(kind, load(path_of(kind))) for kind in MESSAGES] + [
+    (part, load(f"{folder}/v1.json")["$defs"][name]) for part, (folder, name) in PARTS.items()
+]
+
+by_path = pytest.mark.parametrize("path", PATHS)
+
+
+@by_path
+def test_a_schema_is_valid_json_schema_with_its_own_name(path: str) -> None:
+    schema = load(path)
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"] == BASE + path
+    assert schema["title"]
+    assert schema["description"]
+
+
+def test_every_message_has_a_schema() -> None:
+    assert {path_of(kind) for kind in MESSAGES} <= set(PATHS)
+
+
+def parts(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every schema within a schema, itself included."""
+    yield schema
+    for key, child in schema.items():
+        inner = child.values() if key in ("properties", "$defs") else [child]
+        inner = child if isinstance(child, list) else inner
+        for each in inner:
+            if isinstance(each, dict):
+                yield from parts(each)
+
+
+@by_path
+def test_every_field_is_described_and_every_length_limited(path: str) -> None:
+    for part in parts(load(path)):
+        for name, field in part.get("properties", {}).items():
+            assert "$ref" in field or field["description"], name
+        if part.get("type") == "string":
+            assert "maxLength" in part, part
+        if part.get("type") == "array" and "items" in part:
+            assert "maxItems" in part, part
+        if part.get("type") == "integer":
+            assert {"minimum", "maximum"} <= part.keys(), part
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema"), STRUCTS, ids=lambda each: getattr(each, "__name__", "")
+)
+def test_a_struct_and_its_schema_have_the_same_fields(
+    kind: type[msgspec.Struct], schema: dict[str, Any]
+) -> None:
+    fields = msgspec.structs.fields(kind)
+    assert [field.encode_name for field in fields] == list(schema["properties"])
+    assert [field.encode_name for field in fields if field.required] == schema["required"]
+
+
+def test_a_rollup_and_its_schema_have_as_many_items() -> None:
+    schema = load("rollups/v1.json")["$defs"]["rollup"]
+    fields = msgspec.structs.fields(Rollup)
+    assert len(schema["prefixItems"]) == len(fields)
+    assert schema["minItems"] == sum(field.required for field in fields)
