@@ -1,37 +1,39 @@
-"""What an ingest process keeps over a restart: each member whole, state and windows in one row.
+"""What an ingest process keeps over a restart: each member's state, and the minutes that changed.
 
 A cycle stores every member that changed since the cycle began, a few at a tick; when it ends, all
 metrics that were read before it began are on disk and may be acknowledged. A sequence number is
-stored with the windows that it counted in, so that what is read again counts once.
+stored with the minutes that it counted in, so that what is read again counts once.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
 from nm_bus.core.ingest import Ingest, Member
-from nm_bus.core.windows import Kept, Windows
+from nm_bus.core.windows import PARTS, Kept, Windows
 from nm_bus.messages import NodeId, Seconds, domain_key
 from nm_bus.storage.base import Store
 
-KIND = "member"
+MEMBERS = "member"
+MINUTES = "minutes"
+"""The kinds of rows. A member has one, and up to PARTS of its minutes."""
 
-
-class Row(msgspec.Struct):
-    """One member as it is stored."""
-
-    member: Member
-    kept: Kept
-
+Row = TypeVar("Row")
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Row)
+_members = msgspec.msgpack.Decoder(Member)
+_minutes = msgspec.msgpack.Decoder(Kept)
 
 
 @dataclass(slots=True)
 class Memory:
-    """The members of one partition on disk."""
+    """The members of one partition on disk.
+
+    What failed to be stored is not tried again: a StorageError must end the process, which then
+    begins anew from what is on disk and reads the rest again.
+    """
 
     store: Store
     ingest: Ingest
@@ -41,14 +43,18 @@ class Memory:
 
     def load(self, now: Seconds) -> None:
         """Take up every stored member. A row of another layout is left out and told anew."""
-        for node, row in self._rows():
-            self.ingest.members[domain_key(node)] = row.member
-            self.windows.load(node, row.kept, now)
+        for node, member in self._rows(MEMBERS, _members):
+            self.ingest.members[domain_key(node)] = member
+        for key, kept in self._rows(MINUTES, _minutes):
+            node, _, _part = key.rpartition("/")
+            # without the number up to which they count, what is read again would count twice
+            if domain_key(node) in self.ingest.members:
+                self.windows.load(node, kept, now)
 
-    def _rows(self) -> Iterator[tuple[NodeId, Row]]:
-        for node, body in self.store.load(KIND):
+    def _rows(self, kind: str, decoder: msgspec.msgpack.Decoder[Row]) -> Iterator[tuple[str, Row]]:
+        for key, body in self.store.load(kind):
             try:
-                yield node, _decoder.decode(body)
+                yield key, decoder.decode(body)
             except msgspec.DecodeError:
                 continue
 
@@ -64,15 +70,13 @@ class Memory:
         return True
 
     def step(self, most: int) -> bool:
-        """Store some members of the cycle; True when it is done."""
+        """Store some members of the cycle; True when it is done. Raises StorageError."""
         now, self._cycle = self._cycle[:most], self._cycle[most:]
-        rows = {node: self._row(node) for node in now}
-        kept = {node: row for node, row in rows.items() if row is not None}
-        gone = [node for node, row in rows.items() if row is None]
-        if rows:
+        known = {n: m for n in now if (m := self.ingest.members.get(domain_key(n))) is not None}
+        if now:
             with self.store.transaction():
-                self.store.put_many(KIND, kept)
-                self.store.delete(KIND, gone)
+                self._put(known)
+                self._drop([node for node in now if node not in known])
         return not self._cycle
 
     def save(self) -> None:
@@ -82,6 +86,20 @@ class Memory:
         self.begin()
         self.step(len(self._cycle))
 
-    def _row(self, node: NodeId) -> bytes | None:
-        member = self.ingest.members.get(domain_key(node))
-        return None if member is None else _encoder.encode(Row(member, self.windows.dump(node)))
+    def _put(self, known: dict[NodeId, Member]) -> None:
+        members = {node: _encoder.encode(member) for node, member in known.items()}
+        minutes = {
+            _key(node, part): _encoder.encode(kept)
+            for node in known
+            for part, kept in self.windows.dump_changes(node).items()
+        }
+        self.store.put_many(MEMBERS, members)
+        self.store.put_many(MINUTES, minutes)
+
+    def _drop(self, gone: list[NodeId]) -> None:
+        self.store.delete(MEMBERS, gone)
+        self.store.delete(MINUTES, [_key(node, part) for node in gone for part in range(PARTS)])
+
+
+def _key(node: NodeId, part: int) -> str:
+    return f"{node}/{part}"
