@@ -4,14 +4,18 @@ A contract is one JSON Schema (2020-12) for a whole CloudEvent of one message ty
 parses bytes, and the slow, explaining validator is not loaded here (see `nm_bus.explain`).
 """
 
+from __future__ import annotations
+
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
 import msgspec
 
 from nm_bus.messages import Message, message_type
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 Schema = dict[str, Any]
 
@@ -51,4 +55,7 @@ def contract(message: type[Message]) -> Schema:
 @cache
 def validator(message: type[Message]) -> jsonschema_rs.Draft202012Validator:
     """Give the fast validator of a message type, compiled at first use."""
+    # Imported here: it takes 7 MB, which a program that only sends does not need to have.
+    import jsonschema_rs  # noqa: PLC0415
+
     return jsonschema_rs.Draft202012Validator(contract(message), retriever=retrieve)

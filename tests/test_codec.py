@@ -14,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nm_bus.codec import DEPTH, Reason, Rejected, decode, encode, quarantine
+from nm_bus.codec import DEPTH, Reason, Rejected, decode, encode, quarantine, read
 from nm_bus.contracts import validator
 from nm_bus.explain import checker
 from nm_bus.messages import (
     MESSAGES,
+    Ask,
     Check,
     CheckStatus,
     Event,
@@ -310,3 +311,33 @@ def test_a_quarantine_record_is_itself_a_valid_message() -> None:
         key="#" * 255,
     )
     assert isinstance(decode(sent(record)), Event)
+
+
+def test_a_message_of_one_kind_is_read_without_its_schema() -> None:
+    ask = Ask("r1", "n1.llnl.gov", "status")
+    body = encode(ask, source="sn1.example.org", id="1", time=1.0)
+    event = read(body, Ask)
+    assert isinstance(event, Event)
+    assert event.data == ask
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "invalid"),
+        (b"\xff", "invalid"),
+        (b"[" * 200_000, "invalid"),
+        (b"x" * 300_000, "too-large"),
+        (encode(Hello("member"), source="n1.llnl.gov", id="1", time=1.0), "invalid"),
+        (
+            encode(Ask("r", "n1", "status"), source="n1.llnl.gov", id="1", time=1.0).replace(
+                b"nm.ask.v1", b"nm.ask.v2"
+            ),
+            "unknown-type",
+        ),
+    ],
+)
+def test_what_is_not_of_that_kind_is_a_value_with_the_reason(body: bytes, reason: str) -> None:
+    rejected = read(body, Ask)
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason == reason

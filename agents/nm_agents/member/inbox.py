@@ -81,10 +81,8 @@ class Inbox:
 
     def _came(self, delivery: Delivery) -> None:
         self._transport.ack(delivery)
-        event = codec.decode(delivery.body) if delivery.user_id == self._supernode else None
-        if not isinstance(event, Event) or not isinstance(event.data, Ask):
-            return self._ignore(delivery)
-        if event.data.node != self._node:
+        event = codec.read(delivery.body, Ask) if delivery.user_id == self._supernode else None
+        if not isinstance(event, Event) or event.data.node != self._node:
             return self._ignore(delivery)
         return self._asked(event.data, self._reply)
 
@@ -101,7 +99,7 @@ def _complaint(answer: Delivery | None) -> str:
     """Why a hello was not successful; empty when it was."""
     if answer is None:
         return "the supernode does not answer"
-    event = codec.decode(answer.body)
-    if not isinstance(event, Event) or not isinstance(event.data, Answer):
+    event = codec.read(answer.body, Answer)
+    if not isinstance(event, Event):
         return "the supernode's answer cannot be read"
     return "" if event.data.ok else event.data.error or event.data.code

@@ -1,0 +1,236 @@
+"""The member agent as its own process on a real broker: what it sends, and what survives."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pika
+import psutil
+import pytest
+import tomli_w
+
+from nm_broker.sandbox import Sandbox
+from nm_bus import codec
+from nm_bus.messages import (
+    Answer,
+    Ask,
+    Event,
+    Heartbeat,
+    Hello,
+    Message,
+    Metrics,
+    Properties,
+    Report,
+)
+from nm_bus.settings import Tls
+from nm_bus.topology import (
+    REQUESTS,
+    Role,
+    Sizes,
+    heartbeat_queue,
+    inbox_queue,
+    inbox_topology,
+    metrics_queue,
+    project_topology,
+)
+
+pytestmark = pytest.mark.broker
+
+NODE = "n1.member.example.org"
+SIZES = Sizes()
+QUEUES = (heartbeat_queue(0), metrics_queue(0), REQUESTS)
+MEGABYTE = 1_000_000
+
+
+@dataclass
+class Home:
+    """The supernode's side, played by the test: it drains the queues and answers hellos."""
+
+    sandbox: Sandbox
+    tls: Tls
+    heard: list[Event[Message]] = field(default_factory=list)
+
+    def drain(self) -> None:
+        with pika.BlockingConnection(self.sandbox.parameters(self.tls)) as connection:
+            channel = connection.channel()
+            for queue in QUEUES:
+                while (got := channel.basic_get(queue, auto_ack=True))[0] is not None:
+                    _, properties, body = got
+                    event = codec.decode(body)
+                    assert isinstance(event, Event), event
+                    assert properties.user_id == event.source
+                    self.heard.append(event)
+                    if isinstance(event.data, Hello):
+                        self.welcome(channel, properties)
+
+    def welcome(self, channel: Any, asked: pika.BasicProperties) -> None:
+        self.sandbox.declare(inbox_topology(NODE, SIZES))
+        body = self.encode(Answer("h", ok=True, data={"queue": inbox_queue(NODE)}))
+        answer = pika.BasicProperties(correlation_id=asked.correlation_id)
+        channel.basic_publish("", asked.reply_to, body, answer)
+
+    def ask(self, ask: Ask) -> None:
+        with pika.BlockingConnection(self.sandbox.parameters(self.tls)) as connection:
+            who = pika.BasicProperties(user_id=self.sandbox.name)
+            connection.channel().basic_publish("", inbox_queue(NODE), self.encode(ask), who)
+
+    def encode(self, message: Message) -> bytes:
+        return codec.encode(message, source=self.sandbox.name, id="t1", time=time.time())
+
+    def wait(self, condition: Callable[[], bool], limit: float = 60.0) -> None:
+        end = time.monotonic() + limit
+        while True:
+            self.drain()
+            if condition():
+                return
+            assert time.monotonic() < end, [type(event.data).__name__ for event in self.heard]
+            time.sleep(0.2)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event.data for event in self.heard if isinstance(event.data, kind)]
+
+    def sequences(self) -> list[int]:
+        return [metrics.sequence for metrics in self.of(Metrics)]
+
+
+@dataclass
+class Node:
+    """One node's settings file and the processes that ran on it."""
+
+    file: Path
+    settings: dict[str, Any]
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(self) -> subprocess.Popen[str]:
+        self.file.write_bytes(tomli_w.dumps(self.settings).encode())
+        command = [sys.executable, "-m", "nm_agents.main", "member", "run"]
+        process = subprocess.Popen(
+            [*command, "--config", str(self.file)], stderr=subprocess.PIPE, text=True
+        )
+        self.processes.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.communicate(timeout=30)
+
+
+@pytest.fixture
+def home(broker: Sandbox) -> Home:
+    broker.declare(project_topology(SIZES))
+    return Home(broker, broker.grant(Role.SUPERNODE, broker.name))
+
+
+@pytest.fixture
+def node(home: Home, tmp_path: Path) -> Iterator[Node]:
+    sandbox, tls = home.sandbox, home.sandbox.grant(Role.MEMBER, NODE)
+    where = sandbox.address
+    settings = {
+        "project": sandbox.vhost.removeprefix("nm."),
+        "node": NODE,
+        "folder": str(tmp_path / "state"),
+        "supernode": {"host": where.host, "port": where.port, "address": where.address},
+        "tls": {"ca": str(tls.ca), "certificate": str(tls.certificate), "key": str(tls.key)},
+        "network": "local",
+        "heartbeat": {"interval": 0.5},
+        "metrics": {"interval": 0.5},
+        "properties": {"organisation": "LLNL"},
+    }
+    node = Node(tmp_path / "member.toml", settings)
+    yield node
+    node.end()
+
+
+def test_heartbeats_metrics_and_properties_of_this_host_arrive(home: Home, node: Node) -> None:
+    node.start()
+    home.wait(lambda: len(home.of(Heartbeat)) >= 3 and len(home.of(Metrics)) >= 2)
+    assert home.of(Properties)[0].organisation == "LLNL"
+    values = home.of(Metrics)[-1].values
+    assert values["disk.percent[/]"] > 0
+    assert values["host.memory.total"] > values["host.memory.used"] > 0
+
+
+def test_what_the_supernode_asks_is_answered(home: Home, node: Node) -> None:
+    node.settings["checks"] = [{"name": "hi", "command": ["/bin/echo", "hi | t=1ms"]}]
+    node.start()
+    home.wait(lambda: bool(home.of(Hello)))
+    home.ask(Ask("r1", NODE, "check", "hi"))
+    home.wait(lambda: bool(home.of(Report)))
+    (report,) = home.of(Report)
+    assert (report.request, report.answer["status"], report.answer["output"]) == ("r1", "ok", "hi")
+
+
+def test_a_stopped_broker_loses_no_metric_and_hears_the_fresh_ones_first(
+    home: Home, node: Node
+) -> None:
+    node.start()
+    home.wait(lambda: len(home.of(Metrics)) >= 3)
+    home.sandbox.broker.stop()
+    before = max(home.sequences())
+    time.sleep(3.0)
+    home.sandbox.revive()
+    home.wait(lambda: max(home.sequences()) > before + 10 and gapless(home.sequences()))
+    after = [m for m in home.of(Metrics) if m.sequence > before + 1]
+    assert after[0].age < 0.5
+    assert after[0].sequence > before + 5
+    waited = [m.sequence for m in after[1:] if m.age > 1.0]
+    assert waited == sorted(waited)
+
+
+def test_sigterm_says_goodbye(home: Home, node: Node) -> None:
+    agent = node.start()
+    home.wait(lambda: bool(home.of(Heartbeat)))
+    agent.terminate()
+    assert agent.wait(30) == 0
+    home.drain()
+    assert [beat.leaving for beat in home.of(Heartbeat)][-1]
+
+
+def test_a_killed_agent_says_nothing_and_its_spool_is_sent_by_the_next(
+    home: Home, node: Node
+) -> None:
+    agent = node.start()
+    home.wait(lambda: len(home.of(Metrics)) >= 3)
+    home.sandbox.broker.stop()
+    time.sleep(3.0)
+    os.kill(agent.pid, signal.SIGKILL)
+    assert agent.wait(30) == -signal.SIGKILL
+    home.sandbox.revive()
+    first = home.of(Metrics)[0].incarnation
+    before = len([m for m in home.of(Metrics) if m.incarnation == first])
+    node.start()
+
+    def old() -> list[int]:
+        return [m.sequence for m in home.of(Metrics) if m.incarnation == first]
+
+    home.wait(lambda: len(set(old())) >= before + 4)
+    assert gapless(old())
+    assert not any(beat.leaving for beat in home.of(Heartbeat))
+
+
+def test_a_second_agent_on_the_same_folder_is_refused(home: Home, node: Node) -> None:
+    node.start()
+    home.wait(lambda: bool(home.of(Heartbeat)))
+    second = node.start()
+    _, said = second.communicate(timeout=30)
+    assert second.returncode == 2
+    assert "another agent runs on this folder; stop it" in said.splitlines()[-1]
+
+
+def test_an_agent_is_small(home: Home, node: Node) -> None:
+    node.settings |= {"heartbeat": {"interval": 5.0}, "metrics": {"interval": 1.0}}
+    agent = node.start()
+    home.wait(lambda: len(home.of(Metrics)) >= 5 and bool(home.of(Hello)))
+    resident = psutil.Process(agent.pid).memory_info().rss
+    assert resident < 40 * MEGABYTE
+
+
+def gapless(sequences: list[int]) -> bool:
+    return set(sequences) >= set(range(1, max(sequences) + 1))
