@@ -54,6 +54,8 @@ class Stream:
     received: int = 0
     refused: int = 0
     replaced: tuple[str, ...] = ()
+    rostered: int = 0
+    roster: frozenset[NodeId] = frozenset()
     words: dict[NodeId, Word] = field(default_factory=dict)
 
 
@@ -226,7 +228,7 @@ def _current(stream: Stream, incarnation: str) -> bool:
         return False
     if stream.incarnation:
         stream.replaced = (*stream.replaced, stream.incarnation)[-REMEMBERED:]
-    stream.incarnation, stream.version = incarnation, 0
+    stream.incarnation, stream.version, stream.rostered = incarnation, 0, 0
     for word in stream.words.values():
         word.version = 0
     return True
@@ -235,6 +237,8 @@ def _current(stream: Stream, incarnation: str) -> bool:
 def _tell(stream: Stream, state: MemberState, version: int, now: Seconds) -> None:
     old = stream.words.get(state.node)
     if old is not None and old.version >= version:
+        return
+    if version < stream.rostered and state.node not in stream.roster:
         return
     if old is not None:
         state = _completed(state, old.state)
@@ -261,10 +265,11 @@ def _hear(stream: Stream, node: NodeId, age: Seconds, version: int, now: Seconds
 
 
 def _keep(stream: Stream, roster: frozenset[NodeId], version: int) -> None:
-    gone = [
-        node
-        for node, word in stream.words.items()
-        if node not in roster and word.version <= version
-    ]
+    """Drop who is not on the newest roster, unless a later word told of them."""
+    if version <= stream.rostered:
+        return
+    stream.rostered, stream.roster = version, roster
+    gone = [node for node, word in stream.words.items() if word.version < version]
     for node in gone:
-        del stream.words[node]
+        if node not in roster:
+            del stream.words[node]
