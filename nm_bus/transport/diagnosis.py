@@ -20,6 +20,8 @@ from pika.exceptions import (
     ProbableAuthenticationError,
 )
 
+from nm_bus.errors import ConfigError
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -27,6 +29,11 @@ class Failure:
 
     reason: str
     hopeless_after: int | None = None
+
+    def as_error(self) -> ConfigError:
+        """The same, for a person to mend."""
+        where, _, what = self.reason.partition(" ")
+        return ConfigError(where.rstrip(":"), what)
 
 
 SURELY = 1

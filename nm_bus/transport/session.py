@@ -101,8 +101,7 @@ class Session:
         self._failures += 1
         limit = failure.hopeless_after
         if not self._ever_open and limit is not None and self._failures >= limit:
-            where, _, what = failure.reason.partition(" ")
-            self._loop.fail(ConfigError(where.rstrip(":"), what))
+            self._loop.fail(failure.as_error())
             return
         pause = self._pauses.next()
         LOGGER.warning("%s; again in %.1f s", failure.reason, pause)

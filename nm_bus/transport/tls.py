@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 from nm_bus.errors import ConfigError
+from nm_bus.messages import NodeId
 from nm_bus.settings import Tls
 
 
@@ -46,3 +47,41 @@ def _load(context: ssl.SSLContext, tls: Tls) -> None:
             raise ConfigError(tls.key, f"is not the key of {tls.certificate}") from None
         what = f"cannot be used with {tls.key}: one of the two is not in plain PEM form"
         raise ConfigError(tls.certificate, what) from None
+
+
+def user_of(tls: Tls) -> NodeId:
+    """Give the certificate's first DNS name, which is the broker's user.
+
+    A TLS handshake with ourselves, in memory, judges the certificate by the broker's own rules
+    and reads it without another library. Raises ConfigError when the broker would refuse it.
+    """
+    names = _dns_names(_seen_by_a_server(tls))
+    if not names:
+        raise ConfigError(tls.certificate, "names no host or person", "have it issued anew")
+    return names[0]
+
+
+def _seen_by_a_server(tls: Tls) -> dict[str, object]:
+    client = client_context(tls)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _load(server, tls)
+    server.verify_mode = ssl.CERT_REQUIRED
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(to_client, to_server)
+    judging = server.wrap_bio(to_server, to_client, server_side=True)
+    for side in (asking, judging, asking, judging):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLCertVerificationError as error:
+            what = f"would be refused by the broker: {error.verify_message}"
+            raise ConfigError(tls.certificate, what, "have it renewed or issued anew") from None
+    return dict(judging.getpeercert() or {})
+
+
+def _dns_names(certificate: dict[str, object]) -> list[str]:
+    names = certificate.get("subjectAltName", ())
+    assert isinstance(names, tuple)
+    return [name for kind, name in names if kind == "DNS"]

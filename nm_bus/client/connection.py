@@ -1,0 +1,124 @@
+"""`Bus`: a person's or a component's way to a project's supernodes, whichever of them answer.
+
+A request goes to the supernode that answered last, then to the others in the order of the settings;
+following goes to all of them at once.
+"""
+
+import queue
+import random
+import time
+from collections.abc import Generator
+from functools import partial
+from uuid import uuid4
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
+from tenacity.wait import wait_random_exponential
+
+from nm_bus.client.following import PREFETCH, Followed, Follower, Heard, Received, follow
+from nm_bus.client.route import Route
+from nm_bus.errors import ConnectionLostError, NmBusError, TimedOutError
+from nm_bus.messages import Answer, Message, NodeId, Seconds, Subscribe, Tail
+from nm_bus.settings import AdministratorSettings, Peer, timing
+from nm_bus.topology import vhost
+from nm_bus.transport.reconnect import Pauses
+from nm_bus.transport.tls import user_of
+
+ROUNDS = 2
+"""How often all supernodes are tried for one request."""
+
+
+class Bus:
+    """Connections to the supernodes of the settings. Raises ConfigError for the own certificate."""
+
+    def __init__(self, settings: AdministratorSettings) -> None:
+        self._settings, self._timing = settings, timing(settings)
+        self.user: NodeId = user_of(settings.tls)
+        self._route: Route | None = None
+
+    def __enter__(self) -> "Bus":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+
+    def _opened(self, peer: Peer, connect: Seconds) -> Route:
+        return Route(
+            peer,
+            vhost=vhost(self._settings.project),
+            user=self.user,
+            tls=self._settings.tls,
+            timing=self._timing,
+            connect=connect,
+        )
+
+    def _leave(self) -> None:
+        if self._route is not None:
+            self._route.close()
+            self._route = None
+
+    # --- requests
+
+    def request(
+        self, message: Message, timeout: Seconds, supernode: NodeId | None = None
+    ) -> Answer:
+        """Ask the first supernode that answers within `timeout`, or the one that is named.
+
+        Raises the most telling of what went wrong: ConfigError or RefusedError before
+        TimedOutError and ConnectionLostError.
+        """
+        deadline, request = time.monotonic() + timeout, str(uuid4())
+        attempts = Retrying(
+            stop=stop_after_attempt(ROUNDS) | stop_after_delay(timeout),
+            wait=wait_random_exponential(multiplier=self._timing.retry_first, max=timeout / 4),
+            retry=retry_if_exception_type((ConnectionLostError, TimedOutError)),
+            reraise=True,
+        )
+        return attempts(self._ask_each, message, request, deadline, self._candidates(supernode))
+
+    def _candidates(self, supernode: NodeId | None) -> list[Peer]:
+        peers = [p for p in self._settings.supernodes if supernode in (None, p.node)]
+        if not peers:
+            raise ConnectionLostError(f"{supernode} is none of the supernodes in the settings")
+        last = self._route.supernode if self._route is not None else None
+        return sorted(peers, key=lambda peer: peer.node != last)
+
+    def _ask_each(
+        self, message: Message, request: str, deadline: Seconds, peers: list[Peer]
+    ) -> Answer:
+        failures: list[NmBusError] = []
+        for tried, peer in enumerate(peers):
+            share = max(0.5, (deadline - time.monotonic()) / (len(peers) - tried))
+            try:
+                return self._ask(message, request, peer, share)
+            except NmBusError as error:
+                self._leave()
+                failures.append(error)
+        raise min(failures, key=lambda e: isinstance(e, ConnectionLostError | TimedOutError))
+
+    def _ask(self, message: Message, request: str, peer: Peer, limit: Seconds) -> Answer:
+        if self._route is None or self._route.supernode != peer.node:
+            self._leave()
+            self._route = self._opened(peer, min(self._timing.connect, limit)).__enter__()
+        return self._route.ask(message, request, limit)
+
+    # --- following
+
+    def follow(self, message: Subscribe | Tail) -> Generator[Followed, None, None]:
+        """Ask each supernode for a queue and read them all, those too that come back later.
+
+        Never ends by itself; yields at least each half second. Close it to end it.
+        """
+        peers = self._settings.supernodes
+        inbox: queue.Queue[Received | Heard] = queue.Queue(len(peers) * (PREFETCH + 1))
+        followers = [
+            Follower(
+                peer.node,
+                partial(self._opened, peer, self._timing.connect),
+                message,
+                pauses=Pauses(self._timing.retry_first, self._timing.retry_most, random.random),
+                timeout=self._timing.connect,
+                inbox=inbox,
+            )
+            for peer in peers
+        ]
+        return follow(followers, inbox)

@@ -1,0 +1,154 @@
+"""One connection of kombu's to one supernode, and requests over it.
+
+What goes wrong is raised as one clear sentence: ConnectionLostError or TimedOutError where another
+supernode or a later attempt may help, RefusedError and ConfigError where neither does.
+"""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import amqp
+import kombu
+
+from nm_bus import codec
+from nm_bus.errors import (
+    ConnectionLostError,
+    NmBusError,
+    RefusedError,
+    TimedOutError,
+)
+from nm_bus.messages import Answer, Message, NodeId, Seconds
+from nm_bus.settings import Peer, Timing, Tls, connects_to
+from nm_bus.topology import PEER_BYTES, REQUESTS
+from nm_bus.transport.diagnosis import SURELY, diagnose
+from nm_bus.transport.tls import client_context
+
+REPLY_TO = "amq.rabbitmq.reply-to"
+CONTENT_TYPE = "application/cloudevents+json"
+TICK: Seconds = 0.25
+"""How long one wait for the socket is; heartbeats are looked after in between."""
+
+
+class Route:
+    """A connection to a supernode as `user`. Open it by `with`; one thread may use it."""
+
+    def __init__(
+        self, peer: Peer, *, vhost: str, user: NodeId, tls: Tls, timing: Timing, connect: Seconds
+    ) -> None:
+        self._peer, self._user, self._tls = peer, user, tls
+        self.supernode = peer.node
+        address, port = connects_to(peer.broker)
+        self._where = f"{peer.broker.host}:{port}"
+        self._connection = kombu.Connection(
+            transport="pyamqp",
+            hostname=address,
+            port=port,
+            userid="",
+            password="",
+            virtual_host=vhost,
+            login_method="EXTERNAL",
+            heartbeat=timing.amqp_heartbeat,
+            connect_timeout=connect,
+            ssl={
+                "ca_certs": str(tls.ca),
+                "certfile": str(tls.certificate),
+                "keyfile": str(tls.key),
+                "server_hostname": peer.broker.host,
+            },
+            # py-amqp's own second would end a connection at each short stall of a network
+            transport_options={
+                "socket_settings": {socket.TCP_USER_TIMEOUT: 1000 * timing.amqp_heartbeat}
+            },
+        )
+
+    # --- its life
+
+    def __enter__(self) -> "Route":
+        client_context(self._tls)
+        with self._explained():
+            # one attempt: when and where to try again is decided by who asks
+            self._connection.ensure_connection(
+                max_retries=1, interval_start=0, interval_step=0, reraise_as_library_errors=False
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave, without waiting for a broker that does not answer."""
+        self._connection.collect(socket_timeout=1.0)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn the libraries' errors into ours."""
+        try:
+            yield
+        except (*self._connection.connection_errors, *self._connection.channel_errors) as error:
+            raise self._meaning(error) from None
+
+    def _meaning(self, error: Exception) -> NmBusError:
+        match error:
+            case amqp.AccessRefused(reply_text=str(said)) if "Login was refused" in said:
+                return RefusedError(f"{self._where} refuses the user {self._user}: not known")
+            case amqp.AccessRefused() | amqp.NotAllowed() | amqp.NotFound():
+                return RefusedError(f"{self._where} refuses {self._user}: {error.reply_text}")
+        failure = diagnose(error, self._where, self._user)
+        if failure.hopeless_after == SURELY:
+            return failure.as_error()
+        return ConnectionLostError(failure.reason)
+
+    # --- use
+
+    def ask(self, message: Message, request: str, timeout: Seconds) -> Answer:
+        """Ask by direct reply-to; `request` is the id, the same when it is asked again.
+
+        Raises TimedOutError when no answer came in time.
+        """
+        answers: list[kombu.Message] = []
+        with self._explained(), self._connection.channel() as channel:
+            pseudo = kombu.Queue(REPLY_TO, no_declare=True)
+            with kombu.Consumer(channel, [pseudo], no_ack=True, on_message=answers.append):
+                self._publish(channel, message, request)
+                self.wait(lambda: bool(answers), timeout)
+        if not answers:
+            raise TimedOutError(f"{self.supernode} gave no answer within {timeout:.0f} s")
+        event = codec.decode(bytes(answers[0].body), limit=PEER_BYTES)
+        if isinstance(event, codec.Rejected) or not isinstance(event.data, Answer):
+            raise RefusedError(f"the answer of {self.supernode} is not understood: {event}")
+        return event.data
+
+    def _publish(self, channel: amqp.Channel, message: Message, request: str) -> None:
+        body = codec.encode(message, source=self._user, id=request, time=time.time())
+        kombu.Producer(channel).publish(
+            body,
+            exchange=REQUESTS,
+            routing_key=type(message).__name__.lower(),
+            content_type=CONTENT_TYPE,
+            content_encoding="utf-8",
+            user_id=self._user,
+            reply_to=REPLY_TO,
+            correlation_id=request,
+            delivery_mode=1,
+        )
+
+    def wait(self, done: Callable[[], bool], timeout: Seconds) -> None:
+        """Take what comes until `done` or the time is over, and keep the connection alive."""
+        end = time.monotonic() + timeout
+        while not done() and (left := end - time.monotonic()) > 0:
+            try:
+                self._connection.drain_events(timeout=min(TICK, left))
+            except TimeoutError:
+                self._connection.heartbeat_check()
+
+    @contextmanager
+    def reading(
+        self, queue: str, came: Callable[[kombu.Message], None], prefetch: int
+    ) -> Iterator[None]:
+        """Within, `came` is called for each message of a queue, while `wait` waits."""
+        with self._explained(), self._connection.channel() as channel:
+            named = kombu.Queue(queue, no_declare=True)
+            with kombu.Consumer(channel, [named], on_message=came, prefetch_count=prefetch):
+                yield

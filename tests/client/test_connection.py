@@ -1,0 +1,231 @@
+"""The way of people and components to the supernodes, on real brokers."""
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from nm_broker.federation import eventually
+from nm_broker.pki import Authority
+from nm_broker.sandbox import Sandbox
+from nm_bus import codec
+from nm_bus.client.connection import Bus
+from nm_bus.client.following import Followed, Heard, Received
+from nm_bus.errors import (
+    ConfigError,
+    ConnectionLostError,
+    NmBusError,
+    RefusedError,
+    TimedOutError,
+)
+from nm_bus.messages import Answer, Message, Query, Report, Subscribe
+from nm_bus.settings import LOCAL, AdministratorSettings, Broker, Peer, Tls
+from nm_bus.topology import (
+    ALERTS,
+    REQUESTS,
+    Binding,
+    Exchange,
+    Queue,
+    Role,
+    Sizes,
+    Topology,
+    alerts_queue,
+    alerts_topology,
+)
+from nm_bus.transport.base import Delivery, Flow, Outgoing
+from nm_bus.transport.pika import PikaTransport
+
+pytestmark = pytest.mark.broker
+
+BOSS = "boss.example.org"
+TIME = Query(what="time")
+NOWHERE = Peer("sn7.example.org", Broker("sn7.example.org", 9, "127.0.0.1"))
+"""Nothing listens on the discard port."""
+
+BASIC = Topology(
+    (Exchange(REQUESTS), Exchange(ALERTS)), (Queue(REQUESTS),), (Binding(REQUESTS, REQUESTS),)
+) + alerts_topology(BOSS, "", ["#"], Sizes())
+
+
+class Supernode:
+    """Answers every request with its own name, or with nothing at all."""
+
+    def __init__(self, sandbox: Sandbox, *, silent: bool = False) -> None:
+        self.name, self.silent, self.asked = sandbox.name, silent, list[str]()
+        broker = sandbox.address
+        self.transport = PikaTransport(
+            host=broker.host,
+            address=broker.address,
+            port=broker.port,
+            vhost=sandbox.vhost,
+            user=sandbox.name,
+            tls=sandbox.grant(Role.SUPERNODE, sandbox.name),
+            timing=LOCAL,
+            name=sandbox.name,
+            random=random.random,
+        )
+        self.transport.consume(REQUESTS, self._answer)
+
+    def _answer(self, delivery: Delivery) -> None:
+        self.transport.ack(delivery)
+        event = codec.decode(delivery.body)
+        assert not isinstance(event, codec.Rejected)
+        self.asked.append(event.id)
+        if self.silent:
+            return
+        answer = Answer(event.id, True, data={"by": self.name, "queue": alerts_queue(BOSS)})
+        body = codec.encode(answer, source=self.name, id="a", time=self.transport.now())
+        reply_to, correlation = delivery.reply_to or "", delivery.correlation_id
+        self.transport.publish(Outgoing("", reply_to, body, correlation_id=correlation))
+
+    def alert(self, body: bytes) -> None:
+        """Publish an alert."""
+        alert = Outgoing(ALERTS, "info.test.a", body, persistent=True)
+        self.transport.call_threadsafe(lambda: self.transport.publish(alert))
+
+
+@contextmanager
+def serving(*sandboxes: Sandbox, silent: bool = False) -> Iterator[list[Supernode]]:
+    for sandbox in sandboxes:
+        sandbox.declare(BASIC)
+    supernodes = [Supernode(sandbox, silent=silent) for sandbox in sandboxes]
+    threads = [threading.Thread(target=s.transport.run) for s in supernodes]
+    for thread in threads:
+        thread.start()
+    up = [supernode.transport for supernode in supernodes]
+    eventually(lambda: all(t.status.flow is Flow.UP for t in up), "supernodes that are up")
+    yield supernodes
+    for supernode, thread in zip(supernodes, threads, strict=True):
+        supernode.transport.call_threadsafe(supernode.transport.stop)
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def settings(*peers: Peer, tls: Tls, vhost: str) -> AdministratorSettings:
+    return AdministratorSettings(
+        project=vhost.removeprefix("nm."), supernodes=peers, tls=tls, network="local"
+    )
+
+
+def peer(sandbox: Sandbox) -> Peer:
+    return Peer(sandbox.name, sandbox.address)
+
+
+def boss(*sandboxes: Sandbox) -> Tls:
+    return [sandbox.grant(Role.ADMINISTRATOR, BOSS) for sandbox in sandboxes].pop()
+
+
+def failure(asker: AdministratorSettings, message: Message = TIME) -> NmBusError:
+    with pytest.raises(NmBusError) as raised, Bus(asker) as bus:
+        bus.request(message, 5)
+    assert "\n" not in str(raised.value)
+    return raised.value
+
+
+def test_a_request_goes_to_the_first_supernode_that_answers(broker: Sandbox) -> None:
+    asker = settings(NOWHERE, peer(broker), tls=boss(broker), vhost=broker.vhost)
+    with serving(broker), Bus(asker) as bus:
+        for _ in range(3):
+            assert bus.request(TIME, 20).data["by"] == broker.name
+        assert bus.request(TIME, 20, supernode=broker.name).ok
+        with pytest.raises(ConnectionLostError, match=r"sn7.example.org:9 refuses connections"):
+            bus.request(TIME, 1, supernode=NOWHERE.node)
+
+
+def test_asking_again_uses_the_same_id(broker: Sandbox) -> None:
+    asker = settings(peer(broker), tls=boss(broker), vhost=broker.vhost)
+    with serving(broker, silent=True) as (supernode,), Bus(asker) as bus:
+        with pytest.raises(TimedOutError, match="gave no answer"):
+            bus.request(TIME, 1)
+        assert len(supernode.asked) >= 1
+        assert len(set(supernode.asked)) == 1
+
+
+def test_what_a_broker_refuses_is_one_clear_sentence(broker: Sandbox, tmp_path: Path) -> None:
+    broker.declare(BASIC)
+    own = boss(broker)
+    asker = settings(peer(broker), tls=own, vhost=broker.vhost)
+    stranger = Authority.create(tmp_path).issue(BOSS, tmp_path)
+    misnamed = msgspec.structs.replace(broker.address, host="sn6.example.org")
+    report = Report(request="r", node="a.b", ok=True)
+
+    def but(**changed: Any) -> AdministratorSettings:
+        return msgspec.structs.replace(asker, **changed)
+
+    def at(where: Broker) -> AdministratorSettings:
+        return but(supernodes=(Peer(where.host, where),))
+
+    expected: list[tuple[NmBusError, type[NmBusError], str]] = [
+        (failure(but(tls=broker.issue("who.example.org"))), RefusedError, "refuses the user who"),
+        (failure(but(project="none")), RefusedError, "vhost nm.none"),
+        (failure(asker, report), RefusedError, "topic 'report'"),
+        (failure(but(tls=stranger)), ConfigError, "not accepted: self-signed"),
+        (
+            failure(but(tls=Tls(own.ca, stranger.certificate, stranger.key))),
+            ConfigError,
+            "would be refused",
+        ),
+        (failure(at(misnamed)), ConfigError, "Hostname mismatch"),
+        (failure(at(Broker("sn5.invalid"))), ConnectionLostError, "is not known"),
+    ]
+    for error, kind, text in expected:
+        assert isinstance(error, kind), error
+        assert text in str(error)
+
+
+def test_alerts_are_heard_at_every_supernode_and_again_when_one_comes_back(
+    brokers: list[Sandbox],
+) -> None:
+    asker = settings(*map(peer, brokers), tls=boss(*brokers), vhost=brokers[0].vhost)
+    before = threading.active_count()
+    with serving(*brokers) as supernodes, Bus(asker) as bus:
+        names = {supernode.name for supernode in supernodes}
+        with closing(bus.follow(Subscribe())) as followed:
+            seen: list[Followed] = []
+            up = dict.fromkeys(names, False)
+
+            def take_until(done: set[str]) -> None:
+                while {name for name, follows in up.items() if follows} != done:
+                    item = next(followed)
+                    seen.append(item)
+                    if isinstance(item, Heard):
+                        up[item.supernode] = not item.reason
+
+            def bodies(count: int) -> set[bytes]:
+                found: set[bytes] = set()
+                while len(found) < count:
+                    item = next(followed)
+                    if isinstance(item, Received):
+                        found.add(item.body)
+                        item.ack()
+                return found
+
+            take_until(names)
+            for supernode in supernodes:
+                supernode.alert(supernode.name.encode())
+            assert bodies(3) == {name.encode() for name in names}
+            brokers[0].broker.kill()
+            take_until(names - {brokers[0].name})
+            supernodes[1].alert(b"meanwhile")
+            assert bodies(1) == {b"meanwhile"}
+            brokers[0].revive()
+            take_until(names)
+    eventually(lambda: threading.active_count() <= before, "threads that ended")
+
+
+def test_what_was_acknowledged_is_not_shown_again(broker: Sandbox) -> None:
+    asker = settings(peer(broker), tls=boss(broker), vhost=broker.vhost)
+    with serving(broker) as (supernode,), Bus(asker) as bus:
+        supernode.alert(b"first")
+        supernode.alert(b"second")
+        with closing(bus.follow(Subscribe())) as followed:
+            first = next(item for item in followed if isinstance(item, Received))
+            first.ack()
+        with closing(bus.follow(Subscribe())) as followed:
+            again = next(item for item in followed if isinstance(item, Received))
+        assert (first.body, again.body) == (b"first", b"second")
