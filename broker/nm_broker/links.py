@@ -114,13 +114,20 @@ def looks(
 
 def _look(shovel: Json, queue: Json, heard: Seconds | None) -> LinkSeen:
     return LinkSeen(
-        state=ShovelState(shovel.get("state", ShovelState.MISSING)),
+        state=_state(shovel.get("state")),
         reason=_one_line(shovel.get("reason")),
         ready=queue.get("messages_ready", 0),
         unacked=queue.get("messages_unacknowledged", 0),
         acked=queue.get("message_stats", {}).get("ack", 0),
         heard=heard,
     )
+
+
+def _state(said: str | None) -> ShovelState:
+    """A state that is not known here is one of a shovel that works, such as `flow`."""
+    if said is None:
+        return ShovelState.MISSING
+    return ShovelState(said) if said in list(ShovelState) else ShovelState.RUNNING
 
 
 def _one_line(reason: object) -> str:

@@ -13,9 +13,13 @@ from nm_bus.settings import Timing
 
 
 class ShovelState(StrEnum):
-    """What the broker says of a shovel. It is MISSING when the broker does not list it."""
+    """What the broker says of a shovel. It is MISSING when the broker does not list it.
+
+    Only RabbitMQ 4 says BLOCKED, of a destination in alarm; earlier ones call that running.
+    """
 
     RUNNING = "running"
+    BLOCKED = "blocked"
     STARTING = "starting"
     TERMINATED = "terminated"
     MISSING = "missing"
@@ -29,6 +33,7 @@ class LinkHealth(StrEnum):
     """
 
     RUNNING = "running"
+    BLOCKED = "blocked"
     STARTING = "starting"
     TERMINATED = "terminated"
     MISSING = "missing"
@@ -104,6 +109,8 @@ def judge(seen: LinkSeen, still: Seconds, unheard: Seconds, limits: LinkLimits) 
     waiting = seen.ready + seen.unacked
     if seen.state is ShovelState.MISSING:
         return LinkVerdict(LinkHealth.MISSING, "its shovel is not there")
+    if seen.state is ShovelState.BLOCKED:
+        return LinkVerdict(LinkHealth.BLOCKED, "the destination's broker takes nothing: an alarm")
     if seen.state is not ShovelState.RUNNING:
         why = f": {seen.reason}" if seen.reason else ""
         return LinkVerdict(LinkHealth(seen.state), f"not connected for {still:.0f} s{why}")
@@ -123,6 +130,7 @@ class LinkAudit:
     jitter: Callable[[], float]
     _first: Seconds | None = None
     _moved: Seconds = 0.0
+    _connected: Seconds | None = None
     _acked: int = 0
     _restarts: int = 0
     _next: Seconds = field(default=float("-inf"))
@@ -132,8 +140,9 @@ class LinkAudit:
         if self._first is None:
             self._first = self._moved = now
         self._note_movement(seen, now)
+        self._note_connection(seen, now)
         unheard = now - (self._first if seen.heard is None else seen.heard)
-        verdict = judge(seen, now - self._moved, unheard, self.limits)
+        verdict = judge(seen, now - self._still_since(), unheard, self.limits)
         if verdict.health is LinkHealth.RUNNING and now >= self._next:
             self._restarts = 0
         return verdict, self._mend(verdict, now)
@@ -145,6 +154,16 @@ class LinkAudit:
         elif seen.heard is not None:
             self._moved = max(self._moved, seen.heard)
         self._acked = seen.acked
+
+    def _note_connection(self, seen: LinkSeen, now: Seconds) -> None:
+        if seen.state is not ShovelState.RUNNING:
+            self._connected = None
+        elif self._connected is None:
+            self._connected = now
+
+    def _still_since(self) -> Seconds:
+        """A link that has just come back is given its time to move."""
+        return self._moved if self._connected is None else max(self._moved, self._connected)
 
     def _mend(self, verdict: LinkVerdict, now: Seconds) -> tuple[RestartLink, ...]:
         if not self._needs_restart(verdict, now) or now < self._next:

@@ -13,7 +13,17 @@ from nm_broker.links import Link, link_state
 from nm_broker.project import Principals
 from nm_broker.sandbox import Sandbox
 from nm_bus.core.links import LinkAudit, LinkHealth, LinkLimits, RestartLink, ShovelState
-from nm_bus.topology import OUT, LinkKind, Role, link_user, out_queue, peer_exchange, peer_queue
+from nm_bus.topology import (
+    NOTHING,
+    OUT,
+    Grant,
+    LinkKind,
+    Role,
+    link_user,
+    out_queue,
+    peer_exchange,
+    peer_queue,
+)
 
 pytestmark = pytest.mark.broker
 
@@ -155,31 +165,27 @@ def test_a_destination_in_memory_alarm_holds_the_link_up_and_loses_nothing(
     with there.sandbox.broker.memory_alarm():
         send(here, range(300))
         eventually(lambda: here.links.look()[control(there)].unacked > 0, "unacknowledged messages")
-        assert here.links.look()[control(there)].state is ShovelState.RUNNING
+        state = here.links.look()[control(there)].state
+        assert state in {ShovelState.RUNNING, ShovelState.BLOCKED}
     await_all(there, here, range(300))
 
 
 def test_a_wedged_link_is_found_by_what_does_not_cross_and_mended(sites: list[Site]) -> None:
+    """RabbitMQ 3.10 says "running" of such a link for ever, 4 starts it each second in vain."""
     here, there, _ = sites
-    link, access = control(there), there.access
-    access.api.put(
-        {"configure": "^$", "write": "^$", "read": "^$"},
-        *("permissions", there.sandbox.vhost, link_user(here.node)),
-    )
+    link, api = control(there), there.sandbox.broker.api
+    api.apply(Grant(link_user(here.node), NOTHING, NOTHING, NOTHING), there.sandbox.vhost)
     send(here, range(1))
-    eventually(lambda: here.links.look()[link].unacked == 1, "a message that does not cross")
-    access.admit(Role.LINK, here.node)
     audit, asked = LinkAudit(LIMITS, jitter=lambda: 0.5), list[RestartLink]()
 
-    def mended() -> bool:
-        _, effects = audit.observe(here.links.look()[link], time.monotonic())
-        for effect in effects:
-            asked.append(effect)
-            here.links.restart(link)
-        return bool(take(there, here))
+    def is_found() -> bool:
+        asked.extend(audit.observe(here.links.look()[link], time.monotonic())[1])
+        return bool(asked)
 
-    eventually(mended, "the message")
-    assert len(asked) == 1
+    eventually(is_found, "a restart that is asked for")
+    there.access.admit(Role.LINK, here.node)
+    here.links.restart(link)
+    assert await_all(there, here, range(1)) == [0]
 
 
 def test_a_revoked_link_is_cut_and_comes_back_when_it_is_admitted_again(

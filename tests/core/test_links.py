@@ -40,6 +40,7 @@ def restarts(link: LinkAudit, seen: LinkSeen, until: int) -> list[int]:
         (LinkSeen(RUNNING, unacked=1), 20, 99, LinkHealth.WEDGED),
         (LinkSeen(RUNNING), 0, 5.9, LinkHealth.RUNNING),
         (LinkSeen(RUNNING), 0, 6, LinkHealth.SILENT),
+        (LinkSeen(ShovelState.BLOCKED, unacked=9), 99, 99, LinkHealth.BLOCKED),
         (LinkSeen(STARTING), 0, 0, LinkHealth.STARTING),
         (LinkSeen(STARTING), 99, 99, LinkHealth.STARTING),
         (LinkSeen(TERMINATED), 0, 0, LinkHealth.TERMINATED),
@@ -108,8 +109,20 @@ def test_a_silent_link_is_told_but_not_restarted() -> None:
     assert link.observe(LinkSeen(RUNNING), 200)[0].health is LinkHealth.SILENT
 
 
+def test_a_blocked_destination_is_left_in_peace() -> None:
+    assert restarts(audit(), LinkSeen(ShovelState.BLOCKED, unacked=9), 200) == []
+
+
 def test_a_destination_that_is_away_is_given_time_to_come_back() -> None:
     assert restarts(audit(), LinkSeen(STARTING), 60) == [20, 30, 50]
+
+
+def test_a_link_that_has_just_come_back_is_given_time_to_move() -> None:
+    link = audit()
+    for now in range(15):
+        link.observe(LinkSeen(STARTING, ready=9), now)
+    backlog = LinkSeen(RUNNING, ready=9)
+    assert [now for now in range(15, 40) if link.observe(backlog, now)[1]] == [35]
 
 
 def test_pauses_between_restarts_begin_anew_after_the_link_ran() -> None:

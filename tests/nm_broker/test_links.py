@@ -89,6 +89,16 @@ def test_there_are_two_links_to_each_peer() -> None:
             {},
             LinkSeen(ShovelState.STARTING, "x" * 200),
         ),
+        (
+            {"to.sn2.example.org.control": {"state": "blocked"}},
+            {},
+            LinkSeen(ShovelState.BLOCKED),
+        ),
+        (
+            {"to.sn2.example.org.control": {"state": "flow"}},
+            {},
+            LinkSeen(ShovelState.RUNNING),
+        ),
     ],
 )
 def test_a_look_puts_shovel_and_queue_together(
