@@ -16,12 +16,15 @@ NODE = "nm@localhost"
 
 SERVER = (
     "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none +A 4 +SDio 2 +stbt u"
-    " -sname {node} -start_epmd false -erl_epmd_port {port}"
+    " -sname {node} -erl_epmd_port {port}"
     " -kernel inet_dist_use_interface {{127,0,0,1}}"
 )
 """One scheduler that never spins. A name on the command line spares the epmd daemon."""
 
-TOOL = "-start_epmd false -erl_epmd_port {port} -dist_listen false"
+NO_EPMD = "-start_epmd false"
+"""For whatever Erlang program runs: once a minute RabbitMQ starts one only to bring up an epmd."""
+
+TOOL = "-erl_epmd_port {port} -dist_listen false"
 
 LIMITS = {
     "RABBITMQ_MAX_NUMBER_OF_PROCESSES": "65536",
@@ -69,6 +72,7 @@ class Machine:
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             "RABBITMQ_DIST_PORT": str(self.port),
             "ERL_EPMD_PORT": "1",
+            "ERL_ZFLAGS": NO_EPMD,
             "ERL_CRASH_DUMP_SECONDS": "0",
             **LIMITS,
         }

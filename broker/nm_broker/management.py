@@ -73,6 +73,17 @@ class ManagementApi:
         rights = {"configure": grant.configure, "write": grant.write, "read": grant.read}
         self.put(rights, "permissions", vhost, grant.user)
 
+    def rights(self, user: str, vhost: str) -> Grant | None:
+        """What a user may do in a vhost, or None when it may not even enter."""
+        found = [p for p in self.get("users", user, "permissions") if p["vhost"] == vhost]
+        if not found:
+            return None
+        limits = [t for t in self.get("users", user, "topic-permissions") if t["vhost"] == vhost]
+        topics = {t["exchange"]: (t["write"], t["read"]) for t in limits}
+        tags = self.get("users", user)["tags"]
+        own = {key: found[0][key] for key in ("user", "configure", "write", "read")}
+        return Grant(**own, topics=topics, tags=tuple(tags))
+
     def _limited(self, user: str, vhost: str) -> list[str]:
         limits = self.get("users", user, "topic-permissions")
         return [item["exchange"] for item in limits if item["vhost"] == vhost]
@@ -160,7 +171,7 @@ class ManagementApi:
         return list(self.get("nodes"))
 
     def alarms(self) -> list[str]:
-        """The alarms that block publishers now: `memory`, `disk`."""
+        """What the broker has too little of, so that it blocks publishers: `memory`, `disk`."""
         said = self._check("alarms")
         return sorted({item["resource"] for item in said.get("alarms", ())})
 

@@ -5,8 +5,10 @@ What it is told is in `configuration.py`, how it is run in `machine.py` and `pro
 """
 
 import contextlib
+import errno
 import os
 import secrets
+import shutil
 import signal
 import socket
 import ssl
@@ -37,10 +39,16 @@ START_LIMIT = 90.0
 STOP_LIMIT = 30.0
 """Seconds for a clean stop, six being usual with the management plugin; then it is killed."""
 
+KILL_LIMIT = 5.0
+HANDSHAKE_LIMIT = 10.0
+
+DISK_NEEDED = 100_000_000
+"""Bytes free: a new broker takes up to 20 MB, and below 50 MB it lets nobody publish."""
+
 AMQPS_PORT = 5671
 MANAGEMENT_PORT = 15672
 
-LIFELINE = 'read -r _ || kill -KILL -- "-$1"'
+LIFELINE = 'read -r _ || kill -s KILL -- "-$1"'
 """Waits for a word from us. When we die, however hard, the pipe ends without one."""
 
 
@@ -130,6 +138,8 @@ class PrivateBroker:
         """Write the configuration, keep the secrets of an earlier start; give the password."""
         for name in ("home", "data", "log"):
             (self.folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        if shutil.disk_usage(self.folder).free < DISK_NEEDED:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.folder)
         _secret(self.machine.cookie, mode=0o400)
         password = _secret(self.password_file)
         known = self.folder / "definitions.json"
@@ -159,11 +169,12 @@ class PrivateBroker:
                     return
                 if b"STOPPING=1" in said:
                     break
-        raise BrokerStartError(f"the broker {self.name} did not start: {self._reason()}")
+        late = "it was not ready in time; " if time.monotonic() >= deadline else ""
+        raise BrokerStartError(f"the broker {self.name} did not start: {late}{self._reason()}")
 
     def _wait_until_served(self, deadline: float) -> None:
         """RabbitMQ calls itself ready even when its TLS listener has failed: see for ourselves."""
-        left = max(1.0, deadline - time.monotonic())
+        left = min(max(1.0, deadline - time.monotonic()), HANDSHAKE_LIMIT)
         try:
             context = ssl.create_default_context(cafile=self.tls.ca)
             context.load_cert_chain(self.tls.certificate, self.tls.key)
@@ -223,19 +234,25 @@ class RunningBroker:
     def stop(self, timeout: float = STOP_LIMIT) -> None:
         """Stop it in good order; kill it when it has not ended within `timeout` seconds."""
         if self.is_running:
-            self.resume()
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout)
+            self._end(signal.SIGTERM, timeout)
         self.kill()
 
     def kill(self) -> None:
         """End it at once, as a crash would. Harmless when it has ended."""
+        if self.is_running:
+            self._end(signal.SIGKILL, KILL_LIMIT)
         self._signal(signal.SIGKILL)
         self._process.wait()
         if self._lifeline.poll() is None:
             self._lifeline.communicate(b"it has ended\n")
+
+    def _end(self, number: signal.Signals, timeout: float) -> None:
+        """Signal the machine alone: whatever wraps it ends after it, its ports being free then."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+        self.resume()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout)
 
     def pause(self) -> None:
         """Stop the process: its connections stay open and silent."""
