@@ -1,53 +1,27 @@
 """What the commands need of the bus, and what a supernode's answer means for the one who asked.
 
-The real one is `nm_bus.client.connection`; tests bring their own. Nothing here touches a socket.
+The real one is `nm_bus.client.connection.Bus`; tests bring their own. No socket is touched here.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from nm_bus.client.following import Followed
 from nm_bus.errors import ConnectionLostError, RefusedError
 from nm_bus.messages import Answer, Message, NodeId, Seconds, Subscribe, Tail
 from nm_bus.settings import AdministratorSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message from one supernode's queue. Until `ack` it stays there."""
-
-    supernode: NodeId
-    exchange: str
-    key: str
-    body: bytes
-    user_id: str | None
-    ack: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A supernode is followed from now on, or is not for the time being: then with the reason."""
-
-    supernode: NodeId
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """Nothing came for a moment: the caller may look at its clock."""
-
-
-Followed = Received | Heard | Quiet
-
-
 class Bus(Protocol):
     """A way to the project's supernodes."""
 
-    def request(self, message: Message, timeout: Seconds) -> Answer:
-        """Ask the first supernode that answers.
+    def request(
+        self, message: Message, timeout: Seconds, supernode: NodeId | None = None
+    ) -> Answer:
+        """Ask the first supernode that answers, or the one that is named.
 
         Raises TimedOutError or ConnectionLostError when none does, RefusedError when the broker
         does not let us.
@@ -65,9 +39,11 @@ Opener = Callable[[AdministratorSettings], AbstractContextManager[Bus]]
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 
-def ask(bus: Bus, message: Message, timeout: Seconds) -> dict[str, Any]:
+def ask(
+    bus: Bus, message: Message, timeout: Seconds, supernode: NodeId | None = None
+) -> dict[str, Any]:
     """The data of a good answer; a bad one becomes the error that says who can do what."""
-    answer = bus.request(message, timeout)
+    answer = bus.request(message, timeout, supernode)
     if answer.ok:
         return answer.data
     if answer.code == "unavailable":

@@ -5,8 +5,8 @@ from typing import TextIO
 
 from rich.console import Console, RenderableType
 
-from nm_agents.cli.bus import Heard
 from nm_agents.cli.printable import printable
+from nm_bus.client.following import Heard
 
 PIPE_WIDTH = 500
 """Wide enough that no row of ours wraps: who reads a pipe cuts lines by itself."""

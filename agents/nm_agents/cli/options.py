@@ -9,6 +9,7 @@ import typer
 
 from nm_agents.cli.bus import Bus, Opener
 from nm_agents.cli.configuration import VARIABLE, administrator
+from nm_bus.client.connection import Bus as RealBus
 from nm_bus.settings import AdministratorSettings
 
 Config = Annotated[
@@ -42,12 +43,4 @@ def opened(
 
 def opener_of(context: typer.Context) -> Opener:
     """What connects: whoever runs the app may bring another one."""
-    return cast(Opener, context.obj or _connect)
-
-
-@contextmanager
-def _connect(settings: AdministratorSettings) -> Iterator[Bus]:
-    from nm_agents.cli.federation import Federation  # noqa: PLC0415
-
-    with Federation(settings) as bus:
-        yield bus
+    return cast(Opener, context.obj or RealBus)

@@ -15,12 +15,10 @@ from nm_agents.cli.exits import Exit
 from nm_agents.cli.options import Config, Json, Timeout, Under, Watch, opened
 from nm_agents.cli.overview import Picture, as_data, fetch, under, verdict
 from nm_agents.cli.printable import as_json, printable
-from nm_agents.cli.status_screen import status_page
+from nm_agents.cli.status_screen import EVERYTHING, IN_A_PIPE, rows_that_fit, status_page
 from nm_bus.errors import ConnectionLostError, TimedOutError
 
 REFRESH = 2.0
-IN_A_PIPE = 50
-"""Rows of members (and of links) that are shown where there is no screen to fill."""
 
 
 def status(
@@ -53,7 +51,7 @@ def status(
             say(as_json(as_data(picture), indent=True))
         else:
             console = screen()
-            show(console, status_page(picture, console.width, _rows(console, everything)))
+            show(console, _page(picture, console, everything))
 
 
 def _check(bus: Bus, site: str, timeout: float) -> int:
@@ -66,11 +64,10 @@ def _check(bus: Bus, site: str, timeout: float) -> int:
     return int(level)
 
 
-def _rows(console: Console, everything: bool) -> int | None:
-    """As many rows of members as leave room for the rest of the screen."""
-    if everything:
-        return None
-    return max(10, console.height - 24) if console.is_terminal else IN_A_PIPE
+def _page(picture: Picture, console: Console, everything: bool) -> RenderableType:
+    """A page of as many rows as there is room for."""
+    rows = rows_that_fit(picture, console.height) if console.is_terminal else IN_A_PIPE
+    return status_page(picture, console.width, EVERYTHING if everything else rows)
 
 
 def _watch(bus: Bus, site: str, timeout: float, *, json: bool, everything: bool) -> None:
@@ -105,7 +102,7 @@ class WatchedStatus:
         picture = self._last
         if picture is None:
             return Text(f"Nobody answers: {self._trouble}", style="bold red")
-        page = status_page(picture, console.width, _rows(console, everything))
+        page = _page(picture, console, everything)
         if not self._trouble:
             return page
         seen = figures.clock(picture.now)

@@ -1,6 +1,7 @@
 """How an overview looks: alerts, supernodes, links, members, the worst first, in one screen."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
@@ -48,14 +49,39 @@ DISK = "disk.percent"
 LOAD = "host.load.1m"
 
 
-def status_page(picture: Picture, width: int, most: int | None = None) -> RenderableType:
-    """The screen. `most` is how many rows of members (and links) at most; None shows all."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How many rows of each list are shown at most; None shows all."""
+
+    alerts: int | None = None
+    links: int | None = None
+    members: int | None = None
+
+
+EVERYTHING = Rows()
+IN_A_PIPE = Rows(50, 50, 50)
+"""Where there is no screen to fill."""
+
+FRAME = 20
+"""Lines that titles, headings, counts and blanks between them take."""
+
+
+def rows_that_fit(picture: Picture, height: int) -> Rows:
+    """Share a terminal's lines: what is no alert and no link in need of room goes to members."""
+    room = max(8, height - FRAME - len(picture.supernodes))
+    alerts = min(len(picture.alerts), room // 3)
+    links = min(len(picture.links), room // 3)
+    return Rows(alerts, links, room - alerts - links)
+
+
+def status_page(picture: Picture, width: int, rows: Rows = EVERYTHING) -> RenderableType:
+    """The screen."""
     return Group(
         headline(picture),
-        *_section("ALERTS", [_alerts(picture, most)] if picture.alerts else []),
+        *_section("ALERTS", [_alerts(picture, rows.alerts)] if picture.alerts else []),
         *_section("SUPERNODES", [_supernodes(picture.supernodes, width)]),
-        *_section("LINKS", _links(picture.links, most)),
-        *_section("MEMBERS", _members(picture, width, most)),
+        *_section("LINKS", _links(picture.links, rows.links)),
+        *_section("MEMBERS", _members(picture, width, rows.members)),
     )
 
 

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from nm_agents.cli.bus import Followed, Heard, Received
 from nm_agents.cli.console import note, say
 from nm_agents.cli.options import Config, Json, opened
 from nm_agents.cli.printable import as_json
 from nm_agents.cli.told import Told, told
 from nm_bus import topology
+from nm_bus.client.following import Followed, Heard, Received
 from nm_bus.messages import Tail
 
 

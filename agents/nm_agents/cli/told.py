@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from nm_agents.cli import figures
-from nm_agents.cli.bus import Received
 from nm_agents.cli.printable import first_bytes, printable
+from nm_bus.client.following import Received
 from nm_bus.codec import Rejected, decode
 from nm_bus.messages import (
     Alert,

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from nm_agents.cli import figures
-from nm_agents.cli.bus import Followed, Heard, Quiet, Received
 from nm_agents.cli.printable import as_json, printable
 from nm_agents.cli.seen import Seen
+from nm_bus.client.following import Followed, Heard, Quiet, Received
 from nm_bus.codec import Rejected, decode
 from nm_bus.errors import ConnectionLostError
 from nm_bus.messages import Alert, AlertState, NodeId, Seconds

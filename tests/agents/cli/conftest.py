@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nm_agents.cli.app import app
-from nm_agents.cli.bus import Followed, Quiet
+from nm_bus.client.following import Followed, Quiet
 from nm_bus.messages import (
     Alert,
     AlertState,
@@ -52,9 +52,11 @@ class FakeBus:
     answers: Callable[[Message], Answer]
     script: Sequence[Followed] = ()
     asked: list[Message] = field(default_factory=list)
+    directed: list[str | None] = field(default_factory=list)
 
-    def request(self, message: Message, timeout: float) -> Answer:
+    def request(self, message: Message, timeout: float, supernode: str | None = None) -> Answer:
         assert timeout > 0
+        self.directed.append(supernode)
         self.asked.append(message)
         return self.answers(message)
 

@@ -3,9 +3,9 @@ import json
 import msgspec
 import pytest
 
-from nm_agents.cli.bus import Heard, Quiet, Received
 from nm_agents.cli.seen import Seen
 from nm_agents.cli.watching import Ending, Watch
+from nm_bus.client.following import Heard, Quiet, Received
 from nm_bus.codec import encode
 from nm_bus.errors import ConnectionLostError
 from nm_bus.messages import Alert, AlertState, Severity, Subscribe

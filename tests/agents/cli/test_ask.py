@@ -4,25 +4,41 @@ from nm_bus.messages import Ask
 
 
 def test_a_check_that_is_not_ok_is_a_negative_result(run, bus):
-    said = run("ask", "Data.dkrz.de", "check", "disk")
+    said = run("ask", "ESGF-node1.llnl.gov", "check", "disk")
     assert said.exit_code == 1
     assert "critical" in said.stdout
     assert "\x1b" not in said.stdout
-    assert isinstance(bus.asked[0], Ask)
-    assert (bus.asked[0].node, bus.asked[0].check) == ("data.dkrz.de", "disk")
+    assert isinstance(bus.asked[-1], Ask)
+    assert (bus.asked[-1].node, bus.asked[-1].check) == ("esgf-node1.llnl.gov", "disk")
 
 
 def test_an_answer_is_names_and_values(run):
-    said = run("ask", "data.dkrz.de", "metrics")
+    said = run("ask", "esgf-node1.llnl.gov", "metrics")
     assert said.exit_code == 0
     assert said.stdout.splitlines() == ["agent                0.1.0", "values host.load.1m  0.25"]
 
 
 def test_json_is_the_whole_answer(run):
-    assert json.loads(run("ask", "n", "status", "--json").stdout)["agent"] == "0.1.0"
+    assert (
+        json.loads(run("ask", "esgf-node1.llnl.gov", "status", "--json").stdout)["agent"] == "0.1.0"
+    )
 
 
 def test_a_check_without_a_name_is_a_mistake_in_the_command(run, bus):
     assert run("ask", "n", "check").exit_code == 2
     assert run("ask", "n", "status", "disk").exit_code == 2
     assert bus.asked == []
+
+
+def test_the_members_home_is_asked_when_the_settings_know_it(run, bus, settings):
+    run("ask", "esgf-node1.llnl.gov", "status")
+    assert bus.directed == [None, "sn1.llnl.gov"]
+    settings.write_text(settings.read_text().replace('"sn1.llnl.gov"', '"sn9.llnl.gov"'))
+    bus.directed.clear()
+    run("ask", "esgf-node1.llnl.gov", "status")
+    assert bus.directed == [None, None]
+
+
+def test_a_member_nobody_knows_is_not_asked(run, bus):
+    assert run("ask", "nobody.example.org", "status").exit_code == 2
+    assert not any(isinstance(message, Ask) for message in bus.asked)

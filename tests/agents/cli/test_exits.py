@@ -24,7 +24,7 @@ ENDLESS = """
 import sys, time
 from contextlib import contextmanager
 from nm_agents.cli.app import app
-from nm_agents.cli.bus import Heard, Received
+from nm_bus.client.following import Heard, Received
 
 class Endless:
     def follow(self, message):

@@ -1,5 +1,7 @@
+import dataclasses
 import io
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -9,17 +11,17 @@ from nm_agents.cli.bus import ask
 from nm_agents.cli.console import screen, show
 from nm_agents.cli.overview import Picture, Verdict, fetch, is_under, under, verdict
 from nm_agents.cli.status import WatchedStatus
-from nm_agents.cli.status_screen import status_page
+from nm_agents.cli.status_screen import EVERYTHING, Rows, rows_that_fit, status_page
 from nm_bus.errors import ConnectionLostError, RefusedError, TimedOutError
 from nm_bus.messages import Answer, Health, Query, Severity
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def drawn(picture: Picture, width: int | None, most: int | None = None) -> str:
+def drawn(picture: Picture, width: int | None, rows: Rows = EVERYTHING) -> str:
     out = io.StringIO()
     console = screen(out, width)
-    show(console, status_page(picture, console.width, most))
+    show(console, status_page(picture, console.width, rows))
     return out.getvalue()
 
 
@@ -34,7 +36,7 @@ def agrees_with(golden: str, said: str) -> bool:
 
 @pytest.mark.parametrize(("width", "golden"), [(None, "status-pipe.txt"), (80, "status-80.txt")])
 def test_the_screen_looks_as_it_did(bus, width, golden):
-    assert agrees_with(golden, drawn(fetch(bus, 1.0), width, most=5))
+    assert agrees_with(golden, drawn(fetch(bus, 1.0), width, Rows(5, 5, 5)))
 
 
 def test_no_line_is_wider_than_the_terminal(bus):
@@ -76,11 +78,25 @@ def test_two_thousand_members_are_counts_and_the_worst(bus):
     alive, rename = picture.members[-2], msgspec.structs.replace
     many = [rename(alive, state=rename(alive.state, node=f"n{n}.x.org")) for n in range(2_000)]
     crowd = Picture("sn1", picture.now, (*picture.members[:1], *many), (), (), ())
-    said = drawn(crowd, 80, most=20)
-    assert len(said.splitlines()) < 40
+    said = drawn(crowd, 80, rows_that_fit(crowd, 40))
+    assert len(said.splitlines()) <= 40
     assert "2,000 alive" in said
-    assert "and 1,981 members no worse (--all shows them)" in said
+    assert re.search(r"and 1,9\d\d members no worse \(--all shows them\)", said)
     assert len(drawn(crowd, 80).splitlines()) > 2_000
+
+
+@pytest.mark.parametrize("height", [30, 40, 60, 200])
+def test_the_screen_fits_its_terminal(bus, height):
+    picture = fetch(bus, 1.0)
+    assert len(drawn(picture, 80, rows_that_fit(picture, height)).splitlines()) <= height
+    crowd = dataclasses.replace(
+        picture,
+        members=picture.members * 300,
+        links=picture.links * 60,
+        alerts=picture.alerts * 50,
+    )
+    said = drawn(crowd, 80, rows_that_fit(crowd, height))
+    assert height - 5 <= len(said.splitlines()) <= height
 
 
 def test_status_in_a_pipe_has_no_colours_and_no_filling(run):

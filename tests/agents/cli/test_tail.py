@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from nm_agents.cli.bus import Heard, Received
 from nm_agents.cli.told import told
+from nm_bus.client.following import Heard, Received
 from nm_bus.codec import encode
 from nm_bus.messages import (
     Alert,
