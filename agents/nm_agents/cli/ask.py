@@ -26,6 +26,11 @@ DEPTH = 4
 """How deep an answer's nested tables are shown; deeper ones are printed as JSON."""
 
 
+TIMES = frozenset({"since", "at", "now", "raised", "changed", "heartbeat_confirmed"})
+SINCE_2001 = 1e9
+"""A number of one of these names that is this large is seconds since 1970."""
+
+
 class What(StrEnum):
     """What a member can be asked."""
 
@@ -77,9 +82,13 @@ def answer_page(answer: dict[str, Any]) -> RenderableType:
         return Text("nothing", style="dim")
     rows = table("", "")
     rows.show_header = False
-    for name, value in _flat(answer, DEPTH):
+    for name, value in filter(_says_something, _flat(answer, DEPTH)):
         rows.add_row(cell(name, "dim"), cell(value, CHECK_STYLE.get(value, "")))  # type: ignore[call-overload]
     return rows
+
+
+def _says_something(row: tuple[str, str]) -> bool:
+    return row[1] not in ("", "{}", "[]")
 
 
 def _flat(value: Any, depth: int, name: str = "") -> list[tuple[str, str]]:
@@ -91,14 +100,15 @@ def _flat(value: Any, depth: int, name: str = "") -> list[tuple[str, str]]:
         ]
     if isinstance(value, list) and value and depth:
         return [row for item in value for row in _flat(item, depth - 1, _item_name(name, item))]
-    return [(name, _plain(value))]
+    return [(name, _plain(name, value))]
 
 
 def _item_name(name: str, item: Any) -> str:
     return f"{name} {item['name']}" if isinstance(item, dict) and "name" in item else name
 
 
-def _plain(value: Any) -> str:
+def _plain(name: str, value: Any) -> str:
     if isinstance(value, float):
-        return figures.number(value)
+        is_time = value >= SINCE_2001 and name.rpartition(" ")[2] in TIMES
+        return figures.date(value) if is_time else figures.number(value)
     return value if isinstance(value, str) else as_json(value)

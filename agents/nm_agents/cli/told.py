@@ -86,7 +86,8 @@ def summary_of(message: Message) -> str:
 
 def _heartbeat(beat: Heartbeat) -> str:
     failing = [f"{c.name} {c.status}" for c in beat.checks if c.status is not CheckStatus.OK]
-    checks = ", ".join(failing) or f"{len(beat.checks)} checks ok"
+    fine = f"{figures.plural(len(beat.checks), 'check')} ok" if beat.checks else "no checks"
+    checks = ", ".join(failing) or fine
     leaving = "leaving, " if beat.leaving else ""
     spooled = f", {beat.spooled} spooled" if beat.spooled else ""
     return f"beat {beat.sequence}, {leaving}up {figures.span(beat.uptime)}, {checks}{spooled}"

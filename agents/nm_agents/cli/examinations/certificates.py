@@ -7,11 +7,11 @@ from pathlib import Path
 
 from nm_agents.cli.examinations.finding import Finding, fail, ok, warn
 from nm_agents.cli.figures import plural
-from nm_agents.member.certificate import check
 from nm_broker.pki import Described, describe
 from nm_bus.errors import ConfigError
 from nm_bus.messages import NodeId
 from nm_bus.settings import Tls
+from nm_bus.transport.tls import user_of
 
 SOON = timedelta(days=30)
 """Time enough to have a certificate renewed by people who are on holiday."""
@@ -28,14 +28,19 @@ def examine_certificates(tls: Tls, node: NodeId, now: datetime) -> Iterator[Find
             yield fail(about, f"{error.where}: {error.what}", error.mend)
             return
         yield life(about, path, said, now)
-        node = node or next(iter(said.names), "")
     yield from _key(tls.key)
+    yield _identity(tls, node)
+
+
+def _identity(tls: Tls, node: NodeId) -> Finding:
     try:
-        check(tls, node)
+        named = user_of(tls)
     except ConfigError as error:
-        yield fail("identity", f"{error.where}: {error.what}", error.mend or RENEW)
-    else:
-        yield ok("identity", f"this is {node}, and key, certificate and authority fit together")
+        return fail("identity", f"{error.where}: {error.what}", error.mend or RENEW)
+    if node and named != node:
+        text = f"{tls.certificate} is the certificate of {named}, and this node is {node}"
+        return fail("identity", text, "mend `node` or `tls.certificate`")
+    return ok("identity", f"this is {named}; key, certificate and authority fit together")
 
 
 def life(about: str, path: Path, said: Described, now: datetime) -> Finding:
