@@ -137,8 +137,8 @@ def _queue_key(name: str) -> str:
 
 
 def _key(*words: str) -> str:
-    """A channel's key may hold letters, digits, `-`, `_` and `.` only."""
-    return re.sub(r"[^\w.-]+", "-", re.sub("[{}]", "", "-".join(words)))
+    """A channel's key may hold letters, digits, `-` and `_` only."""
+    return re.sub(r"[^\w-]+", "-", re.sub("[{}]", "", "-".join(words)))
 
 
 def _exchange(exchange: Exchange, whole: Topology) -> Json:
@@ -204,19 +204,19 @@ def _answers() -> Json:
 def _operations() -> Json:
     """What principals do; their requests are those that the broker grants to their role."""
     requests = {
-        f"{role}.{verb}": _request(role, verb) for role, verbs in VERBS.items() for verb in verbs
+        _key(role, verb): _request(role, verb) for role, verbs in VERBS.items() for verb in verbs
     }
     inbox = topology.inbox_queue("{node}")
     alerts = topology.alerts_queue("{principal}", "{name}")
     return requests | {
-        "member.heartbeat": _operation(
+        "member-heartbeat": _operation(
             "send", _exchange_key(topology.HEARTBEAT), "A member lives."
         ),
-        "member.metrics": _operation(
+        "member-metrics": _operation(
             "send", _exchange_key(topology.METRICS), "A member has measured."
         ),
-        "member.inbox": _operation("receive", _queue_key(inbox), "A member is asked."),
-        "reader.alerts": _operation("receive", _queue_key(alerts), "Alerts are read."),
+        "member-inbox": _operation("receive", _queue_key(inbox), "A member is asked."),
+        "reader-alerts": _operation("receive", _queue_key(alerts), "Alerts are read."),
     }
 
 
