@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from nm_bus.core.health import Evidence, judge
 from nm_bus.core.pipe import Pipe
+from nm_bus.core.seen import Seen
 from nm_bus.core.sequence import Novelty, Sequence
 from nm_bus.messages import (
     Check,
@@ -54,7 +55,7 @@ class Member:
     heard: Seconds
     changed: Seconds
     beats: Sequence = field(default_factory=Sequence)
-    samples: Sequence = field(default_factory=Sequence)
+    samples: Seen = field(default_factory=Seen)
     interval: Seconds = 5.0
     health: Health = Health.UNKNOWN
     reason: str = "not heard yet"
