@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from nm_agents.member import certificate
 from nm_agents.member.member import compose, serve
 from nm_agents.service import exit_code, log_to_stderr, on_termination
 from nm_bus.errors import ConfigError
 from nm_bus.settings import MemberSettings, connects_to, load, timing
 from nm_bus.topology import vhost
 from nm_bus.transport.pika import PikaTransport
+from nm_bus.transport.tls import user_of
 
 MOST_CHECKS = 99
 """As many as a heartbeat may tell of, and one of the agent's own."""
@@ -34,7 +34,7 @@ def run(config: Path) -> int:
 def _run(config: Path) -> None:
     settings = load(config, MemberSettings)
     check_settings(settings, config)
-    certificate.check(settings.tls, settings.node)
+    check_certificate(settings)
     with own_folder(settings.folder):
         if settings.drop_in is not None:
             writable(settings.drop_in.folder)
@@ -76,6 +76,14 @@ def check_settings(settings: MemberSettings, config: Path) -> None:
             raise ConfigError(config, f"check {check.name}: `command` names no program")
     if settings.heartbeat.interval > LONGEST_INTERVAL:
         raise ConfigError(config, "heartbeat.interval is longer than a day")
+
+
+def check_certificate(settings: MemberSettings) -> None:
+    """Raise ConfigError unless the certificate is in force, of the authority, and of this node."""
+    named = user_of(settings.tls)
+    if named != settings.node:
+        what = f"is the certificate of {named}, and this node is {settings.node}"
+        raise ConfigError(settings.tls.certificate, what, "mend `node` or `tls.certificate`")
 
 
 @contextmanager
