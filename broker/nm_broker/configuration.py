@@ -26,9 +26,16 @@ MANAGEMENT_USER = "nm-bus"
 
 
 def rabbitmq_conf(
-    *, name: str, project: str, address: str, amqps_port: int, management_port: int, tls: Tls
+    *,
+    name: str,
+    project: str,
+    address: str,
+    amqps_port: int,
+    management_port: int,
+    tls: Tls,
+    management_address: str = "",
 ) -> str:
-    """The text of `rabbitmq.conf`. The management API listens on the same loopback `address`."""
+    """The text of `rabbitmq.conf`. The management API listens on `address` unless told another."""
     template = resources.files("nm_broker").joinpath("templates/rabbitmq.conf").read_text()
     return Template(template).substitute(
         name=name,
@@ -36,7 +43,7 @@ def rabbitmq_conf(
         vhost=vhost(project),
         address=address,
         amqps_port=amqps_port,
-        management_address=address,
+        management_address=management_address or address,
         management_port=management_port,
         ca=tls.ca,
         certificate=tls.certificate,
