@@ -40,6 +40,12 @@ def send(broker: Sandbox, tls: Tls, queue: str) -> None:
         channel.basic_publish("", queue, b"x", own, mandatory=True)
 
 
+def on_disk(broker: Sandbox, queue: bytes) -> bool:
+    """RabbitMQ writes down a new quorum queue half a second late; killed before, it loses it."""
+    directories = broker.broker.settings.folder.rglob("names.dets")
+    return any(queue in directory.read_bytes() for directory in directories)
+
+
 # --- who is let in ---
 
 
@@ -118,6 +124,7 @@ def test_a_paused_broker_is_silent_and_goes_on_where_it_was(broker: Sandbox) -> 
 def test_a_killed_broker_keeps_what_it_confirmed(broker: Sandbox, eventually: Eventually) -> None:
     tls = broker.grant(Role.SUPERNODE, USER)
     broker.declare(DURABLE)
+    eventually(lambda: on_disk(broker, b"kept"))
     send(broker, tls, "kept")
     broker.broker.kill()
     assert not broker.broker.is_running
