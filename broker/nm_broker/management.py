@@ -8,7 +8,7 @@ import base64
 import http.client
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -28,7 +28,7 @@ class ManagementApi:
 
     url: str
     user: str
-    password: str
+    password: str = field(repr=False)
     timeout: float = 10.0
 
     # --- vhosts, users and grants ---

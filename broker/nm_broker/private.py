@@ -203,7 +203,7 @@ class RunningBroker:
 
     settings: PrivateBroker
     _process: subprocess.Popen[bytes]
-    password: str
+    password: str = field(repr=False)
     _lifeline: subprocess.Popen[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
