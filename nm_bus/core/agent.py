@@ -45,6 +45,11 @@ class Agent:
             spooled=spooled,
         )
 
+    @property
+    def measured(self) -> int:
+        """How many messages of measurements this life of the agent has made."""
+        return self._measurements
+
     def metrics(self, values: dict[str, float], declared: tuple[Declared, ...] = ()) -> Metrics:
         """New measurements. Their age is filled in when they are sent."""
         self._measurements += 1

@@ -267,6 +267,7 @@ class Member:
             "supernode": self._settings.supernode.host,
             "broker": {"flow": status.flow, "reason": status.reason, "since": status.since},
             "heartbeat_confirmed": self._confirmed,
+            "measured": self._agent.measured,
             "spool": {
                 "waiting": self._outbox.waiting,
                 "bytes": self._outbox.bytes,
