@@ -17,6 +17,7 @@ from nm_agents.cli.exits import MEANING, ended_well
 from nm_agents.cli.status import status
 from nm_agents.cli.tail import tail
 from nm_agents.cli.top import top
+from nm_agents.demo.program import demo
 
 
 class Commands(TyperGroup):
@@ -72,6 +73,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     ask: "Ask a member itself.",
     tail: "Live messages, one line each.",
     doctor: "What is wrong, and what to do.",
+    demo: "A federation on this machine, and a story that checks itself.",
 }
 
 ServiceConfig = Annotated[Path, typer.Option("--config", metavar="FILE", help="The settings file.")]

@@ -225,7 +225,7 @@ def _member_row(view: MemberView, wide: bool) -> list[Text]:
         Text(symbol, style),
         cell(state.node),
         cell(_because(state.health, state.reason), style),
-        cell(figures.age(None if state.heard is None else state.heard + view.told)),
+        cell(figures.age(state.heard)),
         cell(figures.number(state.latest.get(LOAD))),
         _disk(state),
         checks_cell(state),

@@ -15,16 +15,22 @@ from nm_bus.client.following import Received
 from nm_bus.codec import Rejected, decode
 from nm_bus.messages import (
     Alert,
+    Ask,
     Canary,
     CheckStatus,
     Event,
     Heartbeat,
+    Hello,
     Message,
     Metrics,
     NodeId,
     Properties,
     Quarantined,
+    Query,
     Seconds,
+    Statement,
+    Subscribe,
+    Tail,
     message_type,
 )
 from nm_bus.topology import PEER_BYTES
@@ -112,6 +118,18 @@ def _canary(canary: Canary) -> str:
     return f"canary {canary.sequence} through {canary.path}"
 
 
+def _statement(said: Statement) -> str:
+    health = ", ".join(f"{m.node} {m.health}" for m in said.members[:SHOWN])
+    more = len(said.members) - SHOWN
+    changes = f": {health}" + (f" and {more} more" if more > 0 else "") if health else ""
+    return f"share {said.partition} of {said.origin}, {len(said.heard)} heard{changes}"
+
+
+def _request(asked: Query | Ask | Hello | Subscribe | Tail) -> str:
+    words = (str(value) for value in msgspec.structs.astuple(asked) if value)
+    return f"{type(asked).__name__.lower()}: {' '.join(words)}"
+
+
 def _quarantined(refused: Quarantined) -> str:
     return (
         f"{refused.reason}: {refused.detail} [{refused.size} bytes to {refused.exchange} "
@@ -125,5 +143,11 @@ _SUMMARIES: dict[type, Callable[[Any], str]] = {
     Properties: _properties,
     Alert: _alert,
     Canary: _canary,
+    Statement: _statement,
+    Query: _request,
+    Ask: _request,
+    Hello: _request,
+    Subscribe: _request,
+    Tail: _request,
     Quarantined: _quarantined,
 }

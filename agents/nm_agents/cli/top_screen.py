@@ -45,7 +45,7 @@ def top_page(detail: NodeDetail, width: int) -> RenderableType:
 def _who(member: MemberView) -> list[RenderableType]:
     state = member.state
     symbol, style = HEALTH_STYLE[state.health]
-    heard = figures.age(None if state.heard is None else state.heard + member.told)
+    heard = figures.age(state.heard)
     lines = [
         Text.assemble(
             (f"{symbol} ", style), (cell(state.node).plain, "bold"), "  ", (state.health, style)

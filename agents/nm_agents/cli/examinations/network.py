@@ -24,7 +24,7 @@ def examine_way(broker: Broker, tls: Tls, now: datetime, timeout: Seconds) -> It
         mend = "mend the name in the settings or in DNS"
         yield fail("name", f"{address} does not resolve: {error.strerror}", mend)
         return
-    yield ok("name", f"{address} is {found[0][4][0]}")
+    yield ok("name", f"{broker.host} is at {found[0][4][0]}")
     try:
         connection = socket.create_connection((address, port), timeout)
     except OSError as error:
