@@ -6,6 +6,7 @@ The one place where JSON is read or written for the wire. A message that cannot 
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -148,13 +149,9 @@ def _checked(event: Any) -> Decoded:
     message = _classes.get(name) if isinstance(name, str) else None
     if message is None:
         return _unknown(event)
-    if not validator(message).is_valid(event):
+    is_valid, kind = _reader(message)
+    if not is_valid(event):
         return _invalid(message, event)
-    return _converted(message, event)
-
-
-def _converted(message: type[Message], event: Any) -> Event[Message]:
-    kind = _event_type(message)
     try:
         return msgspec.convert(event, kind)
     except msgspec.ValidationError:
@@ -163,18 +160,18 @@ def _converted(message: type[Message], event: Any) -> Event[Message]:
 
 
 @cache
-def _event_type(message: type[Message]) -> type[Event[Message]]:
-    return Event[message]  # type: ignore[valid-type]
+def _reader(message: type[Message]) -> tuple[Callable[[Any], bool], type[Event[Message]]]:
+    return validator(message).is_valid, Event[message]  # type: ignore[valid-type]
 
 
 def _deeper_than(levels: int, value: object) -> bool:
-    level = [value]
+    level: list[Any] = [[value]]
     for _ in range(levels + 1):
         level = [
             child
             for parent in level
-            if isinstance(parent, dict | list)
-            for child in (parent.values() if isinstance(parent, dict) else parent)
+            for child in (parent.values() if type(parent) is dict else parent)
+            if type(child) in (dict, list)
         ]
     return bool(level)
 

@@ -36,6 +36,12 @@ def load(path: str) -> Any:
     return msgspec.json.decode((files("nm_bus") / "schemas" / path).read_bytes())
 
 
+def paths() -> list[str]:
+    """Where every schema is, below `schemas/`."""
+    folders = (files("nm_bus") / "schemas").iterdir()
+    return sorted(f"{each.name}/v1.json" for each in folders if each.is_dir())
+
+
 def retrieve(uri: str) -> Schema:
     """Give the schema of an `$id`, for a validator that follows a reference to another file."""
     schema: Schema = load(uri.removeprefix(BASE))

@@ -17,7 +17,7 @@ from jsonschema.validators import extend
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from nm_bus.contracts import Schema, contract, retrieve
+from nm_bus.contracts import BASE, Schema, contract, load, paths
 from nm_bus.messages import Message
 
 ERRORS_READ = 100
@@ -52,7 +52,7 @@ def checker(message: type[Message]) -> Validator:
 
 def checker_of(schema: Schema) -> Validator:
     """Give the explaining validator of any schema, which may refer to ours."""
-    made: Validator = _Checker(schema, registry=_registry())
+    made: Validator = _Checker(schema, registry=registry())
     return made
 
 
@@ -72,14 +72,15 @@ def _to_python(pattern: str) -> re.Pattern[str]:
 
 
 @cache
-def _registry() -> Registry[Any]:
-    # mypy does not see the name that attrs gives the argument.
-    return Registry(retrieve=_resource)  # type: ignore[call-arg]
+def registry() -> Registry[Any]:
+    """Give all schemas by their `$id`, so that none is read twice."""
+    resources = [(BASE + path, _resource(load(path))) for path in paths()]
+    return Registry[Any]().with_resources(resources).crawl()
 
 
-def _resource(uri: str) -> Resource[Any]:
+def _resource(schema: Schema) -> Resource[Any]:
     # Without "$schema": it would make jsonschema go on with its own validator, and its own `$`.
-    return DRAFT202012.create_resource({k: v for k, v in retrieve(uri).items() if k != "$schema"})
+    return DRAFT202012.create_resource({k: v for k, v in schema.items() if k != "$schema"})
 
 
 _Checker = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from referencing import Registry, Resource
 
-from nm_bus.contracts import BASE, Schema, path_of, retrieve
+from nm_bus.contracts import BASE, Schema, load, path_of
+from nm_bus.explain import registry
 from nm_bus.messages import Message
 
 if TYPE_CHECKING:
@@ -33,12 +33,7 @@ def messages(kind: type[Message]) -> SearchStrategy[Message]:
 def data(path: str) -> SearchStrategy[Any]:
     """Any JSON that the schema at `path` allows, as Python's own types."""
     uri = BASE + path
-    registry: Registry[Any] = Registry(retrieve=_resource)  # type: ignore[call-arg]
-    return _values(retrieve(uri), registry.resolver(uri))
-
-
-def _resource(uri: str) -> Resource[Any]:
-    return Resource.from_contents(retrieve(uri))
+    return _values(load(path), registry().resolver(uri))
 
 
 def _values(schema: Schema, resolver: "Resolver[Any]") -> SearchStrategy[Any]:

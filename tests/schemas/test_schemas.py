@@ -1,14 +1,13 @@
 """The schemas themselves: well formed, complete, described, and in step with the structs."""
 
 from collections.abc import Iterator
-from importlib.resources import files
 from typing import Any
 
 import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from nm_bus.contracts import BASE, load, path_of
+from nm_bus.contracts import BASE, load, path_of, paths
 from nm_bus.messages import (
     MESSAGES,
     BrokerState,
@@ -21,8 +20,7 @@ from nm_bus.messages import (
     Rollup,
 )
 
-FOLDER = files("nm_bus") / "schemas"
-PATHS = sorted(f"{each.name}/v1.json" for each in FOLDER.iterdir() if each.is_dir())
+PATHS = paths()
 
 PARTS: dict[type[msgspec.Struct], tuple[str, str]] = {
     Check: ("heartbeat", "check"),
