@@ -84,7 +84,7 @@ def _certificate(error: BaseException, where: str) -> Failure | None:
             what = error.verify_message.rstrip(".")
             return Failure(f"{where}: the broker's certificate is not accepted: {what}", SURELY)
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
-            return Failure(_REFUSED_CERTIFICATE.format(where=where), PROBABLY)
+            return Failure(f"{where} ended the TLS handshake: it stops, or is no AMQPS port")
         case ssl.SSLError(reason=str(reason)) if "ALERT" in reason:
             alert = reason.partition("ALERT_")[2].replace("_", " ").lower()
             return Failure(_REFUSED_CERTIFICATE.format(where=where) + f" ({alert})", SURELY)

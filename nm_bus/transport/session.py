@@ -104,7 +104,8 @@ class Session:
             self._loop.fail(failure.as_error())
             return
         pause = self._pauses.next()
-        LOGGER.warning("%s; again in %.1f s", failure.reason, pause)
+        level = logging.DEBUG if failure.reason == self.reason else logging.WARNING
+        LOGGER.log(level, "%s; again in %.1f s", failure.reason, pause)
         self._retry = self._loop.later(pause, partial(self._loop.call, self.open))
         self._become(Flow.DOWN, failure.reason)
 
@@ -125,6 +126,6 @@ class Session:
     def drop(self) -> None:
         """End it without a word to the broker, which does not answer."""
         self.close()
-        if self._connection is not None and not self._connection.is_closed:
+        if self._connection is not None and self.flow in (Flow.UP, Flow.BLOCKED):
             # pika has no public way to leave a peer that does not answer
             self._connection._adapter_disconnect_stream()
