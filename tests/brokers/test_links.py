@@ -119,23 +119,23 @@ def test_a_message_crosses_as_it_is_but_for_the_name_of_the_link(sites: list[Sit
 
 def test_a_killed_destination_loses_nothing(sites: list[Site]) -> None:
     here, there, other = sites
-    send(here, range(1_000))
+    send(here, range(400))
     there.sandbox.broker.kill()
-    send(here, range(1_000, 1_200))
+    send(here, range(400, 500))
     eventually(lambda: not runs(here), "a link that is said not to run")
-    assert await_all(other, here, range(1_200)) == list(range(1_200))
+    assert await_all(other, here, range(500)) == list(range(500))
     there.sandbox.revive()
-    await_all(there, here, range(1_200))
+    await_all(there, here, range(500))
 
 
 def test_a_killed_source_loses_nothing_it_had_confirmed(sites: list[Site]) -> None:
     here, there, other = sites
-    send(here, range(2_000))
+    send(here, range(500))
     here.sandbox.broker.kill()
     here.sandbox.revive()
-    send(here, range(2_000, 2_100))
+    send(here, range(500, 600))
     for site in (there, other):
-        await_all(site, here, range(2_100))
+        await_all(site, here, range(600))
 
 
 def test_a_paused_destination_is_told_and_loses_nothing(sites: list[Site]) -> None:
