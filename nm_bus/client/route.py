@@ -108,7 +108,7 @@ class Route:
         Raises TimedOutError when no answer came in time.
         """
         answers: list[kombu.Message] = []
-        with self._explained(), self._connection.channel() as channel:
+        with self._explained(), self._channel() as channel:
             pseudo = kombu.Queue(REPLY_TO, no_declare=True)
             with kombu.Consumer(channel, [pseudo], no_ack=True, on_message=answers.append):
                 self._publish(channel, message, request)
@@ -134,6 +134,12 @@ class Route:
             delivery_mode=1,
         )
 
+    def _channel(self) -> amqp.Channel:
+        """A channel that gives bodies as the bytes they are, whatever encoding they announce."""
+        channel = self._connection.channel()
+        channel.auto_decode = False
+        return channel
+
     def wait(self, done: Callable[[], bool], timeout: Seconds) -> None:
         """Take what comes until `done` or the time is over, and keep the connection alive."""
         end = time.monotonic() + timeout
@@ -148,7 +154,14 @@ class Route:
         self, queue: str, came: Callable[[kombu.Message], None], prefetch: int
     ) -> Iterator[None]:
         """Within, `came` is called for each message of a queue, while `wait` waits."""
-        with self._explained(), self._connection.channel() as channel:
-            named = kombu.Queue(queue, no_declare=True)
-            with kombu.Consumer(channel, [named], on_message=came, prefetch_count=prefetch):
+        with self._explained(), self._channel() as channel:
+            consumer = kombu.Consumer(
+                channel,
+                [kombu.Queue(queue, no_declare=True)],
+                on_message=came,
+                # a header that announces a compression which is none must not end the reading
+                on_decode_error=lambda message, _error: came(message),
+                prefetch_count=prefetch,
+            )
+            with consumer:
                 yield
