@@ -12,20 +12,20 @@ from functools import partial
 from itertools import count
 
 from nm_agents.member import plugins
+from nm_agents.member.answers import Answers, check_told
+from nm_agents.member.beats import Beats
 from nm_agents.member.checks import Checks, Start
 from nm_agents.member.dropin import DropIn, watch
 from nm_agents.member.host import Host
-from nm_agents.member.inbox import Inbox, Reply
+from nm_agents.member.inbox import Inbox
 from nm_agents.member.metricfile import MetricFile
 from nm_agents.member.outbox import Durable, Outbox
 from nm_agents.member.statefile import StateFile
 from nm_agents.service import log_status
 from nm_bus import __version__, codec
-from nm_bus.core.agent import Agent, Pulse
+from nm_bus.core.agent import Agent
 from nm_bus.core.nagios import Verdict, series
 from nm_bus.messages import (
-    Ask,
-    Check,
     CheckStatus,
     Endpoint,
     Hello,
@@ -38,7 +38,7 @@ from nm_bus.messages import (
 from nm_bus.settings import MemberSettings, PropertiesSettings, timing
 from nm_bus.storage.spool import Spool
 from nm_bus.topology import HEARTBEAT, METRICS
-from nm_bus.transport.base import Flow, Outcome, Outgoing, Published, Status, Transport
+from nm_bus.transport.base import Flow, Outgoing, Published, Status, Transport
 from nm_bus.transport.reconnect import Pauses
 
 LOGGER = logging.getLogger(__name__)
@@ -80,15 +80,17 @@ class Member:
         )
         self._key = domain_key(settings.node)
         self._ids = count(1)
-        self._pulse = Pulse(settings.heartbeat.interval)
         self._last: tuple[dict[str, float], Seconds] = ({}, 0.0)
-        self._confirmed: Seconds | None = None
         self._leaving = False
         self._state = StateFile(settings.folder / "status.json")
         self._outbox = Outbox(
             spool, transport, self._send_metrics, Pauses(first, LONGEST_PAUSE, random)
         )
+        self._beats = Beats(
+            self._agent, transport, partial(self._publish, HEARTBEAT), lambda: self._outbox.waiting
+        )
         self._checks = Checks(settings.checks, transport, start, self._checked)
+        answers = Answers(self._agent, self._checks, status=self._status, metrics=self._measured)
         self._inbox = Inbox(
             settings.node,
             settings.supernode.host,
@@ -96,7 +98,7 @@ class Member:
             Pauses(first, LONGEST_PAUSE, random),
             hello=Hello("member", self._agent.version),
             encode=self._encode,
-            asked=self._asked,
+            asked=answers.asked,
         )
         self._drop_in: DropIn | None = None
 
@@ -106,7 +108,7 @@ class Member:
         """Plan everything that happens by itself; it happens while the transport runs."""
         settings, later = self._settings, self._transport.later
         self._transport.on_status(self._flow_changed)
-        later(self._random() * settings.heartbeat.interval, self._beat_each_interval)
+        self._beats.begin(self._random())
         later(settings.metrics.interval, self._measure_each_interval)
         later(PROPERTIES_EVERY, self._properties_now_and_then)
         self._checks.begin(self._random())
@@ -128,13 +130,7 @@ class Member:
             return self._transport.stop()
         self._leaving = True
         self._transport.later(GOODBYE, self._transport.stop)
-        last = self._agent.heartbeat(
-            self._transport.now(), spooled=self._outbox.waiting, leaving=True
-        )
-        return self._publish(HEARTBEAT, last, self._said_goodbye)
-
-    def _said_goodbye(self, _outcome: Outcome) -> None:
-        self._transport.stop()
+        return self._beats.goodbye(self._transport.stop)
 
     def close(self) -> None:
         """End what runs; what was not sent stays in the spool for the next start."""
@@ -146,34 +142,12 @@ class Member:
         """The broker came or went. What is fresh goes first: what waited begins a moment later."""
         log_status(status)
         if status.flow is Flow.UP:
-            self._beat()
+            self._beats.go()
             self._send_properties()
             self._measure()
         self._outbox.flow_changed(status.flow)
         self._inbox.flow_changed(status.flow)
         self._write_state()
-
-    # --- heartbeats
-
-    def _beat_each_interval(self) -> None:
-        self._transport.later(self._pulse.interval, self._beat_each_interval)
-        self._pulse.due()
-        self._beat()
-
-    def _beat(self) -> None:
-        """Send a heartbeat if one is owed and may go. It is made only now, so it is never stale."""
-        now, up = self._transport.now(), self._transport.status.flow is Flow.UP
-        if self._leaving or not self._pulse.may_go(up, now):
-            return
-        self._pulse.went(now)
-        heartbeat = self._agent.heartbeat(now, spooled=self._outbox.waiting)
-        self._publish(HEARTBEAT, heartbeat, partial(self._beat_ended, now))
-
-    def _beat_ended(self, sent: Seconds, outcome: Outcome) -> None:
-        if outcome is Outcome.CONFIRMED:
-            self._confirmed = self._transport.now()
-        self._pulse.settled(sent)
-        self._beat()
 
     # --- measurements and properties
 
@@ -220,33 +194,10 @@ class Member:
         """A check that changed its status is told at once."""
         if self._agent.checked(name, verdict, self._transport.now()):
             LOGGER.info("check %s is %s: %s", name, verdict.status, verdict.output)
-            self._pulse.due()
-            self._beat()
+            self._beats.news()
             self._write_state()
 
-    # --- what the supernode asks
-
-    def _asked(self, ask: Ask, reply: Reply) -> None:
-        match ask.what:
-            case "status":
-                reply(self._agent.report(ask.request, self._status()))
-            case "metrics":
-                reply(self._agent.report(ask.request, self._measured()))
-            case "check" if ask.check in self._checks.names:
-                if not self._checks.ask(ask.check, partial(self._ran, ask, reply)):
-                    reply(self._agent.refusal(ask.request, "too many checks are asked for"))
-            case "check":
-                known = ", ".join(self._checks.names) or "none"
-                error = f"no check is named {ask.check[:64]!r}; there are: {known}"
-                reply(self._agent.refusal(ask.request, error[:1000]))
-            case _:
-                error = f"cannot answer {ask.what[:64]!r}; ask for status, metrics or check"
-                reply(self._agent.refusal(ask.request, error))
-
-    def _ran(self, ask: Ask, reply: Reply, verdict: Verdict) -> None:
-        values, _ = series(ask.check, verdict.values)
-        answer = _check_told(self._agent.checks[ask.check]) | {"values": values}
-        reply(self._agent.report(ask.request, answer))
+    # --- what it tells of itself
 
     def _measured(self) -> dict[str, object]:
         """The last measurement with its age; percentages of CPU need a while between two."""
@@ -266,7 +217,7 @@ class Member:
             "uptime": now - self._agent.started,
             "supernode": self._settings.supernode.host,
             "broker": {"flow": status.flow, "reason": status.reason, "since": status.since},
-            "heartbeat_confirmed": self._confirmed,
+            "heartbeat_confirmed": self._beats.confirmed,
             "measured": self._agent.measured,
             "spool": {
                 "waiting": self._outbox.waiting,
@@ -276,7 +227,7 @@ class Member:
             },
             "quarantined": self._drop_in.quarantined if self._drop_in else 0,
             "ignored": self._inbox.ignored,
-            "checks": [_check_told(check) for check in self._agent.checks.values()],
+            "checks": [check_told(check) for check in self._agent.checks.values()],
         }
 
     def _write_state(self, *, stopped: bool = False) -> None:
@@ -337,15 +288,6 @@ def serve(member: Member, transport: Transport) -> None:
         member.begin()
         ends.callback(member.watch_folder())
         transport.run()
-
-
-def _check_told(check: Check) -> dict[str, object]:
-    return {
-        "name": check.name,
-        "status": check.status,
-        "output": check.output,
-        "since": check.since,
-    }
 
 
 def _nothing() -> None:

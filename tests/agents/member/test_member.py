@@ -1,6 +1,7 @@
 """How the agent behaves on a broker that comes, goes, blocks and refuses, on a virtual clock."""
 
 import json
+import os
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -476,3 +477,66 @@ def other_supernode(federation: Federation) -> MemoryTransport:
     other.start()
     federation.clock.advance(1.0)
     return other
+
+
+# --- drop-in files
+
+
+def drop(site: Site, body: bytes) -> Path:
+    assert site.settings.drop_in is not None
+    file = site.settings.drop_in.folder / "thredds.json"
+    file.write_bytes(body)
+    now = site.federation.clock.now()
+    os.utime(file, (now, now))
+    return file
+
+
+def test_a_dropped_file_is_sent_and_removed(
+    make_site: MakeSite, federation: Federation, tmp_path: Path
+) -> None:
+    (tmp_path / "drop").mkdir()
+    site = make_site(drop_in={"folder": str(tmp_path / "drop")})
+    site.start()
+    federation.clock.advance(5.0)
+    drop(site, b'{"tds.requests": 12}')
+    federation.clock.advance(60.0)
+    assert [m.values for m in federation.messages(Metrics) if "tds.requests" in m.values] == [
+        {"tds.requests": 12.0}
+    ]
+    assert list((tmp_path / "drop").iterdir()) == []
+
+
+def test_a_file_dropped_during_an_outage_waits_in_the_spool_with_its_age(
+    make_site: MakeSite, federation: Federation, tmp_path: Path
+) -> None:
+    (tmp_path / "drop").mkdir()
+    site = make_site(drop_in={"folder": str(tmp_path / "drop")})
+    site.start()
+    federation.clock.advance(5.0)
+    federation.broker.stop()
+    drop(site, b'{"tds.requests": 12}')
+    federation.clock.advance(300.0)
+    assert list((tmp_path / "drop").iterdir()) == []
+    federation.broker.start()
+    federation.clock.advance(20.0)
+    (late,) = [m for m in federation.messages(Metrics) if "tds.requests" in m.values]
+    assert 290.0 < late.age < 330.0
+
+
+def test_on_a_full_disk_a_dropped_file_stays_until_the_broker_has_it(
+    make_site: MakeSite, federation: Federation, tmp_path: Path
+) -> None:
+    (tmp_path / "drop").mkdir()
+    site = make_site(drop_in={"folder": str(tmp_path / "drop")})
+    spool = FullDisk.open(site.spool_file, 10**7, 86400.0)
+    site.start(spool)
+    federation.clock.advance(5.0)
+    spool.full = True
+    federation.broker.stop()
+    drop(site, b'{"tds.requests": 12}')
+    federation.clock.advance(120.0)
+    assert len(list((tmp_path / "drop").iterdir())) == 1
+    federation.broker.start()
+    federation.clock.advance(60.0)
+    assert list((tmp_path / "drop").iterdir()) == []
+    assert [m.values for m in federation.messages(Metrics)].count({"tds.requests": 12.0}) == 1
