@@ -6,7 +6,7 @@ import pika
 import pytest
 from msgspec.structs import replace
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import ChannelClosedByBroker
+from pika.exceptions import ChannelClosedByBroker, ProbableAuthenticationError
 
 from nm_broker.federation import Site, dissolve, eventually, federate
 from nm_broker.project import Principals
@@ -126,6 +126,13 @@ def test_an_asker_can_name_the_queue_of_another_for_the_answer(site: Site) -> No
     with site.channel() as channel:
         _, properties, _ = channel.basic_get("requests", auto_ack=True)
     assert not properties.reply_to.startswith(REPLY_TO + ".")
+
+
+def test_a_supernode_reaches_its_peer_as_a_link_and_not_as_itself(pair: tuple[Site, Site]) -> None:
+    here, there = pair
+    parameters = there.sandbox.parameters(here.settings.tls)
+    with pytest.raises(ProbableAuthenticationError):
+        pika.BlockingConnection(parameters)
 
 
 # --- what is kept, what is thrown away -----------------------------------------------------
