@@ -12,6 +12,12 @@ from nm_agents.cli.configuration import VARIABLE, administrator
 from nm_bus.client.connection import Bus as RealBus
 from nm_bus.settings import AdministratorSettings
 
+
+def site_key(given: str) -> str:
+    """A site's key as it was meant: `gov.llnl.#` and `GOV.LLNL.` are `gov.llnl`."""
+    return given.strip().lower().removesuffix("#").strip(".")
+
+
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -24,7 +30,12 @@ Json = Annotated[bool, typer.Option("--json", help="Everything as JSON, for prog
 Watch = Annotated[bool, typer.Option("--watch", help="Refresh every two seconds; Ctrl-C ends.")]
 Under = Annotated[
     str,
-    typer.Option("--under", metavar="SITE", help="Only what is under this key, as gov.llnl."),
+    typer.Option(
+        "--under",
+        metavar="SITE",
+        callback=site_key,
+        help="Only what is under this key, as gov.llnl.",
+    ),
 ]
 Timeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long to wait.")

@@ -38,6 +38,9 @@ from nm_bus.topology import PEER_BYTES
 SHOWN = 4
 """How many values of a metrics message fit into a line."""
 
+SHOWN_BYTES = 60
+"""How much of an unreadable message is shown."""
+
 WIDTH = 160
 """A summary's length at most."""
 
@@ -70,7 +73,8 @@ def told(received: Received, now: Seconds) -> Told:
     """Read a message as far as it can be read."""
     event = decode(received.body, limit=PEER_BYTES)
     if isinstance(event, Rejected):
-        summary = printable(f"unreadable ({event.reason}): {event.detail}", WIDTH)
+        start = received.body[:SHOWN_BYTES].decode("utf-8", errors="replace")
+        summary = printable(f"unreadable ({event.reason}): {event.detail}: {start}", WIDTH)
         who = received.user_id or ""
         return Told(now, received.supernode, received.key, who, "", summary)
     return Told(

@@ -130,6 +130,12 @@ def test_check_speaks_as_a_nagios_plugin(run):
     assert "members=2" in said.stdout
 
 
+@pytest.mark.parametrize("site", ["gov.llnl", "gov.llnl.#", "GOV.llnl."])
+def test_a_site_may_be_written_as_a_pattern(run, site):
+    data = json.loads(run("status", "--json", "--under", site).stdout)
+    assert len(data["members"]) == 2
+
+
 def test_a_quiet_federation_is_ok():
     assert verdict(Picture("sn1", 0.0, (), (), (), ())) == (Verdict.OK, "0 supernodes, 0 members")
 

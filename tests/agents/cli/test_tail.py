@@ -67,6 +67,7 @@ def test_a_refused_message_shows_why_and_its_first_bytes_harmlessly():
 def test_an_unreadable_message_is_shown_too():
     said = told(received(b"\x1b[31m not json"), NOW)
     assert "unreadable (not-json)" in said.summary
+    assert said.summary.endswith("·[31m not json")
     assert said.line().isprintable()
 
 
