@@ -159,6 +159,8 @@ class Connection(Data, frozen=True):
 class MemberState(Part, frozen=True):
     """One member as its home sees it. `heard` and `changed` are seconds before the statement.
 
+    `sampled` counts the metrics messages of this incarnation that were taken, `unsampled` those
+    below the highest number that have not come, or not yet.
     `properties` and `declared` are told when they change and with each roster; None: as before.
     """
 
@@ -170,6 +172,8 @@ class MemberState(Part, frozen=True):
     incarnation: str = ""
     sequence: int = 0
     missed: int = 0
+    sampled: int = 0
+    unsampled: int = 0
     interval: Seconds = 0.0
     agent: str = ""
     uptime: Seconds = 0.0

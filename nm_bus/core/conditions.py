@@ -35,17 +35,23 @@ def conditions(
     view: View,
     broker: BrokerState,
     incoming: Iterable[LinkState],
+    *,
     last_refusal: Seconds | None,
+    hearing_since: Seconds | None,
     now: Seconds,
 ) -> Iterator[Condition]:
-    """Everything that this supernode has an opinion on now."""
+    """Everything that this supernode has an opinion on now.
+
+    `hearing_since` is since when its own broker serves it: who is deaf calls nobody silent.
+    """
+    deaf = hearing_since is None or now - hearing_since <= view.limit
     for member in view.members(now):
         yield from member_conditions(member, mine=member.home == view.origin)
     for supernode in view.supernodes:
         if supernode != view.origin:
-            yield supernode_silent(view, supernode, now)
+            yield supernode_silent(view, supernode, now, deaf=deaf)
     for link in incoming:
-        yield link_trouble(view, link, now)
+        yield link_trouble(view, link, now, deaf=deaf)
     yield broker_trouble(view.origin, broker)
     yield quarantine_growing(view.origin, last_refusal, now)
 
@@ -91,16 +97,19 @@ def _holds(failing: bool, health: Health) -> bool | None:
     return failing and health is not Health.LEFT
 
 
-def supernode_silent(view: View, supernode: NodeId, now: Seconds) -> Condition:
+def supernode_silent(
+    view: View, supernode: NodeId, now: Seconds, *, deaf: bool = False
+) -> Condition:
     """A supernode that nobody hears any more; heard by another one, it is a link's trouble."""
     silence = view.silence(supernode, now)
     silent = bool(silence) and not view.heard_elsewhere(supernode, now)
+    unknowable = view.is_expected(supernode, now) or (silent and deaf)
     return Condition(
         kind="supernode-silent",
         subject=supernode,
         severity=Severity.CRITICAL,
         summary=f"{silence}: its broker, its process or its site is down",
-        holds=None if view.is_expected(supernode, now) else silent,
+        holds=None if unknowable else silent,
         mine=_responsible(view, supernode, now) == view.origin,
     )
 
@@ -110,16 +119,17 @@ def _responsible(view: View, silent: NodeId, now: Seconds) -> NodeId:
     return min([view.origin, *heard])
 
 
-def link_trouble(view: View, link: LinkState, now: Seconds) -> Condition:
+def link_trouble(view: View, link: LinkState, now: Seconds, *, deaf: bool = False) -> Condition:
     """A link that brings nothing, while its source is known to speak."""
     silent = view.silence(link.source, now) and not view.heard_elsewhere(link.source, now)
+    fails = link.state != LinkHealth.RUNNING
     return Condition(
         kind="link-trouble",
         subject=link.source,
         what=f"{link.source}>{link.destination}.{link.kind}",
         severity=Severity.WARNING,
         summary=f"the {link.kind} link from {link.source} to {link.destination}: {link.reason}",
-        holds=None if silent else link.state != LinkHealth.RUNNING,
+        holds=None if silent or (fails and deaf) else fails,
         patience=PATIENCE,
     )
 

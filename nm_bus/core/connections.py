@@ -30,6 +30,11 @@ class Connections:
             return None
         return Connection(user, connected=False, reason=REASON)
 
-    def replaced(self, users: dict[str, NodeId]) -> None:
-        """The broker listed all its connections: that is the truth from now on."""
-        self.users = dict(users)
+    def forgotten(self) -> None:
+        """The broker was away: no connection outlived that, and what came meanwhile is unknown."""
+        self.users.clear()
+
+    def listed(self, users: dict[str, NodeId]) -> None:
+        """The broker listed its connections, some seconds old: add those not heard of since."""
+        for name, user in users.items():
+            self.users.setdefault(name, user)

@@ -277,6 +277,8 @@ def _told(member: Member, now: Seconds, *, described: bool) -> MemberState:
         incarnation=member.beats.incarnation,
         sequence=member.beats.number,
         missed=member.beats.missed,
+        sampled=member.samples.taken(member.beats.incarnation),
+        unsampled=member.samples.missing(member.beats.incarnation),
         interval=member.interval,
         agent=member.agent,
         uptime=member.uptime,

@@ -38,6 +38,15 @@ class Seen:
             return _leap(ranges, number)
         return _fill(ranges, number)
 
+    def taken(self, incarnation: str) -> int:
+        """How many numbers of an incarnation were taken."""
+        return sum(high - low + 1 for low, high in self.lives.get(incarnation, ()))
+
+    def missing(self, incarnation: str) -> int:
+        """How many numbers below the highest one have not come, or not yet."""
+        ranges = self.lives.get(incarnation)
+        return 0 if not ranges else ranges[-1][1] - self.taken(incarnation)
+
     def _begin(self, incarnation: str, number: int) -> Novelty:
         self.lives[incarnation] = [[number, number]]
         while len(self.lives) > LIVES:

@@ -86,6 +86,17 @@ def test_a_silent_supernode_has_one_speaker_the_first_that_is_heard() -> None:
     assert supernode_silent(second, THIRD, now=100.0).mine is False
 
 
+def test_who_is_deaf_calls_nobody_silent() -> None:
+    view = federation()
+    assert supernode_silent(view, THIRD, now=100.0, deaf=True).holds is None
+    link = LinkState(SECOND, HERE, "bulk", LinkHealth.SILENT)
+    assert link_trouble(federation(SECOND), link, now=100.0, deaf=True).holds is None
+
+
+def test_who_was_deaf_still_takes_back_what_is_over() -> None:
+    assert supernode_silent(federation(THIRD), THIRD, now=100.0, deaf=True).holds is False
+
+
 def test_a_supernode_that_another_one_hears_is_not_silent_but_its_link_is_in_trouble() -> None:
     view = federation(SECOND)
     hears = LinkState(THIRD, SECOND, "control", LinkHealth.RUNNING)

@@ -23,9 +23,16 @@ def test_a_reconnection_before_the_old_one_was_noticed_dead_loses_nobody() -> No
     assert connections.closed("old") is None
 
 
-def test_the_brokers_own_list_replaces_what_was_known() -> None:
+def test_the_brokers_own_list_adds_to_what_its_events_told() -> None:
     connections = Connections()
-    connections.opened("gone", "n1")
-    connections.replaced({"c9": "n2"})
-    assert connections.closed("gone") is None
-    assert connections.closed("c9") == Connection("n2", connected=False, reason=REASON)
+    connections.opened("since", "n1")
+    connections.listed({"before": "n2"})
+    assert connections.closed("since") == Connection("n1", connected=False, reason=REASON)
+    assert connections.closed("before") == Connection("n2", connected=False, reason=REASON)
+
+
+def test_no_connection_outlives_its_broker() -> None:
+    connections = Connections()
+    connections.opened("c1", "n1")
+    connections.forgotten()
+    assert connections.closed("c1") is None

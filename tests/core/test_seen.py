@@ -22,6 +22,14 @@ def test_what_waited_in_a_spool_counts_after_what_was_fresh() -> None:
     assert seen.lives == {"a": [[1, 10]]}
 
 
+def test_what_was_taken_and_what_is_missing_is_known() -> None:
+    seen = Seen()
+    for number in (1, 2, 7):
+        seen.accept("a", number)
+    assert (seen.taken("a"), seen.missing("a")) == (3, 4)
+    assert (seen.taken("b"), seen.missing("b")) == (0, 0)
+
+
 def test_a_spool_outlives_the_agent_that_filled_it() -> None:
     seen = Seen()
     seen.accept("old", 1)

@@ -51,6 +51,9 @@ TICK: Seconds = 0.5
 LOOK: Seconds = 2.0
 """How often the broker is looked at over its management API."""
 
+LISTED_AFTER: Seconds = 6.0
+"""The broker lists a connection only some seconds after it was opened."""
+
 PREFETCH = 200
 
 T = TypeVar("T")
@@ -85,6 +88,7 @@ class SupernodeService:
     _looking: bool = False
     _refusals: int = 0
     _last_refusal: Seconds | None = None
+    _hearing_since: Seconds | None = None
     _next_roster: Seconds = 0.0
 
     def start(self) -> None:
@@ -147,15 +151,19 @@ class SupernodeService:
             self.transport.publish(Outgoing(HEARTBEAT, key, self._encoded(hint)))
 
     def _status(self, status: Status) -> None:
-        if status.flow is Flow.UP:
+        if status.flow is Flow.UP and self._hearing_since is None:
+            self._hearing_since = status.since
+            self.connections.forgotten()
             self.outbox.again()
-            self._call(BrokerWatch.connections, self._connected)
+            self.transport.later(LISTED_AFTER, self._list_connections)
             self._call(BrokerWatch.apply_links, lambda _: None)
+        elif status.flow is not Flow.UP:
+            self._hearing_since = None
         state = "up" if status.flow is Flow.UP else str(status.flow)
         self._broker = msgspec.structs.replace(self._broker, state=state, reason=status.reason)
 
-    def _connected(self, users: dict[str, NodeId]) -> None:
-        self.connections.replaced(users)
+    def _list_connections(self) -> None:
+        self._call(BrokerWatch.connections, self.connections.listed)
 
     # --- what time brings
 
@@ -167,7 +175,12 @@ class SupernodeService:
             self._last_refusal = now
         self._refusals = refusals
         wrong = conditions(
-            self.view, self._broker, self.hearing.states(now), self._last_refusal, now
+            self.view,
+            self._broker,
+            self.hearing.states(now),
+            last_refusal=self._last_refusal,
+            hearing_since=self._hearing_since,
+            now=now,
         )
         self.raised(self.alerts.tick(list(wrong), now))
         if now >= self._next_roster:
