@@ -112,6 +112,7 @@ class Transport(Protocol):
     ) -> None:
         """Declare all of it, now if up and again after each reconnection. Needs configure.
 
+        What was asked for before is declared before the state becomes UP and readers read.
         `done` is told CONFIRMED or REFUSED the first time it was tried. With `renew` false it is
         declared now or never (LOST): for queues that come and go.
         """

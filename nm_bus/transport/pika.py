@@ -73,7 +73,7 @@ class PikaTransport:
         self._listeners: list[Changed] = []
         self._stopping = False
         self._publisher = Publisher(self._loop, user, timing.confirm, self._pauses(), self._tell)
-        self._declarer = Declarer(self._loop, self._read)
+        self._declarer = Declarer(self._loop, self._declared)
         self._publishing = self._session("publishing" if separate else "", self._can_publish)
         self._reading = self._session("reading", self._can_read) if separate else self._publishing
         self._status = Status(Flow.CONNECTING, since=self._loop.now())
@@ -134,18 +134,27 @@ class PikaTransport:
             self._loop.stop()
 
     def _state(self) -> tuple[Flow, str]:
-        """Give the state of the connection that is worse off; UP only when publishing works."""
+        """Give the state of the connection that is worse off.
+
+        It is UP only when publishing works and what the program needs has been declared.
+        """
         worst = min(
             (self._publishing, self._reading), key=lambda session: _WORST_FIRST.index(session.flow)
         )
-        usable = self._publisher.ready or worst.flow in (Flow.DOWN, Flow.CONNECTING)
-        return (worst.flow, worst.reason) if usable else (self._status.flow, self._status.reason)
+        ready = self._publisher.ready and not self._declarer.busy
+        if ready or worst.flow in (Flow.DOWN, Flow.CONNECTING):
+            return worst.flow, worst.reason
+        return self._status.flow, self._status.reason
 
     def _can_publish(self, connection: pika.SelectConnection) -> None:
         self._publisher.open(connection)
         self._declarer.open(connection)
 
     def _can_read(self, _connection: pika.SelectConnection) -> None:
+        self._read()
+
+    def _declared(self) -> None:
+        self._tell()
         self._read()
 
     def _read(self) -> None:

@@ -465,6 +465,30 @@ def test_each_outcome_is_told_once_when_the_connection_is_cut(
     assert set(told.values()) == {1}
 
 
+def test_who_is_up_finds_what_it_declared(world: World) -> None:
+    subject = world.join(Role.SUPERNODE, SUPERNODE)
+    told: list[Outcome] = []
+    names = [f"mine.{n}" for n in range(50)]
+
+    def publish_when_up(status: Status) -> None:
+        if status.flow is Flow.UP:
+            for name in names:
+                subject.publish(Outgoing(name, "a", b"x"), told.append)
+
+    def declare_all() -> None:
+        subject.on_status(publish_when_up)
+        for name in names:
+            exchange, queue = (Exchange(name),), (Queue(name),)
+            subject.declare(Topology(exchange, queue, (Binding(name, name),)))
+
+    world.do(subject, declare_all)
+    world.until(lambda: subject.status.flow is Flow.UP)
+    world.cut(SUPERNODE)
+    world.until(lambda: len(told) >= len(names))
+    world.until(lambda: subject.status.flow is Flow.UP)
+    assert Outcome.REFUSED not in told
+
+
 def test_an_outage_is_told_with_its_reason_and_everything_is_there_afterwards(
     world: World, supernode: Transport, up: Up
 ) -> None:
