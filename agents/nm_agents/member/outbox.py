@@ -83,17 +83,14 @@ class Outbox:
 
     def flow_changed(self, flow: Flow) -> None:
         """The broker can be reached again, or not: what waits begins to go, or stops."""
-        if self._drain is not None:
-            self._drain.cancel()
-            self._drain = None
+        self._stop_draining()
         if flow is Flow.UP:
             self._pauses.reset()
             self._later(self._pauses.next())
 
     def close(self) -> None:
         """Stop sending. What waits is there at the next start."""
-        if self._drain is not None:
-            self._drain.cancel()
+        self._stop_draining()
         self._spool.close()
 
     def _free(self) -> bool:
@@ -141,8 +138,10 @@ class Outbox:
             return
         if outcome is Outcome.REFUSED:
             self._was_refused(id)
-        if self._transport.status.flow is Flow.UP:
-            self._later(self._pauses.next())
+        if outcome is not Outcome.LOST:
+            self._put_off(self._pauses.next())
+        elif self._transport.status.flow is Flow.UP:
+            self._later(TICK)
 
     def _unkept_outcome(self, durable: Durable | None, outcome: Outcome) -> None:
         self._unkept -= 1
@@ -173,6 +172,16 @@ class Outbox:
     def _later(self, delay: Seconds) -> None:
         if self._drain is None:
             self._drain = self._transport.later(delay, self._drain_some)
+
+    def _put_off(self, delay: Seconds) -> None:
+        """A broker that says no, or nothing, is not pressed: what waits goes on later."""
+        self._stop_draining()
+        self._later(delay)
+
+    def _stop_draining(self) -> None:
+        if self._drain is not None:
+            self._drain.cancel()
+            self._drain = None
 
     def _drain_some(self) -> None:
         self._drain = None

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,24 @@ def test_a_refused_message_is_dropped_after_three_tries_and_does_not_hold_up_the
     assert loads(federation)[:3] == [1, 2, 3]
     assert state(site)["spool"]["dropped"] == 1
     assert state(site)["spool"]["waiting"] == 0
+
+
+def test_while_the_broker_refuses_everything_it_is_not_pressed_and_little_is_lost(
+    site: Site, federation: Federation
+) -> None:
+    site.start()
+    federation.clock.advance(31.0)
+    federation.broker.stop()
+    federation.clock.advance(3600.0)
+    may = grant(Role.MEMBER, NODE)
+    federation.broker.admit(replace(may, write="^(heartbeat|requests)$"))
+    federation.broker.start()
+    federation.clock.advance(600.0)
+    federation.broker.admit(may)
+    federation.clock.advance(300.0)
+    assert state(site)["spool"]["waiting"] == 0
+    assert state(site)["spool"]["dropped"] <= 12
+    assert len(set(loads(federation))) >= 120 - 12
 
 
 class FullDisk(Spool):
