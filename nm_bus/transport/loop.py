@@ -88,10 +88,12 @@ class Loop:
     def run(self, limit: Seconds | None = None) -> None:
         """Make calls until `stop`, or for at most `limit` seconds; raises what `fail` was told."""
         timer = self.later(limit, self.stop) if limit is not None else None
-        self.io.start()
+        try:
+            self.io.start()
+        finally:
+            failure, self._failure = self._failure, None
         if timer is not None:
             timer.cancel()
-        failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
 

@@ -271,10 +271,12 @@ class PikaTransport:
 
     def _leave(self) -> None:
         """Leave no socket behind, whatever ended the loop."""
-        for session in self._sessions():
-            session.drop()
-        if not all(session.ended for session in self._sessions()):
-            self._stopping = True
-            self._loop.run(limit=_GOODBYE)
-        self._declarer.give_up()
-        self._loop.close()
+        try:
+            for session in self._sessions():
+                session.drop()
+            if not all(session.ended for session in self._sessions()):
+                self._stopping = True
+                self._loop.run(limit=_GOODBYE)
+            self._declarer.give_up()
+        finally:
+            self._loop.close()

@@ -100,7 +100,8 @@ class Publisher:
         """Send, and tell the outcome once and never before this returns."""
         told = done or _nobody
         channel = self._channel
-        if channel is None or len(self._confirms) + len(self._held) >= MOST_WAITING:
+        full = len(self._confirms) + len(self._held) >= MOST_WAITING
+        if channel is None or not channel.is_open or full:
             self._loop.soon(partial(told, Outcome.LOST))
             return
         if message.user_id is None:

@@ -120,10 +120,12 @@ class Reader:
 
     def ack(self, delivery: Delivery, *, multiple: bool) -> None:
         """Acknowledge, unless the delivery is of an earlier epoch."""
-        if delivery.epoch == self._epoch and self._channel is not None:
-            self._channel.basic_ack(delivery.tag, multiple)
+        channel = self._channel
+        if channel is not None and channel.is_open and delivery.epoch == self._epoch:
+            channel.basic_ack(delivery.tag, multiple)
 
     def reject(self, delivery: Delivery, *, requeue: bool) -> None:
         """Reject, unless the delivery is of an earlier epoch."""
-        if delivery.epoch == self._epoch and self._channel is not None:
-            self._channel.basic_reject(delivery.tag, requeue)
+        channel = self._channel
+        if channel is not None and channel.is_open and delivery.epoch == self._epoch:
+            channel.basic_reject(delivery.tag, requeue)

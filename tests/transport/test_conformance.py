@@ -561,6 +561,24 @@ def test_stop_waits_for_what_was_published(world: World, supernode: Transport) -
     assert supernode.status.flow is Flow.DOWN
 
 
+def test_what_is_done_after_stop_does_no_harm(world: World, supernode: Transport) -> None:
+    reader = Reader(world, supernode, "heartbeats", acknowledge=False)
+    send(world, supernode, Outgoing("heartbeat", "a", b"x"))
+    reader.wait(1)
+    told: list[Outcome] = []
+
+    def stop_and_go_on() -> None:
+        supernode.stop()
+        supernode.stop()
+        supernode.ack(reader.got[0])
+        supernode.publish(Outgoing("heartbeat", "a", b"late"), told.append)
+        supernode.cancel("heartbeats")
+
+    world.do(supernode, stop_and_go_on)
+    world.leave(supernode)
+    world.until(lambda: told == [Outcome.LOST])
+
+
 def test_a_cancelled_timer_does_not_ring(world: World, supernode: Transport) -> None:
     rung: list[str] = []
 
