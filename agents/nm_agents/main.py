@@ -9,10 +9,8 @@ from nm_agents.cli.service import is_service, run_service
 def main() -> int:
     """Run the command that the arguments name; give its exit code."""
     arguments = sys.argv[1:]
-    if is_service(arguments):
-        with ended_well():
-            return run_service(arguments)
-    return _for_people()
+    with ended_well():
+        return run_service(arguments) if is_service(arguments) else _for_people()
 
 
 def _for_people() -> int:

@@ -130,7 +130,8 @@ def subscription(name: str, severity: Severity, site: str) -> Subscribe:
 
 def seen_path(settings: AdministratorSettings, name: str) -> Path:
     """Where is remembered what this subscription has shown."""
-    return settings.folder / f"alerts-{settings.project}{'-' + name if name else ''}.seen"
+    words = ("alerts", settings.project, name, "seen")
+    return settings.folder / ".".join(word for word in words if word)
 
 
 def _as_line(alert: Alert) -> None:

@@ -1,11 +1,12 @@
 """Which alerts a person has seen already, remembered over restarts in a small bounded file.
 
-Each line of the file is one transition's id. A line is written in one piece; one that was cut off
-by a crash is no id and does no harm. When the file holds twice what is remembered, it is replaced
-as a whole, by renaming.
+Each line of the file is the hash of one transition's id, so that no id can be too long or break a
+line. A line is written in one piece; one that was cut off by a crash matches nothing. When the
+file holds twice what is remembered, it is replaced as a whole, by renaming.
 """
 
 import fcntl
+import hashlib
 import os
 from collections import OrderedDict
 from pathlib import Path
@@ -47,16 +48,17 @@ class Seen:
         os.close(self._lock_file)
 
     def __contains__(self, transition: str) -> bool:
-        return transition in self._ids
+        return _hash(transition) in self._ids
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def add(self, transition: str) -> None:
         """Remember it, on disk too: only then may the message be acknowledged."""
-        self._keep(transition)
+        line = _hash(transition)
+        self._keep(line)
         try:
-            os.write(self._file, f"{transition}\n".encode())
+            os.write(self._file, f"{line}\n".encode())
             self._lines += 1
             if self._lines > 2 * self._limit:
                 self._replace()
@@ -65,8 +67,8 @@ class Seen:
                 f"{self._path}: cannot remember what was shown: {error.strerror}"
             ) from None
 
-    def _keep(self, transition: str) -> None:
-        self._ids[transition] = None
+    def _keep(self, line: str) -> None:
+        self._ids[line] = None
         while len(self._ids) > self._limit:
             self._ids.popitem(last=False)
 
@@ -102,3 +104,7 @@ class Seen:
         os.close(self._file)
         self._open()
         self._lines = len(self._ids)
+
+
+def _hash(transition: str) -> str:
+    return hashlib.sha256(transition.encode()).hexdigest()

@@ -1,24 +1,21 @@
 """`nm-bus status`: the federation in one screen."""
 
-import time
-from typing import Annotated
+from functools import partial
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.text import Text
+from rich.console import Console, RenderableType
 
-from nm_agents.cli import figures
 from nm_agents.cli.bus import Bus
 from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.exits import Exit
 from nm_agents.cli.options import Config, Json, Timeout, Under, Watch, opened
 from nm_agents.cli.overview import Picture, as_data, fetch, under, verdict
 from nm_agents.cli.printable import as_json, printable
+from nm_agents.cli.refresh import Latest, watch_lines, watch_screen
 from nm_agents.cli.status_screen import EVERYTHING, IN_A_PIPE, rows_that_fit, status_page
 from nm_bus.errors import ConnectionLostError, TimedOutError
-
-REFRESH = 2.0
+from nm_bus.messages import Seconds
 
 
 def status(
@@ -44,19 +41,30 @@ def status(
     with opened(context, config) as (bus, _):
         if check:
             raise typer.Exit(_check(bus, site, timeout))
+        look = partial(_look, bus, site, timeout)
         if watch:
-            _watch(bus, site, timeout, json=json, everything=everything)
-        picture = under(fetch(bus, timeout), site)
-        if json:
-            say(as_json(as_data(picture), indent=True))
-        else:
-            console = screen()
-            show(console, _page(picture, console, everything))
+            _watch(Latest(look), json=json, everything=everything)
+        picture = look()
+    if json:
+        say(as_json(as_data(picture), indent=True))
+    else:
+        console = screen()
+        show(console, page(picture, console, everything=everything))
 
 
-def _check(bus: Bus, site: str, timeout: float) -> int:
+def _look(bus: Bus, site: str, timeout: Seconds) -> Picture:
+    return under(fetch(bus, timeout), site)
+
+
+def _watch(latest: Latest[Picture], *, json: bool, everything: bool) -> NoReturn:
+    if json:
+        watch_lines(latest, as_data)
+    watch_screen(latest, partial(page, everything=everything))
+
+
+def _check(bus: Bus, site: str, timeout: Seconds) -> int:
     try:
-        level, why = verdict(picture := under(fetch(bus, timeout), site))
+        level, why = verdict(picture := _look(bus, site, timeout))
     except (ConnectionLostError, TimedOutError) as error:
         say(f"UNKNOWN - {printable(str(error))}")
         return Exit.NOBODY
@@ -64,61 +72,7 @@ def _check(bus: Bus, site: str, timeout: float) -> int:
     return int(level)
 
 
-def _page(picture: Picture, console: Console, everything: bool) -> RenderableType:
+def page(picture: Picture, console: Console, *, everything: bool) -> RenderableType:
     """A page of as many rows as there is room for."""
     rows = rows_that_fit(picture, console.height) if console.is_terminal else IN_A_PIPE
     return status_page(picture, console.width, EVERYTHING if everything else rows)
-
-
-def _watch(bus: Bus, site: str, timeout: float, *, json: bool, everything: bool) -> None:
-    """Refresh until Ctrl-C; a supernode that does not answer ends nothing."""
-    pages = WatchedStatus(bus, site, timeout)
-    if json:
-        while True:
-            say(pages.as_line())
-            time.sleep(REFRESH)
-    console = screen()
-    if not console.is_terminal:
-        while True:
-            show(console, Group(pages.page(console, everything), Text("")))
-            time.sleep(REFRESH)
-    with Live(console=console, screen=True, auto_refresh=False) as live:
-        while True:
-            live.update(pages.page(console, everything), refresh=True)
-            time.sleep(REFRESH)
-
-
-class WatchedStatus:
-    """The last picture, and since when nobody has given a newer one."""
-
-    def __init__(self, bus: Bus, site: str, timeout: float) -> None:
-        self._bus, self._site, self._timeout = bus, site, timeout
-        self._last: Picture | None = None
-        self._trouble = ""
-
-    def page(self, console: Console, everything: bool) -> RenderableType:
-        """A fresh page, or the last one under a line that says why it is old."""
-        self._refresh()
-        picture = self._last
-        if picture is None:
-            return Text(f"Nobody answers: {self._trouble}", style="bold red")
-        page = _page(picture, console, everything)
-        if not self._trouble:
-            return page
-        seen = figures.clock(picture.now)
-        old = f"Nobody answers: {self._trouble}. This is what was so at {seen} UTC."
-        return Group(Text(old, style="bold red"), page)
-
-    def as_line(self) -> str:
-        """The same as one line of JSON."""
-        self._refresh()
-        if self._last is None or self._trouble:
-            return as_json({"error": self._trouble})
-        return as_json(as_data(self._last))
-
-    def _refresh(self) -> None:
-        try:
-            self._last = under(fetch(self._bus, self._timeout), self._site)
-            self._trouble = ""
-        except (ConnectionLostError, TimedOutError) as error:
-            self._trouble = printable(str(error)).rstrip(".")

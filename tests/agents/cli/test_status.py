@@ -10,7 +10,6 @@ import pytest
 from nm_agents.cli.bus import ask
 from nm_agents.cli.console import screen, show
 from nm_agents.cli.overview import Picture, Verdict, fetch, is_under, under, verdict
-from nm_agents.cli.status import WatchedStatus
 from nm_agents.cli.status_screen import EVERYTHING, Rows, rows_that_fit, status_page
 from nm_bus.errors import ConnectionLostError, RefusedError, TimedOutError
 from nm_bus.messages import Answer, Health, Query, Severity
@@ -169,20 +168,3 @@ def test_a_supernode_that_cannot_answer_now_is_no_refusal(bus):
     bus.answers = lambda message: Answer("r", False, "unavailable", "starting")
     with pytest.raises(ConnectionLostError):
         ask(bus, Query(what="status"), 1.0)
-
-
-def test_watching_keeps_the_last_picture_when_nobody_answers(bus):
-    watched = WatchedStatus(bus, "", 1.0)
-    console = screen(io.StringIO(), 120)
-    show(console, watched.page(console, everything=False))
-    assert "Nobody answers" not in console.file.getvalue()
-
-    def fail(message: object) -> Answer:
-        raise ConnectionLostError("no supernode can be reached")
-
-    bus.answers = fail
-    show(console, watched.page(console, everything=False))
-    said = console.file.getvalue()
-    assert "Nobody answers: no supernode can be reached." in said
-    assert said.count("esgf-node1.llnl.gov") == 2
-    assert json.loads(watched.as_line()) == {"error": "no supernode can be reached"}
