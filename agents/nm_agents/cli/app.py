@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from nm_agents.bench.commands import bench
 from nm_agents.cli import service
 from nm_agents.cli.alerts import alerts
 from nm_agents.cli.ask import ask
@@ -43,6 +44,7 @@ def _assemble() -> typer.Typer:
     for command, summary in _COMMANDS.items():
         made.command(short_help=summary)(command)
     made.add_typer(alerts, name="alerts")
+    made.add_typer(bench, name="bench")
     for name in service.SERVICES:
         made.add_typer(_service(name), name=name)
     return made

@@ -1,0 +1,77 @@
+"""`nm-bus bench`: how fast nm-bus is on this machine, measured on a broker of its own."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from nm_agents.bench.aims import Measured
+from nm_agents.cli.console import say, screen, show, warn
+from nm_agents.cli.exits import Exit
+from nm_agents.cli.options import Json
+from nm_agents.cli.printable import as_json
+
+bench = typer.Typer(help="How fast nm-bus is on this machine.", no_args_is_help=True)
+
+Check = Annotated[bool, typer.Option("--check", help="Exit 1 when an aim is missed.")]
+
+
+@bench.callback()
+def _only_a_group() -> None:
+    """How fast nm-bus is on this machine, on a private broker in a temporary folder."""
+
+
+@bench.command()
+def ingest(
+    *,
+    messages: Annotated[
+        int, typer.Option("--messages", metavar="N", min=2_000, help="Messages for each reader.")
+    ] = 50_000,
+    rounds: Annotated[
+        int, typer.Option("--rounds", metavar="K", min=1, help="How often each reader has a turn.")
+    ] = 3,
+    json: Json = False,
+    check: Check = False,
+) -> None:
+    """Compare the ingest process with pika alone and with kombu, and two processes with one.
+
+    Messages per second of the reader's processor time; the same messages from the same broker,
+    reader by reader in turn. Only the ratios mean something: rates change with the machine.
+
+    Example: nm-bus bench ingest --messages 20000 --rounds 5
+
+    Exit codes: 0 measured, 1 an aim is missed (with --check), 2 something to mend.
+    """
+    from nm_agents.bench.ground import ground, temporary  # noqa: PLC0415  slow to load
+    from nm_agents.bench.ingest import compare  # noqa: PLC0415
+    from nm_agents.bench.tables import measured_table, stream_json, stream_table  # noqa: PLC0415
+
+    found = []
+    with _progress() as told, temporary() as folder, ground(folder) as place:
+        for stream in compare(place, messages, rounds, time.time(), told):
+            found.append(stream)
+            if not json:
+                show(screen(), stream_table(stream))
+                show(screen(), measured_table(stream.measured()))
+    if json:
+        say(as_json([stream_json(stream) for stream in found], indent=True))
+    _verdict(check, (figure for stream in found for figure in stream.measured()))
+
+
+def _verdict(check: bool, figures: Iterable[Measured]) -> None:
+    if check and not all(figure.reached for figure in figures):
+        raise typer.Exit(Exit.NEGATIVE)
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """Tell what is being done: in place on a terminal, line by line elsewhere."""
+    errors = screen(sys.stderr)
+    if not errors.is_terminal:
+        yield warn
+        return
+    with errors.status("starting a broker ...") as status:
+        yield status.update

@@ -1,0 +1,1 @@
+"""The readers that are compared, each run in a process of its own."""
