@@ -221,7 +221,7 @@ def test_a_second_agent_on_the_same_folder_is_refused(home: Home, node: Node) ->
     second = node.start()
     _, said = second.communicate(timeout=30)
     assert second.returncode == 2
-    assert "another agent runs on this folder; stop it" in said.splitlines()[-1]
+    assert "runs on this folder; stop it" in said.splitlines()[-1]
 
 
 def test_an_agent_is_small(home: Home, node: Node) -> None:
