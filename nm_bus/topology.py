@@ -210,8 +210,13 @@ def alert_bindings(severities: tuple[Severity, ...], under: tuple[DomainKey, ...
     ]
 
 
+QUEUE_BYTES = 64 * 1024 * 1024
+"""What a queue may hold when nothing else is said: a count alone would be no limit."""
+
+
 def _limited(length: int, **more: Any) -> Arguments:
-    return {"x-max-length": length, "x-overflow": "drop-head", **more}
+    limits = {"x-max-length": length, "x-max-length-bytes": QUEUE_BYTES}
+    return {**limits, "x-overflow": "drop-head", **more}
 
 
 def _thrown_to_dead(queue: str) -> Arguments:
@@ -224,11 +229,15 @@ def ingest_topology(sizes: Sizes) -> Topology:
     bindings: list[Binding] = []
     for n in range(sizes.partitions):
         heartbeats, metrics, thrown = heartbeat_queue(n), metrics_queue(n), thrown_queue(n)
+        room = {"x-max-length-bytes": sizes.out_bytes}
         ttl = {"x-message-ttl": round(sizes.heartbeat_ttl * 1000)}
         length = max(1_000, 3 * sizes.members)
         queues += [
             Queue(heartbeats, arguments=_limited(length, **ttl, **_thrown_to_dead(heartbeats))),
-            Queue(metrics, arguments=_limited(sizes.metrics_length, **_thrown_to_dead(metrics))),
+            Queue(
+                metrics,
+                arguments=_limited(sizes.metrics_length, **room, **_thrown_to_dead(metrics)),
+            ),
             Queue(thrown, arguments=_limited(1_000)),
         ]
         bindings += [
@@ -254,7 +263,10 @@ def project_topology(sizes: Sizes) -> Topology:
         tuple(Exchange(name) for name in (REQUESTS, UPDATES, ALERTS, DEAD, REPORTS, OUT)),
         (
             Queue(REQUESTS, arguments=_limited(sizes.requests_length)),
-            Queue(REPORTS, arguments=_limited(sizes.out_length)),
+            Queue(
+                REPORTS,
+                arguments=_limited(sizes.out_length, **{"x-max-length-bytes": sizes.out_bytes}),
+            ),
             Queue(DEAD, arguments=_limited(sizes.dead_length)),
             Queue("events", arguments=_limited(sizes.requests_length)),
         ),

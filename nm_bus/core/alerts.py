@@ -12,6 +12,10 @@ import msgspec
 from nm_bus.messages import Alert, AlertState, NodeId, Seconds, Severity
 
 
+REMEMBERED = 10_000
+"""Alerts that are remembered as over, so that a late word does not bring them back."""
+
+
 class Condition(msgspec.Struct, frozen=True):
     """Something that is wrong. `key` is the same for as long as it is the same trouble.
 
@@ -42,6 +46,7 @@ class Alerts:
     origin: NodeId
     active: dict[str, Alert] = field(default_factory=dict)
     _waiting: dict[str, Seconds] = field(default_factory=dict)
+    _over: dict[str, None] = field(default_factory=dict)
 
     def tick(self, conditions: Iterable[Condition], now: Seconds) -> list[Alert]:
         """Compare what holds with what is active; give the transitions, to be told once each.
@@ -61,12 +66,18 @@ class Alerts:
         return raised + resolved
 
     def learn(self, alert: Alert) -> list[Alert]:
-        """Take another supernode's transition; of two alerts for one condition the older stays."""
+        """Take another supernode's transition; of two alerts for one condition the older stays.
+
+        Transitions may come out of order: what was resolved is not raised again under its id.
+        """
         key = key_of(alert)
         own = self.active.get(key)
         if alert.state is AlertState.RESOLVED:
+            self._end(alert)
             if own is not None and own.alert == alert.alert:
                 del self.active[key]
+            return []
+        if alert.alert in self._over:
             return []
         if own is None or own.alert == alert.alert:
             self.active[key] = alert
@@ -110,7 +121,13 @@ class Alerts:
     def _resolve(self, key: str, now: Seconds) -> Alert:
         return self._resolved(self.active.pop(key), now)
 
+    def _end(self, alert: Alert) -> None:
+        self._over[alert.alert] = None
+        while len(self._over) > REMEMBERED:
+            del self._over[next(iter(self._over))]
+
     def _resolved(self, alert: Alert, now: Seconds) -> Alert:
+        self._end(alert)
         return msgspec.structs.replace(
             alert,
             transition=f"{alert.alert}/{AlertState.RESOLVED}",

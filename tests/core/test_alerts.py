@@ -87,6 +87,17 @@ def test_a_resolution_that_is_learnt_ends_the_alert() -> None:
     assert here.active == {}
 
 
+def test_a_raise_that_comes_after_its_resolution_brings_nothing_back() -> None:
+    there, here = Alerts(THERE), Alerts(HERE)
+    (raised,) = there.tick([condition()], now=1.0)
+    (resolved,) = there.tick([], now=2.0)
+    for alert in (raised, resolved, raised):
+        here.learn(alert)
+    assert here.active == {}
+    assert there.learn(raised) == []
+    assert there.active == {}
+
+
 def test_of_two_alerts_for_one_trouble_the_older_stays_and_the_other_is_resolved() -> None:
     there, here = Alerts(THERE), Alerts(HERE)
     (older,) = there.tick([condition()], now=1.0)

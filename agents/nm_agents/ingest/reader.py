@@ -16,6 +16,9 @@ from nm_bus.messages import Canary, Connection, Heartbeat, Metrics, NodeId, Prop
 from nm_bus.transport.base import Delivery
 
 FAR = Rejected(Reason.FAR_SEQUENCE, "sequence: leaps further than any sender can have counted")
+COPIED = Rejected(
+    Reason.NOT_KEY, "a CC header sends copies to other keys, which older brokers do not check"
+)
 
 
 @dataclass(slots=True)
@@ -33,6 +36,8 @@ class Reader:
             return event
         if delivery.user_id == self.ingest.origin:
             return self._own(event.data, now)
+        if delivery.headers and "CC" in delivery.headers:
+            return COPIED
         sent = event.time.timestamp()
         refusal = admit(event, delivery.user_id, delivery.key, sent, now)
         if refusal is not None:
