@@ -7,6 +7,8 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from nm_agents.certificate import check_certificate
+from nm_agents.folder import own_folder
 from nm_agents.ingest.memory import Memory
 from nm_agents.ingest.quarantine import Quarantine
 from nm_agents.ingest.reader import Reader
@@ -15,6 +17,7 @@ from nm_agents.service import exit_code, log_status, log_to_stderr, on_terminati
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.windows import Windows
+from nm_bus.errors import ConfigError
 from nm_bus.settings import SupernodeSettings, connects_to, load, timing
 from nm_bus.storage.sqlite import SqliteStore, open_store
 from nm_bus.topology import heartbeat_queue, metrics_queue, vhost
@@ -29,15 +32,27 @@ def run(config: Path, partition: int) -> int:
 
 def _serve(config: Path, partition: int) -> None:
     settings = load(config, SupernodeSettings)
-    settings.folder.mkdir(parents=True, exist_ok=True)
+    check_partition(settings, partition)
+    check_certificate(settings.tls, settings.node)
     database = settings.folder / f"ingest.{partition}.db"
-    with closing(open_store(database, rebuildable=True)) as store:
+    with (
+        own_folder(settings.folder, f"ingest.{partition}.lock"),
+        closing(open_store(database, rebuildable=True)) as store,
+    ):
         transport = connect(settings, f"ingest {partition}")
         service = compose(settings, partition, transport, store)
         transport.on_status(log_status)
         on_termination(transport, service.stop)
         service.start()
         transport.run()
+
+
+def check_partition(settings: SupernodeSettings, partition: int) -> None:
+    """Raise ConfigError for a partition that this supernode does not have."""
+    last = settings.limits.partitions - 1
+    if not 0 <= partition <= last:
+        what = f"there is no partition {partition}"
+        raise ConfigError("--partition", what, f"give 0 to {last}, as limits.partitions says")
 
 
 def connect(settings: SupernodeSettings, name: str) -> PikaTransport:
@@ -61,7 +76,7 @@ def compose(
     settings: SupernodeSettings, partition: int, transport: PikaTransport, store: SqliteStore
 ) -> IngestService:
     """Build an ingest process from its settings."""
-    limits = timing(settings)
+    parent, limits = os.getppid(), timing(settings)
     heartbeats = Pipe(heartbeat_queue(partition), limits.canary_limit)
     metrics = Pipe(metrics_queue(partition), limits.canary_limit)
     ingest = Ingest(settings.node, partition, uuid.uuid4().hex, heartbeats)
@@ -69,7 +84,6 @@ def compose(
     memory = Memory(store, ingest, windows)
     memory.load(transport.now())
     reader = Reader(ingest, windows, {pipe.path: pipe for pipe in (heartbeats, metrics)})
-    parent = os.getppid()
     return IngestService(
         transport=transport,
         timing=limits,

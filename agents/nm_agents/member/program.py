@@ -3,21 +3,18 @@
 Everything a person can mend is looked at before anything is begun.
 """
 
-import fcntl
-import os
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from nm_agents.certificate import check_certificate
+from nm_agents.folder import own_folder, writable
 from nm_agents.member.member import compose, serve
 from nm_agents.service import exit_code, log_to_stderr, on_termination
 from nm_bus.errors import ConfigError
 from nm_bus.settings import MemberSettings, connects_to, load, timing
 from nm_bus.topology import vhost
 from nm_bus.transport.pika import PikaTransport
-from nm_bus.transport.tls import user_of
 
 MOST_CHECKS = 99
 """As many as a heartbeat may tell of, and one of the agent's own."""
@@ -34,7 +31,7 @@ def run(config: Path) -> int:
 def _run(config: Path) -> None:
     settings = load(config, MemberSettings)
     check_settings(settings, config)
-    check_certificate(settings)
+    check_certificate(settings.tls, settings.node)
     with own_folder(settings.folder):
         if settings.drop_in is not None:
             writable(settings.drop_in.folder)
@@ -76,42 +73,3 @@ def check_settings(settings: MemberSettings, config: Path) -> None:
             raise ConfigError(config, f"check {check.name}: `command` names no program")
     if settings.heartbeat.interval > LONGEST_INTERVAL:
         raise ConfigError(config, "heartbeat.interval is longer than a day")
-
-
-def check_certificate(settings: MemberSettings) -> None:
-    """Raise ConfigError unless the certificate is in force, of the authority, and of this node."""
-    named = user_of(settings.tls)
-    if named != settings.node:
-        what = f"is the certificate of {named}, and this node is {settings.node}"
-        raise ConfigError(settings.tls.certificate, what, "mend `node` or `tls.certificate`")
-
-
-@contextmanager
-def own_folder(folder: Path) -> Iterator[None]:
-    """Make the agent's folder if need be, and hold it: one agent a folder.
-
-    The lock is the system's, so it ends with the process, however that ends.
-    """
-    writable(folder)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        what = "another agent runs on this folder"
-        raise ConfigError(folder, what, "stop it, or give this one a folder of its own") from None
-    else:
-        yield
-    finally:
-        os.close(lock)
-
-
-def writable(folder: Path) -> None:
-    """Make a folder if it is not there; raises ConfigError when files cannot be made in it."""
-    try:
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.write_bytes(b"writable\n")
-        probe.unlink()
-    except OSError as error:
-        what = f"cannot be written: {error.strerror}"
-        raise ConfigError(folder, what, "give the agent's user the folder, or room on it") from None

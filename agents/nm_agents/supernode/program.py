@@ -7,6 +7,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from nm_agents.certificate import check_certificate
+from nm_agents.folder import own_folder
 from nm_agents.ingest.program import connect
 from nm_agents.ingest.quarantine import Quarantine
 from nm_agents.service import exit_code, log_status, log_to_stderr, on_termination
@@ -30,6 +32,7 @@ from nm_bus.errors import ConfigError
 from nm_bus.settings import SupernodeSettings, load, timing
 from nm_bus.storage.base import Store
 from nm_bus.storage.sqlite import open_store
+from nm_bus.topology import link_user
 from nm_bus.transport.base import Transport
 
 
@@ -41,12 +44,16 @@ def run(config: Path) -> int:
 
 def _serve(config: Path) -> None:
     settings = load(config, SupernodeSettings)
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    with closing(open_store(settings.folder / "supernode.db")) as store:
+    check_settings(settings, config)
+    watch = watch_of(settings)
+    with (
+        own_folder(settings.folder),
+        closing(open_store(settings.folder / "supernode.db")) as store,
+    ):
         transport = connect(settings, "supernode")
         worker = Worker(transport)
         with closing(worker):
-            service = compose(settings, config, transport, store, worker)
+            service = compose(settings, config, transport, store, worker=worker, watch=watch)
             transport.on_status(log_status)
             on_termination(transport, service.stop)
             service.start()
@@ -56,12 +63,26 @@ def _serve(config: Path) -> None:
                 service.children.stop()
 
 
+def check_settings(settings: SupernodeSettings, config: Path) -> None:
+    """Raise ConfigError for certificates that will not do, and peers that cannot be."""
+    check_certificate(settings.tls, settings.node)
+    if settings.link_tls is not None:
+        check_certificate(settings.link_tls, link_user(settings.node), "link_tls")
+    elif settings.peers:
+        raise ConfigError(config, "link_tls is missing, and links to peers need it")
+    names = [settings.node, *(peer.node for peer in settings.peers)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(config, f"peers: {twice[0]} is named twice, or is this node itself")
+
+
 def compose(
     settings: SupernodeSettings,
     config: Path,
     transport: Transport,
     store: Store,
+    *,
     worker: Worker,
+    watch: BrokerWatch | None,
 ) -> SupernodeService:
     """Build a supernode from its settings; what it kept from its last life is taken up."""
     limits = timing(settings)
@@ -71,7 +92,6 @@ def compose(
     windows = Windows()
     outbox = Outbox(transport, store, settings.node)
     alerts = Alerts(settings.node, {key_of(alert): alert for alert in outbox.load()})
-    watch = _watch(settings)
     hearing = Hearing(settings.node, limits.link_limit)
     quarantine = Quarantine(transport, settings.node)
 
@@ -119,7 +139,8 @@ def compose(
     )
 
 
-def _watch(settings: SupernodeSettings) -> BrokerWatch | None:
+def watch_of(settings: SupernodeSettings) -> BrokerWatch | None:
+    """The way to the broker's management API, if there is one. Raises ConfigError."""
     management = settings.management
     if management.password_file is None:
         return None
@@ -128,9 +149,13 @@ def _watch(settings: SupernodeSettings) -> BrokerWatch | None:
 
 
 def _password(file: Path) -> str:
+    mend = "see its path and permissions"
     try:
-        return file.read_text().strip()
+        password = file.read_text().strip()
     except OSError as error:
-        raise ConfigError(
-            file, f"the password cannot be read: {error.strerror}", "see its path and permissions"
-        ) from None
+        raise ConfigError(file, f"the password cannot be read: {error.strerror}", mend) from None
+    except UnicodeDecodeError:
+        raise ConfigError(file, "is no text, where one password is expected", mend) from None
+    if not password:
+        raise ConfigError(file, "is empty, where one password is expected", mend)
+    return password

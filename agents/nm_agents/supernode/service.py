@@ -89,10 +89,12 @@ class SupernodeService:
     _refusals: int = 0
     _last_refusal: Seconds | None = None
     _hearing_since: Seconds | None = None
+    _served: bool = False
+    """Whether the broker ever served us: before, there is nothing for ingest processes to read."""
     _next_roster: Seconds = 0.0
 
     def start(self) -> None:
-        """Declare, listen, start the ingest processes, and begin to tick."""
+        """Declare, listen, and begin to tick; the ingest processes start when the broker serves."""
         self._started = self.transport.now()
         self.transport.declare(topology_of(self.settings))
         self.transport.on_status(self._status)
@@ -153,6 +155,7 @@ class SupernodeService:
     def _status(self, status: Status) -> None:
         if status.flow is Flow.UP and self._hearing_since is None:
             self._hearing_since = status.since
+            self._served = True
             self.connections.forgotten()
             self.outbox.again()
             self.transport.later(LISTED_AFTER, self._list_connections)
@@ -169,7 +172,8 @@ class SupernodeService:
 
     def _tick(self) -> None:
         now = self.transport.now()
-        self.children.watch(now)
+        if self._served:
+            self.children.watch(now)
         refusals = self.view.refused(self.settings.node) + self.quarantine.count
         if refusals > self._refusals:
             self._last_refusal = now

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import tomli_w
 
-from nm_agents.member.program import check_settings, own_folder, writable
+from nm_agents.folder import own_folder, writable
+from nm_agents.member.program import check_settings
 from nm_broker.pki import Authority
 from nm_bus.errors import ConfigError
 from nm_bus.settings import MemberSettings, Tls, load
@@ -147,7 +148,9 @@ def wait_for(condition: Callable[[], bool], limit: float = 30.0) -> None:
 def test_one_agent_holds_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     with own_folder(folder):
-        another = pytest.raises(ConfigError, match="another agent runs on this folder")
+        another = pytest.raises(
+            ConfigError, match="another program of this kind runs on this folder"
+        )
         with another, own_folder(folder):
             pass
     with own_folder(folder):
