@@ -88,7 +88,7 @@ def link(
 def supernode(
     node: str, broker: BrokerState | None, health: Health = Health.ALIVE
 ) -> SupernodeView:
-    state = broker and Supernode(node, "i", 1, NOW - 9000, NOW, "0.1.0", broker)
+    state = None if broker is None else Supernode(node, "i", 1, NOW - 9000, NOW, "0.1.0", broker)
     pipe = PipeState("heartbeat.0", broker is not None, "" if broker else "no canary", 0.003)
     reason = "" if broker else "not heard for 14 s"
     return SupernodeView(node, health, reason, 1.0, state, (pipe,))

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -9,6 +10,8 @@ from nm_bus.client.following import Heard, Quiet, Received
 from nm_bus.codec import encode
 from nm_bus.errors import ConnectionLostError
 from nm_bus.messages import Alert, AlertState, Severity, Subscribe
+
+from .conftest import FakeBus, Run
 
 NOW = 1_790_000_000.0
 ALERT = Alert(
@@ -27,7 +30,7 @@ def other(transition: str) -> Alert:
     return msgspec.structs.replace(ALERT, transition=transition)
 
 
-def test_an_alert_that_two_supernodes_deliver_is_shown_once(run, bus):
+def test_an_alert_that_two_supernodes_deliver_is_shown_once(run: Run, bus: FakeBus) -> None:
     acks: list[str] = []
     bus.script = [Heard("sn1"), received(ALERT, "sn1", acks), received(ALERT, "sn2", acks)]
     said = run("alerts", "watch")
@@ -36,7 +39,7 @@ def test_an_alert_that_two_supernodes_deliver_is_shown_once(run, bus):
     assert acks == ["sn1", "sn2"]
 
 
-def test_an_alert_is_not_shown_again_after_a_restart(run, bus):
+def test_an_alert_is_not_shown_again_after_a_restart(run: Run, bus: FakeBus) -> None:
     bus.script = [received(ALERT, "sn1", [])]
     assert run("alerts", "watch", "--json").stdout.count("t1") == 1
     bus.script = [received(ALERT, "sn2", []), received(other("t2"), "sn2", [])]
@@ -44,7 +47,7 @@ def test_an_alert_is_not_shown_again_after_a_restart(run, bus):
     assert [line["transition"] for line in lines] == ["t2"]
 
 
-def test_another_subscription_sees_it_too(run, bus):
+def test_another_subscription_sees_it_too(run: Run, bus: FakeBus) -> None:
     bus.script = [received(ALERT, "sn1", [])]
     run("alerts", "watch")
     assert run("alerts", "watch", "--name", "phone").stdout.count("is down") == 1
@@ -54,7 +57,7 @@ def state(seen: Seen) -> str:
     return "remembered" if ALERT.transition in seen else "not remembered"
 
 
-def test_it_is_shown_then_remembered_then_acknowledged(tmp_path):
+def test_it_is_shown_then_remembered_then_acknowledged(tmp_path: Path) -> None:
     order: list[str] = []
     with Seen(tmp_path / "a.seen") as seen:
         watch = Watch(seen, lambda alert: order.append(state(seen)), print)
@@ -63,7 +66,7 @@ def test_it_is_shown_then_remembered_then_acknowledged(tmp_path):
     assert order == ["not remembered", "remembered"]
 
 
-def test_what_could_not_be_shown_stays_in_its_queue(tmp_path):
+def test_what_could_not_be_shown_stays_in_its_queue(tmp_path: Path) -> None:
     acks: list[str] = []
 
     def closed(alert: Alert) -> None:
@@ -76,7 +79,7 @@ def test_what_could_not_be_shown_stays_in_its_queue(tmp_path):
     assert acks == []
 
 
-def test_an_unreadable_alert_is_told_and_taken_out_of_the_way(run, bus):
+def test_an_unreadable_alert_is_told_and_taken_out_of_the_way(run: Run, bus: FakeBus) -> None:
     acks: list[str] = []
     bus.script = [Received("sn1", "alerts", "k", b"{", "sn1", lambda: acks.append("sn1"))]
     said = run("alerts", "watch")
@@ -84,17 +87,17 @@ def test_an_unreadable_alert_is_told_and_taken_out_of_the_way(run, bus):
     assert acks == ["sn1"]
 
 
-def test_a_severity_means_that_and_worse(run, bus):
+def test_a_severity_means_that_and_worse(run: Run, bus: FakeBus) -> None:
     run("alerts", "watch", "--severity", "warning", "--under", "gov.llnl", "--name", "phone")
     assert bus.asked == [Subscribe("phone", (Severity.WARNING, Severity.CRITICAL), ("gov.llnl",))]
 
 
-def test_a_name_that_no_queue_could_have_is_refused(run, bus):
+def test_a_name_that_no_queue_could_have_is_refused(run: Run, bus: FakeBus) -> None:
     assert run("alerts", "watch", "--name", "../x").exit_code == 2
     assert bus.asked == []
 
 
-def test_once_ends_when_all_were_tried_and_nothing_more_comes():
+def test_once_ends_when_all_were_tried_and_nothing_more_comes() -> None:
     ending = Ending(2, None, once=True)
     assert not ending.note(Heard("sn1"), 0.0)
     assert not ending.note(Quiet(), 5.0), "sn2 was not tried yet"
@@ -103,20 +106,20 @@ def test_once_ends_when_all_were_tried_and_nothing_more_comes():
     assert ending.note(Quiet(), 7.1)
 
 
-def test_a_duration_ends_it_whatever_comes():
+def test_a_duration_ends_it_whatever_comes() -> None:
     ending = Ending(1, 3.0, once=False)
     assert not ending.note(Quiet(), 100.0)
     assert ending.note(received(ALERT, "sn1", []), 103.0)
 
 
-def test_a_watch_that_heard_no_supernode_says_so():
+def test_a_watch_that_heard_no_supernode_says_so() -> None:
     ending = Ending(1, 3.0, once=False)
     ending.note(Heard("sn1", "not reached"), 0.0)
     with pytest.raises(ConnectionLostError, match="doctor"):
         ending.check()
 
 
-def test_the_list_has_the_active_ones_the_most_severe_first(run):
+def test_the_list_has_the_active_ones_the_most_severe_first(run: Run) -> None:
     said = run("alerts", "list")
     assert said.exit_code == 0
     assert [line.split()[0] for line in said.stdout.splitlines()] == [
@@ -125,5 +128,5 @@ def test_the_list_has_the_active_ones_the_most_severe_first(run):
     assert [a["alert"] for a in json.loads(run("alerts", "list", "--json").stdout)] == ["a2", "a1"]
 
 
-def test_no_alert_is_said(run):
+def test_no_alert_is_said(run: Run) -> None:
     assert run("alerts", "list", "--under", "fr").stdout == "No alert is active.\n"

@@ -1,11 +1,14 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
 
 from nm_agents.cli.app import app
+
+from .conftest import Run
 
 README = Path(__file__).parents[3] / "README.md"
 
@@ -13,7 +16,7 @@ README = Path(__file__).parents[3] / "README.md"
 def commands() -> Iterator[tuple[str, ...]]:
     """Every command of the tree, as the words that name it."""
     root = get_command(app)
-    waiting = [((), root)]
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), root)]
     while waiting:
         words, command = waiting.pop()
         yield words
@@ -21,14 +24,16 @@ def commands() -> Iterator[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
-def test_every_command_has_help(run, words):
+def test_every_command_has_help(run: Run, words: tuple[str, ...]) -> None:
     said = run(*words, "--help")
     assert said.exit_code == 0
     assert "Usage: nm-bus" in said.stdout.replace("root", "nm-bus") or not words
 
 
 @pytest.mark.parametrize("words", [w for w in commands() if w], ids=" ".join)
-def test_a_command_that_asks_shows_an_example_and_its_exit_codes(run, words):
+def test_a_command_that_asks_shows_an_example_and_its_exit_codes(
+    run: Run, words: tuple[str, ...]
+) -> None:
     said = run(*words, "--help").stdout
     if "Commands:" in said or words[0] in ("member", "supernode", "ingest"):
         return
@@ -36,16 +41,16 @@ def test_a_command_that_asks_shows_an_example_and_its_exit_codes(run, words):
     assert "Exit codes:" in said
 
 
-def test_the_services_are_listed_among_the_commands(run):
+def test_the_services_are_listed_among_the_commands(run: Run) -> None:
     said = run("--help").stdout
     assert all(name in said for name in ("member", "supernode", "ingest", "status", "alerts"))
 
 
-def test_the_version_is_said(run):
+def test_the_version_is_said(run: Run) -> None:
     assert re.fullmatch(r"nm-bus \d+\.\d+\.\d+\n", run("--version").stdout)
 
 
-def test_a_missing_settings_file_is_one_sentence_and_exit_code_2(run, tmp_path):
+def test_a_missing_settings_file_is_one_sentence_and_exit_code_2(run: Run, tmp_path: Path) -> None:
     said = run("status", "--config", str(tmp_path / "none.toml"))
     assert said.exit_code == 2
     assert said.stderr.count("\n") == 1
@@ -60,8 +65,8 @@ def documented() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("line", documented(), ids=" ".join)
-def test_what_the_readme_shows_is_a_command(line):
-    command = get_command(app)
+def test_what_the_readme_shows_is_a_command(line: list[str]) -> None:
+    command: Any = get_command(app)
     words = [word.strip("'\"") for word in line[1:]]
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
@@ -70,14 +75,14 @@ def test_what_the_readme_shows_is_a_command(line):
     assert {word for word in words if word.startswith("--")} <= known
 
 
-def test_the_readme_documents_every_command():
+def test_the_readme_documents_every_command() -> None:
     shown = {" ".join(line[1:]) for line in documented()}
     leaves = [words for words in commands() if words and not is_group(words)]
     assert [w for w in leaves if not any(s.startswith(" ".join(w)) for s in shown)] == []
 
 
 def is_group(words: tuple[str, ...]) -> bool:
-    command = get_command(app)
+    command: Any = get_command(app)
     for word in words:
         command = command.commands[word]
     return bool(getattr(command, "commands", {}))

@@ -1,9 +1,12 @@
 import json
+from pathlib import Path
 
 from nm_bus.messages import Ask
 
+from .conftest import FakeBus, Run
 
-def test_a_check_that_is_not_ok_is_a_negative_result(run, bus):
+
+def test_a_check_that_is_not_ok_is_a_negative_result(run: Run, bus: FakeBus) -> None:
     said = run("ask", "ESGF-node1.llnl.gov", "check", "disk")
     assert said.exit_code == 1
     assert "critical" in said.stdout
@@ -12,25 +15,27 @@ def test_a_check_that_is_not_ok_is_a_negative_result(run, bus):
     assert (bus.asked[-1].node, bus.asked[-1].check) == ("esgf-node1.llnl.gov", "disk")
 
 
-def test_an_answer_is_names_and_values(run):
+def test_an_answer_is_names_and_values(run: Run) -> None:
     said = run("ask", "esgf-node1.llnl.gov", "metrics")
     assert said.exit_code == 0
     assert said.stdout.splitlines() == ["agent                0.1.0", "values host.load.1m  0.25"]
 
 
-def test_json_is_the_whole_answer(run):
+def test_json_is_the_whole_answer(run: Run) -> None:
     assert (
         json.loads(run("ask", "esgf-node1.llnl.gov", "status", "--json").stdout)["agent"] == "0.1.0"
     )
 
 
-def test_a_check_without_a_name_is_a_mistake_in_the_command(run, bus):
+def test_a_check_without_a_name_is_a_mistake_in_the_command(run: Run, bus: FakeBus) -> None:
     assert run("ask", "n", "check").exit_code == 2
     assert run("ask", "n", "status", "disk").exit_code == 2
     assert bus.asked == []
 
 
-def test_the_members_home_is_asked_when_the_settings_know_it(run, bus, settings):
+def test_the_members_home_is_asked_when_the_settings_know_it(
+    run: Run, bus: FakeBus, settings: Path
+) -> None:
     run("ask", "esgf-node1.llnl.gov", "status")
     assert bus.directed == [None, "sn1.llnl.gov"]
     settings.write_text(settings.read_text().replace('"sn1.llnl.gov"', '"sn9.llnl.gov"'))
@@ -39,6 +44,6 @@ def test_the_members_home_is_asked_when_the_settings_know_it(run, bus, settings)
     assert bus.directed == [None, None]
 
 
-def test_a_member_nobody_knows_is_not_asked(run, bus):
+def test_a_member_nobody_knows_is_not_asked(run: Run, bus: FakeBus) -> None:
     assert run("ask", "nobody.example.org", "status").exit_code == 2
     assert not any(isinstance(message, Ask) for message in bus.asked)

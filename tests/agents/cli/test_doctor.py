@@ -2,7 +2,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from nm_agents.cli.examinations.host import open_files, room
 from nm_agents.cli.examinations.network import examine_way
 from nm_agents.cli.overview import fetch
 from nm_broker.pki import Authority
-from nm_bus.errors import ConnectionLostError, RefusedError
+from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError
 from nm_bus.messages import Answer
 from nm_bus.settings import (
     AdministratorSettings,
@@ -29,14 +29,16 @@ from nm_bus.settings import (
     Tls,
 )
 
+from .conftest import FakeBus, Run
+
 SN1, ME = "sn1.llnl.gov", "n1.llnl.gov"
 
 
-def levels(findings: object) -> dict[str, Level]:
+def levels(findings: Iterable[Finding]) -> dict[str, Level]:
     return {finding.about: finding.level for finding in findings}
 
 
-def bad(findings: object) -> list[Finding]:
+def bad(findings: Iterable[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.level is not Level.OK]
 
 
@@ -85,48 +87,50 @@ def now() -> datetime:
 # --- files ---------------------------------------------------------------------------------
 
 
-def test_good_certificates_are_said_to_be_good(mine):
+def test_good_certificates_are_said_to_be_good(mine: Tls) -> None:
     assert bad(examine_certificates(mine, ME, now())) == []
 
 
-def test_a_certificate_of_another_node_fails(mine):
+def test_a_certificate_of_another_node_fails(mine: Tls) -> None:
     found = bad(examine_certificates(mine, "other.llnl.gov", now()))
     assert [f.about for f in found] == ["identity"]
     assert "this node is other.llnl.gov" in found[0].text
 
 
-def test_the_administrator_is_whoever_the_certificate_names(mine):
+def test_the_administrator_is_whoever_the_certificate_names(mine: Tls) -> None:
     assert bad(examine_certificates(mine, "", now())) == []
 
 
 @pytest.mark.parametrize(
     ("later", "level"), [(80, Level.WARN), (91, Level.FAIL), (-2, Level.FAIL), (0, Level.OK)]
 )
-def test_a_certificate_s_life_is_told(mine, later, level):
+def test_a_certificate_s_life_is_told(mine: Tls, later: int, level: Level) -> None:
     found = levels(examine_certificates(mine, ME, now() + timedelta(days=later)))
     assert found["certificate"] is level
 
 
-def test_a_key_that_others_may_read_is_a_warning(mine):
+def test_a_key_that_others_may_read_is_a_warning(mine: Tls) -> None:
     mine.key.chmod(0o644)
     found = bad(examine_certificates(mine, ME, now()))
     assert [f.level for f in found] == [Level.WARN]
     assert found[0].mend == f"chmod 600 {mine.key}"
 
 
-def test_the_key_of_another_certificate_fails(mine, authority, tmp_path):
+def test_the_key_of_another_certificate_fails(
+    mine: Tls, authority: Authority, tmp_path: Path
+) -> None:
     other = authority.issue("other.llnl.gov", tmp_path)
     found = bad(examine_certificates(msgspec.structs.replace(mine, key=other.key), ME, now()))
     assert "is not the key of" in found[0].text
 
 
-def test_another_authority_s_certificate_fails(mine, tmp_path):
+def test_another_authority_s_certificate_fails(mine: Tls, tmp_path: Path) -> None:
     stranger = Authority.create(tmp_path / "stranger")
     wrong = msgspec.structs.replace(mine, ca=stranger.folder / "ca.crt")
     assert levels(examine_certificates(wrong, ME, now()))["identity"] is Level.FAIL
 
 
-def test_a_missing_certificate_fails_and_ends_it(mine):
+def test_a_missing_certificate_fails_and_ends_it(mine: Tls) -> None:
     mine.certificate.unlink()
     found = list(examine_certificates(mine, ME, now()))
     assert [f.level for f in found] == [Level.FAIL]
@@ -139,29 +143,29 @@ def way(port: int, tls: Tls, host: str = SN1, address: str = "127.0.0.1") -> lis
     return list(examine_way(Broker(host, port, address), tls, now(), 10.0))
 
 
-def test_an_open_way_is_followed_to_its_end(port, mine):
+def test_an_open_way_is_followed_to_its_end(port: int, mine: Tls) -> None:
     assert levels(way(port, mine)) == dict.fromkeys(("name", "port", "tls"), Level.OK)
 
 
-def test_a_broker_with_another_name_is_not_trusted(port, mine):
+def test_a_broker_with_another_name_is_not_trusted(port: int, mine: Tls) -> None:
     found = bad(way(port, mine, host="sn2.llnl.gov"))
     assert [f.about for f in found] == ["tls"]
     assert "is not who it should be" in found[0].text
 
 
-def test_a_broker_of_another_authority_is_not_trusted(port, tmp_path):
+def test_a_broker_of_another_authority_is_not_trusted(port: int, tmp_path: Path) -> None:
     strange = Authority.create(tmp_path).issue(ME, tmp_path)
     assert levels(way(port, strange))["tls"] is Level.FAIL
 
 
-def test_a_closed_port_is_told(mine):
+def test_a_closed_port_is_told(mine: Tls) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         free = listening.getsockname()[1]
     found = way(free, mine)
     assert levels(found) == {"name": Level.OK, "port": Level.FAIL}
 
 
-def test_a_name_that_does_not_resolve_is_told(mine):
+def test_a_name_that_does_not_resolve_is_told(mine: Tls) -> None:
     found = way(1, mine, address="no.such.host.invalid")
     assert levels(found) == {"name": Level.FAIL}
 
@@ -173,13 +177,13 @@ def test_a_name_that_does_not_resolve_is_told(mine):
     ("seconds", "level", "word"),
     [(0.1, Level.OK, "behind"), (-5.0, Level.WARN, "before"), (100.0, Level.FAIL, "behind")],
 )
-def test_the_clocks_are_compared(seconds, level, word):
+def test_the_clocks_are_compared(seconds: float, level: Level, word: str) -> None:
     found = clock_difference(seconds, SN1)
     assert found.level is level
     assert word in found.text
 
 
-def test_a_supernode_that_answers_is_compared_by_the_middle_of_the_question(bus):
+def test_a_supernode_that_answers_is_compared_by_the_middle_of_the_question(bus: FakeBus) -> None:
     times = iter([100.0, 110.0])
     bus.answers = lambda message: Answer("r", True, data={"now": 105.5})
     found = list(examine_answers(bus, SN1, lambda: next(times), 1.0))
@@ -188,7 +192,7 @@ def test_a_supernode_that_answers_is_compared_by_the_middle_of_the_question(bus)
 
 
 @pytest.mark.parametrize("error", [RefusedError("no user n1"), ConnectionLostError("gone")])
-def test_a_failed_login_says_what_to_do(bus, error):
+def test_a_failed_login_says_what_to_do(bus: FakeBus, error: NmBusError) -> None:
     def refuse(message: object) -> Answer:
         raise error
 
@@ -198,7 +202,7 @@ def test_a_failed_login_says_what_to_do(bus, error):
     assert found[0].mend
 
 
-def test_troubles_of_the_federation_are_told_one_by_one(bus):
+def test_troubles_of_the_federation_are_told_one_by_one(bus: FakeBus) -> None:
     found = bad(judge(fetch(bus, 1.0)))
     told = {(f.about, f.level) for f in found}
     assert ("broker", Level.FAIL) in told
@@ -217,27 +221,27 @@ NODE = {
 }  # fmt: skip
 
 
-def test_a_limit_that_comes_near_is_a_warning():
+def test_a_limit_that_comes_near_is_a_warning() -> None:
     found = bad(machine_findings(SN1, NODE))
     assert [f.text for f in found] == [f"{SN1}: 90 of 100 files"]
 
 
-def test_an_alarm_is_a_failure():
+def test_an_alarm_is_a_failure() -> None:
     found = bad(machine_findings(SN1, NODE | {"mem_alarm": True}))
     assert "memory alarm blocks every publisher" in found[0].text
 
 
-def test_a_disk_near_its_alarm_is_a_warning():
+def test_a_disk_near_its_alarm_is_a_warning() -> None:
     assert "disk" in levels(bad(machine_findings(SN1, NODE | {"disk_free": 10**8})))
 
 
-def test_a_queue_that_waits_for_somebody_away_is_no_backlog():
+def test_a_queue_that_waits_for_somebody_away_is_no_backlog() -> None:
     assert bad(queue_findings(SN1, {"alerts.me": 9_000, "heartbeat.0": 3})) == []
     assert [f.about for f in bad(queue_findings(SN1, {"heartbeat.0": 5_000}))] == ["queue"]
     assert [f.about for f in bad(queue_findings(SN1, {"dead": 1}))] == ["quarantine"]
 
 
-def test_missing_and_ended_shovels_are_told(mine):
+def test_missing_and_ended_shovels_are_told(mine: Tls) -> None:
     peers = (Peer("sn2.dkrz.de", Broker("sn2.dkrz.de")),)
     settings = SupernodeSettings("demo", SN1, Path(), Broker(SN1), mine, peers=peers)
     up, ended = {"state": "running"}, {"state": "terminated", "reason": "needed a restart"}
@@ -246,7 +250,7 @@ def test_missing_and_ended_shovels_are_told(mine):
     assert len(bad(shovel_findings(settings, {"control": ended}))) == 2
 
 
-def test_limits_of_the_host_are_judged():
+def test_limits_of_the_host_are_judged() -> None:
     assert open_files(1024, 4096).level is Level.WARN
     assert open_files(-1, 4096).level is Level.OK
     assert room(Path(), 10**6).level is Level.FAIL
@@ -254,7 +258,7 @@ def test_limits_of_the_host_are_judged():
     assert room(Path(), 10**12).level is Level.OK
 
 
-def test_the_worst_finding_counts():
+def test_the_worst_finding_counts() -> None:
     assert worst([]) is Level.OK
     found = [Finding(level, "x", "") for level in (Level.WARN, Level.FAIL, Level.OK)]
     assert worst(found) is Level.FAIL
@@ -293,14 +297,16 @@ broker = { host = "sn1.llnl.gov", port = %d, address = "127.0.0.1" }
         (SUPERNODE, SupernodeSettings),
     ],
 )
-def test_the_kind_of_settings_is_seen(text, kind, mine, tmp_path):
+def test_the_kind_of_settings_is_seen(text: str, kind: type, mine: Tls, tmp_path: Path) -> None:
     assert isinstance(read_settings(write(tmp_path, mine, text % 1)), kind)
 
 
 @pytest.mark.parametrize(
     "text", [ADMINISTRATOR, MEMBER, SUPERNODE], ids=["administrator", "member", "supernode"]
 )
-def test_the_whole_way_is_examined(text, port, mine, tmp_path, bus):
+def test_the_whole_way_is_examined(
+    text: str, port: int, mine: Tls, tmp_path: Path, bus: FakeBus
+) -> None:
     found = list(examine(write(tmp_path, mine, text % port), bus, 10.0))
     abouts = [f.about for f in found]
     assert abouts[:5] == ["settings", "certificate", "authority", "key", "identity"]
@@ -308,7 +314,7 @@ def test_the_whole_way_is_examined(text, port, mine, tmp_path, bus):
     assert ("management" in abouts) is (text is SUPERNODE)
 
 
-def test_a_broken_settings_file_is_one_failure(run, tmp_path):
+def test_a_broken_settings_file_is_one_failure(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text('project = "demo"\nsupernodes = 3\nnonsense = 1\n')
     said = run("doctor", "--config", str(file), "--json")
@@ -318,14 +324,14 @@ def test_a_broken_settings_file_is_one_failure(run, tmp_path):
     assert found[0]["mend"]
 
 
-def test_findings_are_lines_in_a_pipe(run, mine, tmp_path, port):
+def test_findings_are_lines_in_a_pipe(run: Run, mine: Tls, tmp_path: Path, port: int) -> None:
     said = run("doctor", "--config", str(write(tmp_path, mine, ADMINISTRATOR % port)))
     assert said.exit_code == 2, "the fake federation has a blocked broker"
     assert all(line.split()[1] in ("ok", "warn", "fail") for line in said.stdout.splitlines())
     assert "✖ fail  broker" in said.stdout
 
 
-def test_no_connection_is_left_open(mine, port):
+def test_no_connection_is_left_open(mine: Tls, port: int) -> None:
     before = open_now()
     for _ in range(20):
         way(port, mine)

@@ -16,7 +16,7 @@ from nm_agents.cli import figures
         (864_000, "10 d"),
     ],
 )
-def test_durations_take_their_largest_fitting_unit(seconds, said):
+def test_durations_take_their_largest_fitting_unit(seconds: float | None, said: str) -> None:
     assert figures.span(seconds) == said
 
 
@@ -24,7 +24,7 @@ def test_durations_take_their_largest_fitting_unit(seconds, said):
     ("count", "said"),
     [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (143e6, "143 MB"), (2e9, "2.0 GB")],
 )
-def test_sizes_are_powers_of_a_thousand(count, said):
+def test_sizes_are_powers_of_a_thousand(count: float, said: str) -> None:
     assert figures.size(count) == said
 
 
@@ -41,14 +41,14 @@ def test_sizes_are_powers_of_a_thousand(count, said):
         (-3, "-3"),
     ],
 )
-def test_numbers_are_short(value, said):
+def test_numbers_are_short(value: float | None, said: str) -> None:
     assert figures.number(value) == said
 
 
-def test_a_member_never_heard_has_no_age():
+def test_a_member_never_heard_has_no_age() -> None:
     assert figures.age(None) == "never"
 
 
 @pytest.mark.parametrize("at", [float("nan"), float("inf"), -1e30, 1e30])
-def test_an_impossible_time_is_a_question_mark(at):
+def test_an_impossible_time_is_a_question_mark(at: float) -> None:
     assert figures.clock(at) == "?"

@@ -25,12 +25,12 @@ class Source:
 
 def drawn(latest: Latest[str]) -> str:
     latest.refresh()
-    console = screen(io.StringIO(), 120)
-    show(console, latest.page(lambda value: f"<{value}>"))
-    return console.file.getvalue()
+    out = io.StringIO()
+    show(screen(out, 120), latest.page(lambda value: f"<{value}>"))
+    return out.getvalue()
 
 
-def test_the_last_picture_is_kept_while_nobody_answers():
+def test_the_last_picture_is_kept_while_nobody_answers() -> None:
     gone = ConnectionLostError("no supernode can be reached")
     latest = Latest(Source("one", gone, "two"), lambda: NOON)
     assert drawn(latest) == "<one>\n"
@@ -40,11 +40,11 @@ def test_the_last_picture_is_kept_while_nobody_answers():
     assert drawn(latest) == "<two>\n"
 
 
-def test_nothing_known_yet_is_said():
+def test_nothing_known_yet_is_said() -> None:
     assert drawn(Latest(Source(ConnectionLostError("gone")))) == "Nobody answers: gone.\n"
 
 
-def test_a_line_has_the_value_or_the_error_never_an_old_value():
+def test_a_line_has_the_value_or_the_error_never_an_old_value() -> None:
     latest = Latest(Source("one", ConnectionLostError("gone")))
     latest.refresh()
     assert json.loads(latest.line(lambda value: {"is": value})) == {"is": "one"}
@@ -52,6 +52,6 @@ def test_a_line_has_the_value_or_the_error_never_an_old_value():
     assert json.loads(latest.line(lambda value: {"is": value})) == {"error": "gone"}
 
 
-def test_a_refusal_ends_the_watch():
+def test_a_refusal_ends_the_watch() -> None:
     with pytest.raises(RefusedError):
         Latest(Source(RefusedError("not allowed"))).refresh()

@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import pytest
 
 from nm_agents.cli.seen import Seen
 from nm_bus.errors import ConfigError
 
 
-def test_what_was_seen_is_known_after_a_restart(tmp_path):
+def test_what_was_seen_is_known_after_a_restart(tmp_path: Path) -> None:
     with Seen(tmp_path / "deep" / "a.seen") as seen:
         seen.add("t1")
     with Seen(tmp_path / "deep" / "a.seen") as seen:
@@ -12,7 +14,7 @@ def test_what_was_seen_is_known_after_a_restart(tmp_path):
         assert "t2" not in seen
 
 
-def test_the_file_is_bounded_and_the_newest_are_kept(tmp_path):
+def test_the_file_is_bounded_and_the_newest_are_kept(tmp_path: Path) -> None:
     file = tmp_path / "a.seen"
     with Seen(file, limit=10) as seen:
         for n in range(1_000):
@@ -25,7 +27,7 @@ def test_the_file_is_bounded_and_the_newest_are_kept(tmp_path):
         assert "t989" not in seen
 
 
-def test_a_line_cut_off_by_a_crash_does_no_harm(tmp_path):
+def test_a_line_cut_off_by_a_crash_does_no_harm(tmp_path: Path) -> None:
     file = tmp_path / "a.seen"
     with Seen(file) as seen:
         seen.add("t1")
@@ -40,7 +42,7 @@ def test_a_line_cut_off_by_a_crash_does_no_harm(tmp_path):
 
 
 @pytest.mark.parametrize("odd", ["a\nb", "a\u2028b", "x" * 100_000, ""])
-def test_an_odd_id_is_remembered_like_any_other(tmp_path, odd):
+def test_an_odd_id_is_remembered_like_any_other(tmp_path: Path, odd: str) -> None:
     with Seen(tmp_path / "a.seen") as seen:
         seen.add(odd)
     with Seen(tmp_path / "a.seen") as seen:
@@ -49,7 +51,7 @@ def test_an_odd_id_is_remembered_like_any_other(tmp_path, odd):
     assert (tmp_path / "a.seen").stat().st_size < 100
 
 
-def test_a_second_watch_of_the_same_queue_is_refused(tmp_path):
+def test_a_second_watch_of_the_same_queue_is_refused(tmp_path: Path) -> None:
     with Seen(tmp_path / "a.seen"):
         with pytest.raises(ConfigError, match="--name"), Seen(tmp_path / "a.seen"):
             pass
@@ -57,7 +59,7 @@ def test_a_second_watch_of_the_same_queue_is_refused(tmp_path):
             pass
 
 
-def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be used"), Seen(tmp_path / "file" / "a.seen"):
         pass

@@ -11,8 +11,10 @@ from nm_agents.cli.bus import ask
 from nm_agents.cli.console import screen, show
 from nm_agents.cli.overview import Picture, Verdict, fetch, is_under, under, verdict
 from nm_agents.cli.status_screen import EVERYTHING, Rows, rows_that_fit, status_page
-from nm_bus.errors import ConnectionLostError, RefusedError, TimedOutError
+from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOutError
 from nm_bus.messages import Answer, Health, Query, Severity
+
+from .conftest import FakeBus, Run
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -34,25 +36,25 @@ def agrees_with(golden: str, said: str) -> bool:
 
 
 @pytest.mark.parametrize(("width", "golden"), [(None, "status-pipe.txt"), (80, "status-80.txt")])
-def test_the_screen_looks_as_it_did(bus, width, golden):
+def test_the_screen_looks_as_it_did(bus: FakeBus, width: int | None, golden: str) -> None:
     assert agrees_with(golden, drawn(fetch(bus, 1.0), width, Rows(5, 5, 5)))
 
 
-def test_no_line_is_wider_than_the_terminal(bus):
+def test_no_line_is_wider_than_the_terminal(bus: FakeBus) -> None:
     for width in (60, 80, 100, 132):
         assert all(len(line) <= width for line in drawn(fetch(bus, 1.0), width).splitlines())
 
 
-def test_all_pages_are_fetched_and_the_worst_comes_first(bus):
+def test_all_pages_are_fetched_and_the_worst_comes_first(bus: FakeBus) -> None:
     picture = fetch(bus, 1.0)
-    assert [q.page for q in bus.asked] == [0, 1]
+    assert bus.asked == [Query("status", page=0), Query("status", page=1)]
     healths = [view.state.health for view in picture.members]
     assert healths[:3] == [Health.DOWN, Health.UNKNOWN, Health.LATE]
     assert picture.members[4].state.node == "esgf-node2.llnl.gov", "its check is critical"
     assert [alert.severity for alert in picture.alerts] == [Severity.CRITICAL, Severity.WARNING]
 
 
-def test_a_site_is_its_members_and_its_alerts(bus):
+def test_a_site_is_its_members_and_its_alerts(bus: FakeBus) -> None:
     picture = under(fetch(bus, 1.0), "gov.llnl")
     assert {v.state.node for v in picture.members} == {"esgf-node1.llnl.gov", "esgf-node2.llnl.gov"}
     assert picture.alerts == ()
@@ -68,11 +70,11 @@ def test_a_site_is_its_members_and_its_alerts(bus):
         ("n1.llnl2.gov", "gov.llnl", False),
     ],
 )
-def test_a_site_ends_at_a_dot(node, site, holds):
+def test_a_site_ends_at_a_dot(node: str, site: str, holds: bool) -> None:
     assert is_under(node, site) is holds
 
 
-def test_two_thousand_members_are_counts_and_the_worst(bus):
+def test_two_thousand_members_are_counts_and_the_worst(bus: FakeBus) -> None:
     picture = fetch(bus, 1.0)
     alive, rename = picture.members[-2], msgspec.structs.replace
     many = [rename(alive, state=rename(alive.state, node=f"n{n}.x.org")) for n in range(2_000)]
@@ -85,7 +87,7 @@ def test_two_thousand_members_are_counts_and_the_worst(bus):
 
 
 @pytest.mark.parametrize("height", [30, 40, 60, 200])
-def test_the_screen_fits_its_terminal(bus, height):
+def test_the_screen_fits_its_terminal(bus: FakeBus, height: int) -> None:
     picture = fetch(bus, 1.0)
     assert len(drawn(picture, 80, rows_that_fit(picture, height)).splitlines()) <= height
     crowd = dataclasses.replace(
@@ -98,7 +100,7 @@ def test_the_screen_fits_its_terminal(bus, height):
     assert height - 5 <= len(said.splitlines()) <= height
 
 
-def test_status_in_a_pipe_has_no_colours_and_no_filling(run):
+def test_status_in_a_pipe_has_no_colours_and_no_filling(run: Run) -> None:
     said = run("status")
     assert said.exit_code == 0
     assert "\x1b" not in said.stdout
@@ -106,13 +108,13 @@ def test_status_in_a_pipe_has_no_colours_and_no_filling(run):
     assert "silent: no canary for 12 s" in said.stdout, "nothing is cut in a pipe"
 
 
-def test_remote_text_cannot_write_to_the_terminal(run):
+def test_remote_text_cannot_write_to_the_terminal(run: Run) -> None:
     for arguments in (["status"], ["status", "--json"], ["top", "esgf-node1.llnl.gov"]):
         said = run(*arguments).stdout
         assert not set(said) & {"\x1b", "\x07", "\x9b", "\u202e", "\r"}
 
 
-def test_json_has_everything(run):
+def test_json_has_everything(run: Run) -> None:
     data = json.loads(run("status", "--json").stdout)
     assert len(data["members"]) == 7
     assert data["counts"] == {
@@ -121,7 +123,7 @@ def test_json_has_everything(run):
     assert data["verdict"] == "critical"
 
 
-def test_check_speaks_as_a_nagios_plugin(run):
+def test_check_speaks_as_a_nagios_plugin(run: Run) -> None:
     said = run("status", "--check")
     assert said.exit_code == Verdict.CRITICAL
     assert said.stdout.startswith("CRITICAL - 1 member down")
@@ -130,12 +132,12 @@ def test_check_speaks_as_a_nagios_plugin(run):
 
 
 @pytest.mark.parametrize("site", ["gov.llnl", "gov.llnl.#", "GOV.llnl."])
-def test_a_site_may_be_written_as_a_pattern(run, site):
+def test_a_site_may_be_written_as_a_pattern(run: Run, site: str) -> None:
     data = json.loads(run("status", "--json", "--under", site).stdout)
     assert len(data["members"]) == 2
 
 
-def test_a_quiet_federation_is_ok():
+def test_a_quiet_federation_is_ok() -> None:
     assert verdict(Picture("sn1", 0.0, (), (), (), ())) == (Verdict.OK, "0 supernodes, 0 members")
 
 
@@ -147,7 +149,9 @@ def test_a_quiet_federation_is_ok():
         (RefusedError("sn1 does not know you"), 2),
     ],
 )
-def test_an_error_is_one_sentence_and_an_exit_code(run, bus, error, code):
+def test_an_error_is_one_sentence_and_an_exit_code(
+    run: Run, bus: FakeBus, error: NmBusError, code: int
+) -> None:
     def fail(message: object) -> Answer:
         raise error
 
@@ -158,13 +162,13 @@ def test_an_error_is_one_sentence_and_an_exit_code(run, bus, error, code):
     assert run("status", "--check").exit_code == (3 if code == 3 else 2)
 
 
-def test_an_answer_of_another_version_is_a_sentence(bus):
+def test_an_answer_of_another_version_is_a_sentence(bus: FakeBus) -> None:
     bus.answers = lambda message: Answer("r", True, data={"members": "many"})
     with pytest.raises(RefusedError, match="update nm-bus"):
         fetch(bus, 1.0)
 
 
-def test_a_supernode_that_cannot_answer_now_is_no_refusal(bus):
+def test_a_supernode_that_cannot_answer_now_is_no_refusal(bus: FakeBus) -> None:
     bus.answers = lambda message: Answer("r", False, "unavailable", "starting")
     with pytest.raises(ConnectionLostError):
         ask(bus, Query(what="status"), 1.0)

@@ -16,7 +16,10 @@ from nm_bus.messages import (
     Metrics,
     Quarantined,
     Severity,
+    Tail,
 )
+
+from .conftest import FakeBus, Run
 
 NODE = "n1.llnl.gov"
 NOW = 1_790_000_000.0
@@ -53,35 +56,35 @@ REFUSED = Quarantined(
         ),
     ],
 )  # fmt: skip
-def test_a_message_is_one_line(message, summary):
+def test_a_message_is_one_line(message: Message, summary: str) -> None:
     assert told(received(message), NOW).line() == f"14:13:20  gov.llnl.n1  {NODE}  {summary}"
 
 
-def test_a_refused_message_shows_why_and_its_first_bytes_harmlessly():
+def test_a_refused_message_shows_why_and_its_first_bytes_harmlessly() -> None:
     line = told(received(REFUSED), NOW).line()
     assert "data.sequence: -1 is less than 1" in line
     assert '{"a": "·[2J·"}' in line
     assert line.isprintable()
 
 
-def test_an_unreadable_message_is_shown_too():
+def test_an_unreadable_message_is_shown_too() -> None:
     said = told(received(b"\x1b[31m not json"), NOW)
     assert "unreadable (not-json)" in said.summary
     assert said.summary.endswith("·[31m not json")
     assert said.line().isprintable()
 
 
-def test_lines_and_notes_go_to_different_places(run, bus):
+def test_lines_and_notes_go_to_different_places(run: Run, bus: FakeBus) -> None:
     acks: list[str] = []
     bus.script = [Heard("sn1"), Heard("sn2", "refused\x1b"), received(BEAT, acks)]
     said = run("tail", "heartbeat")
     assert said.stdout.count("\n") == 1
     assert said.stderr == "# hearing sn1\n# not hearing sn2: refused·\n"
     assert acks == ["acked"]
-    assert (bus.asked[0].exchange, bus.asked[0].key) == ("heartbeat", "#")
+    assert bus.asked == [Tail("heartbeat", "#")]
 
 
-def test_json_is_a_line_a_message(run, bus):
+def test_json_is_a_line_a_message(run: Run, bus: FakeBus) -> None:
     bus.script = [received(BEAT), received(b"nonsense")]
     lines = [
         json.loads(line) for line in run("tail", "heartbeat", "gov.#", "--json").stdout.splitlines()
@@ -90,5 +93,5 @@ def test_json_is_a_line_a_message(run, bus):
     assert lines[0]["message"]["data"]["sequence"] == 7
 
 
-def test_only_what_can_be_watched_can_be_asked_for(run):
+def test_only_what_can_be_watched_can_be_asked_for(run: Run) -> None:
     assert run("tail", "amq.topic").exit_code == 2

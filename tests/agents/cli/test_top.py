@@ -9,11 +9,13 @@ from nm_agents.cli.top import node_detail
 from nm_agents.cli.top_screen import history, top_page
 from nm_bus.messages import Rollup, Window
 
+from .conftest import FakeBus, Run
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.mark.parametrize(("width", "golden"), [(None, "top-pipe.txt"), (80, "top-80.txt")])
-def test_the_screen_looks_as_it_did(bus, width, golden):
+def test_the_screen_looks_as_it_did(bus: FakeBus, width: int | None, golden: str) -> None:
     out = io.StringIO()
     console = screen(out, width)
     show(console, top_page(node_detail(bus, "esgf-node1.llnl.gov", 1.0), console.width))
@@ -24,21 +26,21 @@ def test_the_screen_looks_as_it_did(bus, width, golden):
     assert file.read_text(encoding="utf-8") == out.getvalue()
 
 
-def test_a_name_in_capitals_is_found(run):
+def test_a_name_in_capitals_is_found(run: Run) -> None:
     assert run("top", "ESGF-Node1.llnl.gov").exit_code == 0
 
 
-def test_json_has_every_window(run):
+def test_json_has_every_window(run: Run) -> None:
     data = json.loads(run("top", "esgf-node1.llnl.gov", "--json").stdout)
     assert len(data["series"]["host.load.1m"]["five"]) == 12
 
 
-def test_an_unknown_node_is_one_sentence(run):
+def test_an_unknown_node_is_one_sentence(run: Run) -> None:
     said = run("top", "nobody.example.org")
     assert said.exit_code == 2
     assert said.stderr.startswith("nm-bus: nobody knows that node")
 
 
-def test_a_missing_minute_is_a_gap():
+def test_a_missing_minute_is_a_gap() -> None:
     windows = [Window(start, Rollup(1, 5.0, 5.0, 5.0, 5.0)) for start in (0.0, 60.0, 240.0)]
     assert history(windows, 60.0, "gauge") == [5.0, 5.0, None, None, 5.0]
