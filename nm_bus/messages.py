@@ -7,6 +7,7 @@ Times are seconds since 1970 by the sender's clock; durations are seconds.
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -494,6 +495,7 @@ def message_type(message: type[Message] | Message) -> str:
     return f"nm.{name.lower()}.v1"
 
 
+@lru_cache(maxsize=65_536)  # asked several times for each message of a supernode's members
 def domain_key(node: NodeId) -> DomainKey:
     """Reverse a node id by its dots: `n1.llnl.gov` gives `gov.llnl.n1`; its own inverse."""
     return ".".join(reversed(node.split(".")))

@@ -97,7 +97,7 @@ class Ingest:
         """Take a heartbeat whose sender the broker vouches for; `sent` is by the sender's clock."""
         member = self._member(node, now)
         novelty = member.beats.accept(beat.incarnation, beat.sequence)
-        if novelty is Novelty.REPEATED or novelty is Novelty.FAR:
+        if novelty is not Novelty.NEXT and novelty is not Novelty.RESTARTED:
             return novelty
         self.received += 1
         member.heard = now

@@ -4,6 +4,7 @@ The hot path of a supernode: nothing here waits, logs or allocates more than it 
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from nm_bus.codec import Reason, Rejected, decode
 from nm_bus.core.admission import admit
@@ -12,7 +13,16 @@ from nm_bus.core.kinds import kinds
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.sequence import Novelty
 from nm_bus.core.windows import Windows
-from nm_bus.messages import Canary, Connection, Heartbeat, Metrics, NodeId, Properties, Seconds
+from nm_bus.messages import (
+    Canary,
+    Connection,
+    Declared,
+    Heartbeat,
+    Metrics,
+    NodeId,
+    Properties,
+    Seconds,
+)
 from nm_bus.transport.base import Delivery
 
 FAR = Rejected(Reason.FAR_SEQUENCE, "sequence: leaps further than any sender can have counted")
@@ -59,10 +69,13 @@ class Reader:
         return FAR if novelty is Novelty.FAR else None
 
     def _feed(self, node: NodeId, metrics: Metrics, now: Seconds) -> None:
-        lookup = kinds(self.ingest.declared(node))
+        lookup = partial(self._kind, node)
         if metrics.declared:
             self.windows.declare(node, lookup)
         self.windows.feed(node, metrics.values, now - metrics.age, now, lookup)
+
+    def _kind(self, node: NodeId, series: str) -> Declared:
+        return kinds(self.ingest.declared(node))(series)
 
     def _own(self, data: object, now: Seconds) -> Rejected | None:
         if type(data) is Canary:
