@@ -85,11 +85,17 @@ class Story:
         """A member is killed, called down, and comes back."""
         node = _member_of(THIRD, 1)
         self.tell(f"{node} is killed (kill -9).")
-        seconds = self._trouble(
+        begun = time.monotonic()
+        self._kill(node)
+        self._wait(f"{node} is late at once", partial(self._not_late, node), 5)
+        reason = self.eyes.member(FIRST, node).reason
+        self._note("a killed member is late at once", f"{reason}, seen at another supernode")
+        self._wait(
             f"member-down of {node}",
-            partial(self._kill, node),
-            lambda: self.alerts.of("member-down", node, RAISED),
+            lambda: "" if self.alerts.of("member-down", node, RAISED) else "no alert yet",
+            60,
         )
+        seconds = time.monotonic() - begun
         self._note("a killed member is down", f"after {seconds:.1f} s (three intervals are 6 s)")
         self.tell("It is started again.")
         seconds = self._trouble(
@@ -112,8 +118,14 @@ class Story:
                 partial(self._not_unknown, supernode, mine),
                 OUTAGE,
             )
-        reason = self.eyes.members(FIRST)[mine[0]].state.reason
+            self._wait(
+                f"{supernode} holds the links from {SECOND} for unknown",
+                partial(self._not_doubted, supernode),
+                OUTAGE,
+            )
+        reason = self.eyes.member(FIRST, mine[0]).reason
         self._note(f"members of {SECOND} are unknown, not down", f"{len(mine)}: {reason}")
+        self._note(f"and so are the links from {SECOND}", "4 links, with the same reason")
         self._critical_meanwhile()
         self._remain(begun)
         self.tell(f"The broker of {SECOND} comes back.")
@@ -216,6 +228,15 @@ class Story:
         ]
         expected = 2 * len(SUPERNODES) * (len(SUPERNODES) - 1)
         return bad[0] if bad else "" if len(links) == expected else f"{len(links)} of {expected}"
+
+    def _not_late(self, node: NodeId) -> str:
+        health = self.eyes.member(FIRST, node).health
+        return "" if health in (Health.LATE, Health.DOWN) else f"{node} is {health}"
+
+    def _not_doubted(self, supernode: NodeId) -> str:
+        links = [li for li in self.eyes.overview(supernode).links if li.source == SECOND]
+        sure = [li for li in links if li.state != "unknown" or not li.reason]
+        return f"the link to {sure[0].destination} is {sure[0].state}" if sure else ""
 
     def _not_resolved(self, kind: str, subject: NodeId) -> str:
         return "" if self.alerts.of(kind, subject, RESOLVED) else "not resolved yet"
