@@ -41,6 +41,7 @@ class Route:
         self.supernode = peer.node
         address, port = connects_to(peer.broker)
         self._where = f"{peer.broker.host}:{port}"
+        self._answers: list[kombu.Message] = []
         self._connection = kombu.Connection(
             transport="pyamqp",
             hostname=address,
@@ -72,6 +73,11 @@ class Route:
             self._connection.ensure_connection(
                 max_retries=1, interval_start=0, interval_step=0, reraise_as_library_errors=False
             )
+            # made once and never ended in good order: a broker that is stuck would not agree to it
+            self._asking = self._raw_channel()
+            pseudo = kombu.Queue(REPLY_TO, no_declare=True)
+            on_message = self._answers.append
+            kombu.Consumer(self._asking, [pseudo], no_ack=True, on_message=on_message).consume()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,18 +113,20 @@ class Route:
 
         Raises TimedOutError when no answer came in time.
         """
-        answers: list[kombu.Message] = []
-        with self._explained(), self._channel() as channel:
-            pseudo = kombu.Queue(REPLY_TO, no_declare=True)
-            with kombu.Consumer(channel, [pseudo], no_ack=True, on_message=answers.append):
-                self._publish(channel, message, request)
-                self.wait(lambda: bool(answers), timeout)
+        self._answers.clear()
+        with self._explained():
+            self._publish(self._asking, message, request)
+            self.wait(lambda: bool(self._answered(request)), timeout)
+        answers = self._answered(request)
         if not answers:
             raise TimedOutError(f"{self.supernode} gave no answer within {timeout:.0f} s")
         event = codec.decode(bytes(answers[0].body), limit=PEER_BYTES)
         if isinstance(event, codec.Rejected) or not isinstance(event.data, Answer):
             raise RefusedError(f"the answer of {self.supernode} is not understood: {event}")
         return event.data
+
+    def _answered(self, request: str) -> list[kombu.Message]:
+        return [a for a in self._answers if a.properties.get("correlation_id") == request]
 
     def _publish(self, channel: amqp.Channel, message: Message, request: str) -> None:
         body = codec.encode(message, source=self._user, id=request, time=time.time())
@@ -134,7 +142,7 @@ class Route:
             delivery_mode=1,
         )
 
-    def _channel(self) -> amqp.Channel:
+    def _raw_channel(self) -> amqp.Channel:
         """A channel that gives bodies as the bytes they are, whatever encoding they announce."""
         channel = self._connection.channel()
         channel.auto_decode = False
@@ -153,15 +161,15 @@ class Route:
     def reading(
         self, queue: str, came: Callable[[kombu.Message], None], prefetch: int
     ) -> Iterator[None]:
-        """Within, `came` is called for each message of a queue, while `wait` waits."""
-        with self._explained(), self._channel() as channel:
+        """Within, `came` is called for each message of a queue, while `wait` waits.
+
+        After it, the broker has taken what was acknowledged, unless an error ended it.
+        """
+        with self._explained():
+            named = kombu.Queue(queue, no_declare=True)
             consumer = kombu.Consumer(
-                channel,
-                [kombu.Queue(queue, no_declare=True)],
-                on_message=came,
-                # a header that announces a compression which is none must not end the reading
-                on_decode_error=lambda message, _error: came(message),
-                prefetch_count=prefetch,
+                self._raw_channel(), [named], on_message=came, prefetch_count=prefetch
             )
-            with consumer:
-                yield
+            consumer.consume()
+            yield
+            consumer.cancel()

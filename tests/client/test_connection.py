@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -176,6 +177,19 @@ def test_what_a_broker_refuses_is_one_clear_sentence(broker: Sandbox, tmp_path: 
     for error, kind, text in expected:
         assert isinstance(error, kind), error
         assert text in str(error)
+
+
+def test_a_broker_that_is_stuck_costs_no_more_than_the_time_given(broker: Sandbox) -> None:
+    asker = settings(peer(broker), tls=boss(broker), vhost=broker.vhost)
+    with serving(broker), Bus(asker) as bus:
+        assert bus.request(TIME, 20).ok
+        broker.broker.pause()
+        started = time.monotonic()
+        with pytest.raises((TimedOutError, ConnectionLostError)):
+            bus.request(TIME, 2)
+        assert time.monotonic() - started < 10
+        broker.broker.resume()
+        assert bus.request(TIME, 20).ok
 
 
 def test_alerts_are_heard_at_every_supernode_and_again_when_one_comes_back(
