@@ -11,15 +11,22 @@ FAR_FUTURE = 2 * 86_400.0
 """How far a sender's clock may be ahead. A wrong clock is no crime, nonsense is refused."""
 
 
-def admit(
-    event: Event[Message], user: NodeId | None, key: DomainKey, sent: Seconds, now: Seconds
-) -> Rejected | None:
-    """Check the sender and the time of a principal's event; None means that it may pass."""
+def vouched(event: Event[Message], user: NodeId | None) -> Rejected | None:
+    """Check that the sender is who the broker says; None means that it is."""
     if user is None:
         return Rejected(Reason.NO_USER, "the message does not carry the broker user who sent it")
     if event.source != user:
         return Rejected(Reason.NOT_SENDER, f"source is {event.source}, but {user} sent it")
-    if key != domain_key(user):
+    return None
+
+
+def admit(
+    event: Event[Message], user: NodeId | None, key: DomainKey, sent: Seconds, now: Seconds
+) -> Rejected | None:
+    """Check the sender and the time of a principal's event; None means that it may pass."""
+    if (refusal := vouched(event, user)) is not None:
+        return refusal
+    if key != domain_key(event.source):
         return Rejected(Reason.NOT_KEY, f"routing key is {key}, but {user} sent it")
     if sent > now + FAR_FUTURE:
         days = (sent - now) / 86_400.0

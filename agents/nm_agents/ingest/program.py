@@ -19,8 +19,10 @@ from nm_bus.core.pipe import Pipe
 from nm_bus.core.windows import Windows
 from nm_bus.errors import ConfigError
 from nm_bus.settings import SupernodeSettings, connects_to, load, timing
-from nm_bus.storage.sqlite import SqliteStore, open_store
+from nm_bus.storage.base import Store
+from nm_bus.storage.sqlite import open_store
 from nm_bus.topology import heartbeat_queue, metrics_queue, vhost
+from nm_bus.transport.base import Transport
 from nm_bus.transport.pika import PikaTransport
 
 
@@ -73,7 +75,7 @@ def connect(settings: SupernodeSettings, name: str) -> PikaTransport:
 
 
 def compose(
-    settings: SupernodeSettings, partition: int, transport: PikaTransport, store: SqliteStore
+    settings: SupernodeSettings, partition: int, transport: Transport, store: Store
 ) -> IngestService:
     """Build an ingest process from its settings."""
     parent, limits = os.getppid(), timing(settings)

@@ -5,12 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nm_bus.codec import Rejected, encode, quarantine
-from nm_bus.messages import NodeId
+from nm_bus.messages import NodeId, Seconds
 from nm_bus.topology import DEAD, refused_key
 from nm_bus.transport.base import Delivery, Outcome, Outgoing, Transport
 
 Kept = Callable[[bool], None]
 """Called once with whether the broker has the record; only then is the original done with."""
+
+PAUSE: Seconds = 1.0
+"""How long a message that could not be put aside waits before it is read again."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,8 +27,7 @@ class Quarantine:
     count: int = 0
 
     def put(self, delivery: Delivery, rejected: Rejected, kept: Kept) -> None:
-        """Put a delivery aside, and tell whether that succeeded."""
-        self.count += 1
+        """Put a delivery aside, and tell whether that succeeded: when not, after a pause."""
         who = delivery.user_id or ""
         record = quarantine(
             delivery.body,
@@ -41,6 +43,9 @@ class Quarantine:
         self.transport.publish(message, lambda outcome: self._done(outcome, kept))
 
     def _done(self, outcome: Outcome, kept: Kept) -> None:
-        if outcome is not Outcome.CONFIRMED:
+        if outcome is Outcome.CONFIRMED:
+            self.count += 1
+            kept(True)
+        else:
             _LOG.warning("quarantine did not take a message (%s); it is read again", outcome)
-        kept(outcome is Outcome.CONFIRMED)
+            self.transport.later(PAUSE, lambda: kept(False))

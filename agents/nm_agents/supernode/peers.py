@@ -1,6 +1,5 @@
 """What comes out of the links from other supernodes, and what is said into them."""
 
-import logging
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,8 +30,6 @@ from nm_bus.messages import (
 from nm_bus.topology import PEER_BYTES, LinkKind, link_user
 from nm_bus.transport.base import Delivery, Transport
 
-_LOG = logging.getLogger(__name__)
-
 
 @dataclass(slots=True)
 class Peers:
@@ -54,39 +51,46 @@ class Peers:
         if isinstance(event, Event) and (refusal := _speaks_for(peer, delivery, event)):
             event = refusal
         if isinstance(event, Rejected):
-            self.quarantine.put(delivery, event, partial(self._done, delivery))
+            self._refuse(delivery, event)
             return
         now = self.transport.now()
         self.view.heard(peer, now)
         if isinstance(event.data, Alert):
             self._alert(delivery, event.data)
-            return
-        self._told(peer, kind, event, now)
-        self.transport.ack(delivery)
+        elif (astray := self._told(peer, kind, event.data, now)) is not None:
+            self._refuse(delivery, astray)
+        else:
+            self.transport.ack(delivery)
 
     def own(self, delivery: Delivery) -> None:
         """Take what one of this supernode's own ingest processes says."""
         event = decode(delivery.body, limit=PEER_BYTES)
         if isinstance(event, Event) and delivery.user_id != self.origin:
             event = Rejected(Reason.NOT_SENDER, f"{delivery.user_id} is no process of ours")
-        if isinstance(event, Rejected):
-            self.quarantine.put(delivery, event, partial(self._done, delivery))
-            return
-        self._state(event.data, self.transport.now())
-        self.transport.ack(delivery)
+        refusal = (
+            event if isinstance(event, Rejected) else self._state(event.data, self.transport.now())
+        )
+        if refusal is not None:
+            self._refuse(delivery, refusal)
+        else:
+            self.transport.ack(delivery)
 
-    def _told(self, peer: NodeId, kind: LinkKind, event: Event[Message], now: Seconds) -> None:
-        match event.data:
-            case Canary() as canary:
-                self.hearing.canary((peer, kind), canary, now)
-            case Ask() as ask:
-                self.requests.ask(Asker(ask.request, supernode=peer), ask)
-            case Report() as report:
-                self.requests.reported(report, peer, relayed=True)
-            case data:
-                self._state(data, now)
+    def _refuse(self, delivery: Delivery, rejected: Rejected) -> None:
+        self.quarantine.put(delivery, rejected, partial(self._done, delivery))
 
-    def _state(self, data: Message, now: Seconds) -> None:
+    def _told(self, peer: NodeId, kind: LinkKind, data: Message, now: Seconds) -> Rejected | None:
+        match data:
+            case Canary():
+                self.hearing.canary((peer, kind), data, now)
+            case Ask():
+                self.requests.ask(Asker(data.request, supernode=peer), data)
+            case Report():
+                self.requests.reported(data, peer, relayed=True)
+            case _:
+                return self._state(data, now)
+        return None
+
+    def _state(self, data: Message, now: Seconds) -> Rejected | None:
         match data:
             case Statement():
                 self.view.stated(data, now)
@@ -95,7 +99,8 @@ class Peers:
             case Rollups():
                 self._absorb(data, now)
             case _:
-                _LOG.warning("a supernode says %s, which is not known here", type(data).__name__)
+                return Rejected(Reason.WRONG_STREAM, f"{type(data).__name__} does not belong here")
+        return None
 
     def _absorb(self, rollups: Rollups, now: Seconds) -> None:
         for node, series in rollups.nodes.items():

@@ -22,6 +22,7 @@ from nm_agents.supernode.worker import Worker
 from nm_broker.links import Link, link_state
 from nm_broker.project import topology_of
 from nm_bus.codec import Rejected, decode, encode
+from nm_bus.core.admission import vouched
 from nm_bus.core.alerts import Alerts
 from nm_bus.core.conditions import conditions
 from nm_bus.core.connections import Connections
@@ -34,6 +35,7 @@ from nm_bus.messages import (
     BrokerState,
     Canary,
     Connection,
+    Event,
     LinkState,
     Message,
     NodeId,
@@ -126,6 +128,8 @@ class SupernodeService:
 
     def _request(self, delivery: Delivery) -> None:
         event = decode(delivery.body)
+        if isinstance(event, Event):
+            event = vouched(event, delivery.user_id) or event
         if isinstance(event, Rejected):
             self.quarantine.put(delivery, event, lambda kept: self._done(delivery, kept=kept))
             return
