@@ -97,7 +97,7 @@ def _checks(checks: Sequence[Check]) -> list[RenderableType]:
 
 def _metrics(detail: NodeDetail, width: int) -> RenderableType:
     if not detail.series:
-        return Text("none yet", style="dim")
+        return Text("none yet: the first minute is not over", style="dim")
     columns = [column for column in COLUMNS if width >= NARROW or not column.wide]
     rows = table(
         "metric", *(Column(c.name, justify="left" if c.graph else "right") for c in columns)
