@@ -168,7 +168,12 @@ class Route:
         with self._explained():
             named = kombu.Queue(queue, no_declare=True)
             consumer = kombu.Consumer(
-                self._raw_channel(), [named], on_message=came, prefetch_count=prefetch
+                self._raw_channel(),
+                [named],
+                on_message=came,
+                # a header that announces a compression which is none must not end the reading
+                on_decode_error=lambda message, _error: came(message),
+                prefetch_count=prefetch,
             )
             consumer.consume()
             yield
