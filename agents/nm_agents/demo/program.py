@@ -4,7 +4,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -55,22 +55,28 @@ def _played(stage: Stage, place: Path, *, stay: bool) -> tuple[str, Story]:
     federation = Federation(plan(place))
     alerts = AlertWatch(federation.administrator, stage.alert)
     story = Story(federation, Eyes(federation.administrator), alerts, stage.tell, stage.hold)
-    untrue = ""
     try:
         _start(stage, federation, alerts)
-        with stage.playing():
-            story.play()
-    except UntrueError as error:
-        untrue = str(error)
-    else:
-        if stay:
+        untrue = _told(stage, story)
+        if stay and not untrue:
             _stay(stage, federation)
     finally:
         stage.line("ending everything")
         alerts.stop()
         federation.stop()
-    stage.summary(story.verified, untrue)
     return untrue, story
+
+
+def _told(stage: Stage, story: Story) -> str:
+    """Play the story and show what was verified; gives what was not true, or nothing."""
+    untrue = ""
+    try:
+        with stage.playing():
+            story.play()
+    except UntrueError as error:
+        untrue = str(error)
+    stage.summary(story.verified, untrue)
+    return untrue
 
 
 def _start(stage: Stage, federation: Federation, alerts: AlertWatch) -> None:
@@ -101,7 +107,8 @@ def _stay(stage: Stage, federation: Federation) -> None:
         "doctor",
     ):
         stage.console.print(f"  nm-bus {words} --config {config}", soft_wrap=True)
-    signal.pause()
+    with suppress(KeyboardInterrupt):
+        signal.pause()
 
 
 @contextmanager

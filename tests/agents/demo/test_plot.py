@@ -1,0 +1,37 @@
+"""Who plays in the demonstration, and that what is written for them can be read."""
+
+from pathlib import Path
+
+from nm_agents.demo.federation import Federation
+from nm_agents.demo.plot import SUPERNODES, members, plan, state_file, write_checks
+from nm_bus.settings import AdministratorSettings, MemberSettings, SupernodeSettings, load
+
+
+def test_twelve_members_are_spread_evenly() -> None:
+    homes = list(members().values())
+    assert len(homes) == 12
+    assert {homes.count(supernode) for supernode in SUPERNODES} == {4}
+
+
+def test_every_settings_file_of_a_federation_loads(tmp_path: Path) -> None:
+    federation = Federation(plan(tmp_path))
+    federation.build()
+    for node in SUPERNODES:
+        settings = load(tmp_path / f"{node}.toml", SupernodeSettings)
+        assert {peer.node for peer in settings.peers} == set(SUPERNODES) - {node}
+    for node, home in members().items():
+        assert load(tmp_path / f"{node}.toml", MemberSettings).supernode.host == home
+    assert len(load(federation.administrator, AdministratorSettings).supernodes) == 3
+
+
+def test_two_federations_do_not_meet(tmp_path: Path) -> None:
+    one, other = Federation(plan(tmp_path / "1")), Federation(plan(tmp_path / "2"))
+    one.build()
+    other.build()
+    ours = {broker.address for broker in one.brokers.values()}
+    assert ours.isdisjoint(broker.address for broker in other.brokers.values())
+
+
+def test_every_member_has_the_state_that_its_check_reads(tmp_path: Path) -> None:
+    write_checks(tmp_path)
+    assert all(state_file(tmp_path, node).read_text() == "OK\n" for node in members())
