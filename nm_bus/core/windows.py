@@ -25,6 +25,9 @@ HORIZON: Seconds = 86_400.0
 LARGEST = 1e100
 """Larger values, and what is no number, are dropped: their sums could not be told in JSON."""
 
+EVERYBODY = 1_000_000
+"""More nodes than one process has."""
+
 AHEAD = 5
 """Minutes by which a peer's clock may be ahead of ours."""
 
@@ -125,15 +128,17 @@ class Windows:
         for name, ring in self._nodes.get(node, {}).items():
             ring.declare(kinds(name))
 
-    def close(self, now: Seconds) -> list[Closed]:
+    def close(self, now: Seconds, most: int = EVERYBODY) -> list[Closed]:
         """The minutes that ended, or changed since they were told; the oldest first.
 
-        A minute is told again as a whole, so a receiver replaces it by node, series and start.
+        Of each minute at most `most` nodes are told, the others by the next calls: so that no call
+        takes long. Of a node a minute is told as a whole, so a receiver replaces it by node,
+        series and start.
         """
         ended = sorted(m for m in self._untold if (m + 1) * MINUTE + self.grace <= now)
         late = self._late.settled(now - self.grace)
-        pages = list(_pages([*late, *(found for m in ended for found in self._told(m))]))
-        if ended:
+        pages = list(_pages([*late, *(found for m in ended for found in self._told(m, most))]))
+        if ended and ended[-1] not in self._untold:
             self._sweep(now)
         return pages
 
@@ -234,8 +239,11 @@ class Windows:
             elif not self._late.add(node, name, value, at, now, quantiles=kinds(name).quantiles):
                 self.dropped.crowded += 1
 
-    def _told(self, minute: int) -> Iterator[tuple[int, NodeId, str, Rollup]]:
-        for node in sorted(self._untold.pop(minute)):
+    def _told(self, minute: int, most: int) -> Iterator[tuple[int, NodeId, str, Rollup]]:
+        waiting = sorted(self._untold.pop(minute))
+        if len(waiting) > most:
+            self._untold[minute] = set(waiting[most:])
+        for node in waiting[:most]:
             for name, ring in self._nodes.get(node, {}).items():
                 rollup = view.told(ring, minute)
                 if rollup is not None:

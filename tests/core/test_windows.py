@@ -60,6 +60,20 @@ def test_a_minute_is_told_once_its_grace_has_passed() -> None:
     assert windows.close(START + 2 * MINUTE) == []
 
 
+def test_a_minute_of_many_nodes_is_told_over_several_calls_each_node_once() -> None:
+    windows = Windows()
+    nodes = [f"n{n}.example.org" for n in range(5)]
+    for node in nodes:
+        windows.feed(node, {"load": 1.0}, START + 10, START + 10, kind)
+    calls = [windows.close(LATEST, most=2) for _ in range(4)]
+    assert [[list(page.nodes) for page in pages] for pages in calls] == [
+        [nodes[:2]],
+        [nodes[2:4]],
+        [nodes[4:]],
+        [],
+    ]
+
+
 def test_a_minute_that_changed_after_it_was_told_is_told_again_as_a_whole() -> None:
     windows = fed([("load", 10, 1.0)])
     windows.close(LATEST)

@@ -39,6 +39,9 @@ METRICS_AHEAD = 65_000
 METRICS_CROWDED = 20_000
 """Metrics waiting for their storing that make it worth storing all at once."""
 
+CLOSED_AT_ONCE = 200
+"""How many members' minutes are told in one tick: all of thousands would delay their heartbeats."""
+
 AT_ONCE, EVERYTHING = 100, 1_000_000
 """How many members are stored at once: some, so that no tick takes long; or all of them."""
 
@@ -140,7 +143,7 @@ class IngestService:
         elif now >= self._next_statement or self.ingest.urgent:
             self._next_statement = now + self.timing.statement
             self._state(list(self.ingest.changes(now)))
-        for closed in self.windows.close(now):
+        for closed in self.windows.close(now, CLOSED_AT_ONCE):
             self._rollups += 1
             origin, partition = self.ingest.origin, self.ingest.partition
             self._publish(
