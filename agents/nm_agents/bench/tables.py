@@ -7,7 +7,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from nm_agents.bench.aims import Measured
+from nm_agents.bench.hold import Held
 from nm_agents.bench.ingest import NAMES, Stream
+from nm_agents.cli.figures import size, span
 from nm_agents.cli.status_screen import table
 
 
@@ -58,6 +60,45 @@ def stream_json(stream: Stream) -> dict[str, Any]:
         },
         "ratios": measured_json(stream.measured()),
     }
+
+
+def held_table(held: Held) -> Table:
+    """What each program used."""
+    made = table("program", _right("resident"), _right("of a core"))
+    for program, used in held.used.items():
+        made.add_row(program, size(used.memory), f"{used.share:.2%}")
+    return made
+
+
+def held_line(held: Held) -> str:
+    """How long heartbeats took, and how many were lost."""
+    delays = ", ".join(f"p{percent} {span(held.delay(percent))}" for percent in (50, 90, 99))
+    return (
+        f"{held.members} members for {held.seconds:.0f} s; delay of {len(held.seen.delays)}"
+        f" heartbeats: {delays}; {held.published.lost} of {_published(held)} publications lost"
+    )
+
+
+def held_json(held: Held) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "members": held.members,
+        "seconds": held.seconds,
+        "heartbeats_seen": len(held.seen.delays),
+        "delay": {f"p{percent}": round(held.delay(percent), 4) for percent in (50, 90, 99)},
+        "not_alive_at_worst": held.seen.other,
+        "published": _published(held),
+        "lost": held.published.lost,
+        "used": {
+            program: {"resident": used.memory, "share_of_a_core": round(used.share, 5)}
+            for program, used in held.used.items()
+        },
+        "figures": measured_json(held.measured()),
+    }
+
+
+def _published(held: Held) -> int:
+    return held.published.confirmed + held.published.lost
 
 
 def _right(name: str) -> Column:
