@@ -11,7 +11,6 @@ import msgspec
 
 from nm_bus.messages import Alert, AlertState, NodeId, Seconds, Severity
 
-
 REMEMBERED = 10_000
 """Alerts that are remembered as over, so that a late word does not bring them back."""
 
@@ -48,10 +47,13 @@ class Alerts:
     _waiting: dict[str, Seconds] = field(default_factory=dict)
     _over: dict[str, None] = field(default_factory=dict)
 
-    def tick(self, conditions: Iterable[Condition], now: Seconds) -> list[Alert]:
+    def tick(
+        self, conditions: Iterable[Condition], now: Seconds, *, complete: bool = True
+    ) -> list[Alert]:
         """Compare what holds with what is active; give the transitions, to be told once each.
 
-        A condition that is not mentioned does not hold any more. One with `patience` is raised
+        A condition that is not mentioned does not hold any more, if these are `complete`: after a
+        start they are not until everybody who speaks has spoken. One with `patience` is raised
         only after it has held that long, and its clock starts anew whenever it stops holding.
         """
         told = {condition.key: condition for condition in conditions}
@@ -61,7 +63,7 @@ class Alerts:
         resolved = [
             self._resolve(key, now)
             for key in list(self.active)
-            if self._is_over(key, told.get(key))
+            if self._is_over(key, told.get(key), complete=complete)
         ]
         return raised + resolved
 
@@ -113,9 +115,9 @@ class Alerts:
             details=condition.details | ({"what": condition.what} if condition.what else {}),
         )
 
-    def _is_over(self, key: str, condition: Condition | None) -> bool:
+    def _is_over(self, key: str, condition: Condition | None, *, complete: bool) -> bool:
         if condition is None:
-            return self.active[key].origin == self.origin
+            return complete and self.active[key].origin == self.origin
         return condition.holds is False and condition.mine
 
     def _resolve(self, key: str, now: Seconds) -> Alert:

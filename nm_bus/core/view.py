@@ -183,6 +183,11 @@ class View:
         """How many messages a supernode's ingest processes have refused so far."""
         return sum(s.refused for (origin, _), s in self.streams.items() if origin == supernode)
 
+    def is_complete(self, supernode: NodeId, partitions: int, since: Seconds) -> bool:
+        """Whether each ingest process of a supernode has told all its members since then."""
+        streams = (self.streams.get((supernode, n)) for n in range(partitions))
+        return all(s is not None and s.rostered and s.said >= since for s in streams)
+
     def _freshest(self, node: NodeId) -> tuple[Speaker, Word] | None:
         found = [
             (speaker, stream.words[node])

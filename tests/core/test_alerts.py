@@ -59,6 +59,15 @@ def test_a_condition_that_is_not_mentioned_any_more_is_over() -> None:
     assert states(alerts.tick([], now=2.0)) == [AlertState.RESOLVED]
 
 
+def test_after_a_start_nothing_is_over_before_everybody_has_spoken() -> None:
+    first = Alerts(HERE)
+    first.tick([condition()], now=1.0)
+    again = Alerts(HERE, dict(first.active))
+    assert again.tick([], now=2.0, complete=False) == []
+    assert again.tick([condition()], now=3.0, complete=False) == []
+    assert states(again.tick([], now=4.0)) == [AlertState.RESOLVED]
+
+
 def test_who_is_not_responsible_says_nothing() -> None:
     alerts = Alerts(HERE)
     assert alerts.tick([condition(mine=False)], now=1.0) == []

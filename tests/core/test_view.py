@@ -197,3 +197,13 @@ def test_after_a_roster_every_view_is_the_same_whatever_the_links_did(seed: int)
         views.append({m.state.node: (m.state.health, m.state.checks) for m in seen.members(1.0)})
     truth = {node: (m.health, m.checks) for node, m in members.items()}
     assert views == [truth, truth]
+
+
+def test_a_view_is_complete_when_each_process_has_told_all_its_members_since() -> None:
+    here = view()
+    here.stated(statement(1, state("n1"), roster=("n1",)), 10.0)
+    assert here.is_complete(THERE, 1, since=5.0)
+    assert not here.is_complete(THERE, 1, since=11.0), "that was in its last life"
+    assert not here.is_complete(THERE, 2, since=5.0), "the other process has not spoken"
+    here.stated(statement(1, state("n1"), incarnation="next"), 12.0)
+    assert not here.is_complete(THERE, 1, since=5.0), "its next life has not told all"

@@ -31,6 +31,7 @@ class Outbox:
     store: Store
     origin: NodeId
     _waiting: dict[str, Alert] = field(default_factory=dict)
+    _under_way: set[str] = field(default_factory=set)
     _published: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
 
     def load(self) -> list[Alert]:
@@ -51,9 +52,10 @@ class Outbox:
             self._send(alert)
 
     def again(self) -> None:
-        """The broker is back: publish everything that it never confirmed."""
+        """Publish everything that was never confirmed and is not under way."""
         for alert in list(self._waiting.values()):
-            self._send(alert)
+            if alert.transition not in self._under_way:
+                self._send(alert)
 
     def repeat(self, active: list[Alert]) -> None:
         """Tell the peers what is active, for those that were away: they know it by id."""
@@ -76,14 +78,18 @@ class Outbox:
         done(outcome is Outcome.CONFIRMED)
 
     def _send(self, alert: Alert) -> None:
+        self._under_way.add(alert.transition)
         self._local(alert, partial(self._sent_here, alert))
 
     def _sent_here(self, alert: Alert, outcome: Outcome) -> None:
         if outcome is Outcome.CONFIRMED:
             done = partial(self._sent_there, alert)
             self._publish(OUT, f"{LinkKind.CONTROL}.alert", alert, done)
+        else:
+            self._under_way.discard(alert.transition)
 
     def _sent_there(self, alert: Alert, outcome: Outcome) -> None:
+        self._under_way.discard(alert.transition)
         if outcome is Outcome.CONFIRMED and alert.transition in self._waiting:
             del self._waiting[alert.transition]
             self.store.delete(WAITING, [alert.transition])

@@ -12,6 +12,7 @@ from nm_bus.codec import Reason, Rejected, decode
 from nm_bus.core.alerts import Alerts
 from nm_bus.core.hearing import Hearing
 from nm_bus.core.kinds import kinds
+from nm_bus.core.pipe import Pipe
 from nm_bus.core.view import View
 from nm_bus.core.windows import Windows
 from nm_bus.messages import (
@@ -36,10 +37,12 @@ class Peers:
     """The ears of one supernode for the others and for its own processes."""
 
     origin: NodeId
+    incarnation: str
     transport: Transport
     view: View
     windows: Windows
     hearing: Hearing
+    ears: Pipe
     alerts: Alerts
     outbox: Outbox
     requests: Requests
@@ -63,12 +66,12 @@ class Peers:
             self.transport.ack(delivery)
 
     def own(self, delivery: Delivery) -> None:
-        """Take what one of this supernode's own ingest processes says."""
+        """Take what this supernode's own ingest processes say, and its word to itself."""
         event = decode(delivery.body, limit=PEER_BYTES)
         if isinstance(event, Event) and delivery.user_id != self.origin:
             event = Rejected(Reason.NOT_SENDER, f"{delivery.user_id} is no process of ours")
         refusal = (
-            event if isinstance(event, Rejected) else self._state(event.data, self.transport.now())
+            event if isinstance(event, Rejected) else self._own(event.data, self.transport.now())
         )
         if refusal is not None:
             self._refuse(delivery, refusal)
@@ -88,6 +91,13 @@ class Peers:
                 self.requests.reported(data, peer, relayed=True)
             case _:
                 return self._state(data, now)
+        return None
+
+    def _own(self, data: Message, now: Seconds) -> Rejected | None:
+        if not isinstance(data, Canary):
+            return self._state(data, now)
+        if data.incarnation == self.incarnation:
+            self.ears.heard(data.sent, now)
         return None
 
     def _state(self, data: Message, now: Seconds) -> Rejected | None:

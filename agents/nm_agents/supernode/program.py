@@ -26,13 +26,14 @@ from nm_bus.core.alerts import Alerts, key_of
 from nm_bus.core.connections import Connections
 from nm_bus.core.hearing import Hearing
 from nm_bus.core.links import LinkAudit, limits_for
+from nm_bus.core.pipe import Pipe
 from nm_bus.core.view import View
 from nm_bus.core.windows import Windows
 from nm_bus.errors import ConfigError
 from nm_bus.settings import SupernodeSettings, load, timing
 from nm_bus.storage.base import Store
 from nm_bus.storage.sqlite import open_store
-from nm_bus.topology import link_user
+from nm_bus.topology import REPORTS, link_user
 from nm_bus.transport.base import Transport
 
 
@@ -94,6 +95,7 @@ def compose(
     alerts = Alerts(settings.node, {key_of(alert): alert for alert in outbox.load()})
     hearing = Hearing(settings.node, limits.link_limit)
     quarantine = Quarantine(transport, settings.node)
+    incarnation, ears = uuid.uuid4().hex, Pipe(REPORTS, limits.canary_limit)
 
     requests = Requests(
         settings=settings,
@@ -106,10 +108,12 @@ def compose(
     )
     peers = Peers(
         origin=settings.node,
+        incarnation=incarnation,
         transport=transport,
         view=view,
         windows=windows,
         hearing=hearing,
+        ears=ears,
         alerts=alerts,
         outbox=outbox,
         requests=requests,
@@ -118,11 +122,12 @@ def compose(
     return SupernodeService(
         settings=settings,
         timing=limits,
-        incarnation=uuid.uuid4().hex,
+        incarnation=incarnation,
         agent=f"nm-bus/{version('nm-bus')}",
         transport=transport,
         view=view,
         hearing=hearing,
+        ears=ears,
         alerts=alerts,
         outbox=outbox,
         peers=peers,

@@ -28,6 +28,7 @@ from nm_bus.core.conditions import conditions
 from nm_bus.core.connections import Connections
 from nm_bus.core.hearing import Hearing
 from nm_bus.core.links import LinkAudit, LinkSeen
+from nm_bus.core.pipe import Pipe
 from nm_bus.core.view import View
 from nm_bus.errors import NmBusError
 from nm_bus.messages import (
@@ -44,7 +45,7 @@ from nm_bus.messages import (
     domain_key,
 )
 from nm_bus.settings import SupernodeSettings, Timing
-from nm_bus.topology import HEARTBEAT, OUT, REQUESTS, LinkKind, peer_queue
+from nm_bus.topology import HEARTBEAT, OUT, REPORTS, REQUESTS, LinkKind, peer_queue
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Status, Transport
 
 _LOG = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class SupernodeService:
     transport: Transport
     view: View
     hearing: Hearing
+    ears: Pipe
     alerts: Alerts
     outbox: Outbox
     peers: Peers
@@ -90,7 +92,7 @@ class SupernodeService:
     _looking: bool = False
     _refusals: int = 0
     _last_refusal: Seconds | None = None
-    _hearing_since: Seconds | None = None
+    _connected: bool = False
     _served: bool = False
     """Whether the broker ever served us: before, there is nothing for ingest processes to read."""
     _next_roster: Seconds = 0.0
@@ -100,7 +102,7 @@ class SupernodeService:
         self._started = self.transport.now()
         self.transport.declare(topology_of(self.settings))
         self.transport.on_status(self._status)
-        self.transport.consume("reports", self.peers.own, prefetch=PREFETCH)
+        self.transport.consume(REPORTS, self.peers.own, prefetch=PREFETCH)
         self.transport.consume("events", self._event, prefetch=PREFETCH)
         self.transport.consume(REQUESTS, self._request, prefetch=PREFETCH)
         for peer in self.settings.peers:
@@ -110,6 +112,7 @@ class SupernodeService:
         self.view.expect(self.settings.node, self._started)
         self._tick()
         self._speak()
+        self._listen_to_itself()
         self._send_canaries()
         self._look()
 
@@ -157,15 +160,16 @@ class SupernodeService:
             self.transport.publish(Outgoing(HEARTBEAT, key, self._encoded(hint)))
 
     def _status(self, status: Status) -> None:
-        if status.flow is Flow.UP and self._hearing_since is None:
-            self._hearing_since = status.since
+        if status.flow is Flow.UP:
             self._served = True
-            self.connections.forgotten()
             self.outbox.again()
+        connected = status.flow in (Flow.UP, Flow.BLOCKED)
+        if connected and not self._connected:
             self.transport.later(LISTED_AFTER, self._list_connections)
             self._call(BrokerWatch.apply_links, lambda _: None)
-        elif status.flow is not Flow.UP:
-            self._hearing_since = None
+        elif not connected:
+            self.connections.forgotten()
+        self._connected = connected
         state = "up" if status.flow is Flow.UP else str(status.flow)
         self._broker = msgspec.structs.replace(self._broker, state=state, reason=status.reason)
 
@@ -187,12 +191,15 @@ class SupernodeService:
             self._broker,
             self.hearing.states(now),
             last_refusal=self._last_refusal,
-            hearing_since=self._hearing_since,
+            hearing_since=None if self.ears.doubt(now) else self.ears.proven_since,
             now=now,
         )
-        self.raised(self.alerts.tick(list(wrong), now))
+        partitions = self.settings.limits.partitions
+        complete = self.view.is_complete(self.settings.node, partitions, self._started)
+        self.raised(self.alerts.tick(list(wrong), now, complete=complete))
         if now >= self._next_roster:
             self._next_roster = now + self.timing.roster
+            self.outbox.again()
             self.outbox.repeat(
                 [a for a in self.alerts.active.values() if a.origin == self.settings.node]
             )
@@ -224,6 +231,14 @@ class SupernodeService:
         self.view.described(state, now)
         self.transport.publish(Outgoing(OUT, f"{LinkKind.CONTROL}.supernode", self._encoded(state)))
         self.transport.later(self.timing.statement, self._speak)
+
+    def _listen_to_itself(self) -> None:
+        """A canary through its own broker: who does not hear itself cannot call others silent."""
+        self._spoken += 1
+        canary = Canary(REPORTS, self.incarnation, self._spoken, self.transport.now())
+        expires = self.ears.limit
+        self.transport.publish(Outgoing("", REPORTS, self._encoded(canary), expiration=expires))
+        self.transport.later(self.timing.canary, self._listen_to_itself)
 
     def _send_canaries(self) -> None:
         for kind in LinkKind:

@@ -1,0 +1,122 @@
+"""Three supernodes over links that delay, lose, repeat and reorder: all come to the same view."""
+
+from collections.abc import Callable
+
+import pytest
+
+from nm_bus.messages import AlertState, Health, NodeId
+from nm_bus.testing.links import Trouble
+
+from .conftest import Simulation
+
+SN = ("sn1.example.org", "sn2.example.org", "sn3.example.org")
+MEMBERS = tuple(f"n{n}.example.org" for n in range(9))
+BAD = Trouble(delay=0.2, jitter=0.8, loss=0.1, duplicates=0.2, reordering=0.3)
+
+Make = Callable[..., Simulation]
+
+
+def federation(make: Make, seed: int, trouble: Trouble | None = None) -> Simulation:
+    simulation = make(*SN, seed=seed)
+    simulation.connect(trouble)
+    simulation.start()
+    for n, node in enumerate(MEMBERS):
+        simulation.member(node, SN[n % 3])
+    return simulation
+
+
+def views(simulation: Simulation) -> dict[NodeId, dict[NodeId, Health | None]]:
+    sites = simulation.sites.values()
+    return {site.node: {node: site.health(node) for node in MEMBERS} for site in sites}
+
+
+def advance(simulation: Simulation, seconds: float, dead: frozenset[NodeId] = frozenset()) -> None:
+    """Let time pass; at no moment may anybody who lives be called down by anybody."""
+    for _ in range(int(seconds * 2)):
+        simulation.clock.advance(0.5)
+        for at, view in views(simulation).items():
+            called = {node for node, health in view.items() if health is Health.DOWN}
+            assert called <= dead, f"{at} calls {called - dead} down"
+
+
+def agree(simulation: Simulation, expected: dict[NodeId, Health]) -> None:
+    for at, view in views(simulation).items():
+        assert view == expected, at
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_all_views_become_the_same_whatever_the_links_did(make_simulation: Make, seed: int) -> None:
+    simulation = federation(make_simulation, seed, BAD)
+    chance = simulation.random
+    advance(simulation, 20.0)
+    dead = frozenset(chance.sample(MEMBERS, 2))
+    for node in dead:
+        simulation.members[node].kill()
+    for _ in range(4):
+        hurt = simulation.sites[chance.choice(SN)]
+        hurt.kill()
+        advance(simulation, chance.uniform(1.0, 20.0), dead)
+        hurt.start()
+        advance(simulation, 10.0, dead)
+        link = chance.choice(simulation.links)
+        link.cut()
+        advance(simulation, chance.uniform(1.0, 15.0), dead)
+        link.open()
+    for link in simulation.links:
+        link.trouble = Trouble(delay=0.05)
+    advance(simulation, 70.0, dead)
+    truth = {node: Health.DOWN if node in dead else Health.ALIVE for node in MEMBERS}
+    agree(simulation, truth)
+    assert {a.subject for site in simulation.sites.values() for a in site.active()} == dead
+    for at in SN:
+        heard = [alert for alert in simulation.heard[at] if alert.kind == "member-down"]
+        assert {alert.subject for alert in heard} == dead
+        assert {alert.state for alert in heard} == {AlertState.RAISED}
+        assert len({alert.alert for alert in heard}) == len(dead), "one id for each condition"
+
+
+def test_a_stopped_broker_makes_its_members_unknown_with_the_reason(make_simulation: Make) -> None:
+    simulation = federation(make_simulation, 1)
+    advance(simulation, 20.0)
+    broker = simulation.sites[SN[0]].broker
+    broker.pause()
+    advance(simulation, 20.0)
+    for at in SN[1:]:
+        site = simulation.sites[at]
+        assert site.health(MEMBERS[0]) is Health.UNKNOWN
+        assert site.reason(MEMBERS[0]) == f"no word from supernode {SN[0]} for over 8 s"
+        assert site.health(MEMBERS[1]) is Health.ALIVE
+    broker.resume()
+    advance(simulation, 60.0)
+    agree(simulation, dict.fromkeys(MEMBERS, Health.ALIVE))
+    for at in SN:
+        assert simulation.transitions(at, "member-down") == []
+        silent = simulation.transitions(at, "supernode-silent")
+        assert [each.rpartition("/")[2] for each in silent] == ["raised", "resolved"]
+
+
+def test_a_blocked_broker_is_doubt_with_its_reason_and_never_down(make_simulation: Make) -> None:
+    simulation = federation(make_simulation, 2)
+    advance(simulation, 20.0)
+    site = simulation.sites[SN[0]]
+    site.broker.block("memory alarm")
+    advance(simulation, 30.0)
+    pipe = site.ingests[0].heartbeats
+    assert pipe.doubt(simulation.clock.now()) == "blocked: memory alarm"
+    site.broker.unblock()
+    advance(simulation, 60.0)
+    agree(simulation, dict.fromkeys(MEMBERS, Health.ALIVE))
+    troubled = simulation.transitions(SN[1], "broker-trouble")
+    assert [each.rpartition("/")[2] for each in troubled] == ["raised", "resolved"]
+
+
+def test_a_member_that_moves_is_shown_by_its_new_home(make_simulation: Make) -> None:
+    simulation = federation(make_simulation, 3)
+    advance(simulation, 20.0)
+    simulation.members[MEMBERS[0]].kill()
+    moved = simulation.member(MEMBERS[0], SN[1])
+    moved.boot = "another"
+    advance(simulation, 60.0)
+    agree(simulation, dict.fromkeys(MEMBERS, Health.ALIVE))
+    for site in simulation.sites.values():
+        assert site.service.view.home(MEMBERS[0]) == SN[1]
