@@ -1,0 +1,245 @@
+"""What a supernode answers, to whom, and each way in which it says no."""
+
+from collections.abc import Callable
+
+import pytest
+
+from nm_agents.supernode import requests
+from nm_agents.supernode.requests import PATIENCE
+from nm_bus.codec import decode, encode
+from nm_bus.messages import (
+    Answer,
+    Ask,
+    Canary,
+    Event,
+    Hello,
+    Message,
+    Query,
+    Report,
+    Subscribe,
+    Tail,
+)
+from nm_bus.topology import (
+    DEAD,
+    REQUESTS,
+    Queue,
+    Role,
+    Topology,
+    grant,
+    inbox_queue,
+)
+from nm_bus.transport.base import Delivery, Outgoing
+from nm_bus.transport.memory import MemoryTransport
+
+from .conftest import ADMIN, Process, Simulation
+
+HERE, THERE = "sn1.example.org", "sn2.example.org"
+NODE, FAR = "n1.example.org", "n2.example.org"
+
+Make = Callable[..., Simulation]
+
+
+@pytest.fixture
+def simulation(make_simulation: Make) -> Simulation:
+    """Two supernodes with a member each, known to both."""
+    simulation = make_simulation(HERE, THERE)
+    simulation.connect()
+    simulation.start()
+    simulation.member(NODE, HERE)
+    simulation.member(FAR, THERE)
+    simulation.clock.advance(10.0)
+    return simulation
+
+
+def refused(answer: Answer | None) -> tuple[str, str]:
+    assert answer is not None
+    assert not answer.ok
+    return answer.code, answer.error
+
+
+def data(answer: Answer | None) -> dict[str, object]:
+    assert answer is not None
+    assert answer.ok, answer.error
+    return answer.data
+
+
+class Inbox:
+    """A member that answers what it is asked, with what the test says."""
+
+    def __init__(self, simulation: Simulation, node: str, **answer: object) -> None:
+        self.transport: Process = simulation.members[node].transport
+        self.node = self.speaks_as = node
+        self.answer = answer
+        self.asked: list[Ask] = []
+        assert simulation.ask(home_of(node), Hello("member"), user=node) is not None
+        self.transport.consume(inbox_queue(node), self._came)
+
+    def _came(self, delivery: Delivery) -> None:
+        event = decode(delivery.body)
+        assert isinstance(event, Event)
+        assert isinstance(event.data, Ask)
+        self.asked.append(event.data)
+        fields = {"ok": True, "answer": {"pid": 7}} | self.answer
+        self.say(Report(event.data.request, self.node, **fields))  # type: ignore[arg-type]
+
+    def say(self, report: Report) -> None:
+        body = encode(report, source=self.speaks_as, id="r", time=self.transport.now())
+        self.transport.publish(Outgoing(REQUESTS, "report", body))
+
+
+def home_of(node: str) -> str:
+    return HERE if node == NODE else THERE
+
+
+# --- queries
+
+
+def test_status_tells_of_all_supernodes_and_members(simulation: Simulation) -> None:
+    told = data(simulation.ask(HERE, Query("status")))
+    members, supernodes = told["members"], told["supernodes"]
+    assert isinstance(members, list)
+    assert isinstance(supernodes, list)
+    assert [each["state"]["node"] for each in members] == [NODE, FAR]
+    assert [each["node"] for each in supernodes] == [HERE, THERE]
+
+
+def test_a_node_is_told_with_its_series_and_an_unknown_one_is_refused(
+    simulation: Simulation,
+) -> None:
+    simulation.clock.advance(90.0)
+    series = data(simulation.ask(HERE, Query("node", FAR)))["series"]
+    assert isinstance(series, dict)
+    assert "host.load.1m" in series
+    code, error = refused(simulation.ask(HERE, Query("node", "nobody.example.org")))
+    assert code == "unknown-node"
+    assert "nobody.example.org" in error
+
+
+@pytest.mark.parametrize(("what", "key"), [("alerts", "alerts"), ("time", "now")])
+def test_the_other_queries_are_answered(simulation: Simulation, what: str, key: str) -> None:
+    assert key in data(simulation.ask(HERE, Query(what)))
+
+
+# --- refusals
+
+
+def test_a_verb_that_is_not_the_messages_own_is_refused(simulation: Simulation) -> None:
+    code, error = refused(simulation.ask(HERE, Ask("r", NODE, "status"), key="query"))
+    assert (code, error) == ("not-allowed", "query is not what the message asks for")
+
+
+def test_what_is_no_request_is_refused(simulation: Simulation) -> None:
+    simulation.sites[HERE].broker.admit(grant(Role.SUPERNODE, "root.example.org"))
+    canary = Canary("p", "i", 1, 0.0)
+    answer = simulation.ask(HERE, canary, key="canary", user="root.example.org")
+    assert refused(answer) == ("bad-request", "Canary is no request")
+
+
+def test_an_exchange_that_may_not_be_watched_is_refused(simulation: Simulation) -> None:
+    code, error = refused(simulation.ask(HERE, Tail("peer.sn2.example.org")))
+    assert code == "bad-request"
+    assert "use alerts, dead, heartbeat" in error
+
+
+def test_a_subscription_without_a_management_api_is_refused(simulation: Simulation) -> None:
+    code, _ = refused(simulation.ask(HERE, Subscribe()))
+    assert code == "unavailable"
+
+
+def ask_by_hand(simulation: Simulation, message: Message, reply_to: str, source: str) -> None:
+    broker = simulation.sites[HERE].broker
+    client = MemoryTransport(broker, simulation.clock, user=ADMIN, random=lambda: 0.5)
+    client.start()
+    simulation.clock.advance(0.1)
+    body = encode(message, source=source, id="h", time=simulation.clock.now())
+    verb = type(message).__name__.lower()
+    client.publish(Outgoing(REQUESTS, verb, body, reply_to=reply_to))
+    simulation.clock.advance(1.0)
+    client.stop()
+
+
+def test_an_answer_never_goes_into_a_queue(simulation: Simulation) -> None:
+    broker = simulation.sites[HERE].broker
+    broker.declare(Topology(queues=(Queue("inbox.victim"),)))
+    ask_by_hand(simulation, Query("status"), "inbox.victim", ADMIN)
+    assert len(broker.queues["inbox.victim"]) == 0
+
+
+def test_a_request_in_anothers_name_goes_to_quarantine(simulation: Simulation) -> None:
+    broker = simulation.sites[HERE].broker
+    ask_by_hand(simulation, Query("status"), "", "another.example.org")
+    assert len(broker.queues[DEAD]) == 1
+
+
+# --- queues for principals
+
+
+def test_hello_makes_the_inbox_and_tail_a_queue_of_ones_own(simulation: Simulation) -> None:
+    answer = data(simulation.ask(HERE, Hello("member"), user=NODE))
+    assert answer == {"queue": inbox_queue(NODE), "supernode": HERE}
+    queue = data(simulation.ask(HERE, Tail("alerts")))["queue"]
+    assert isinstance(queue, str)
+    assert queue.startswith(f"tail.{ADMIN}:")
+    assert {inbox_queue(NODE), queue} <= simulation.sites[HERE].broker.queues.keys()
+
+
+# --- questions to members
+
+
+def test_a_member_answers_by_way_of_its_home(simulation: Simulation) -> None:
+    inbox = Inbox(simulation, NODE)
+    assert data(simulation.ask(HERE, Ask("r", NODE, "check", "disk"))) == {"pid": 7}
+    (asked,) = inbox.asked
+    assert (asked.what, asked.check) == ("check", "disk")
+    assert asked.request != "r", "who answers cannot know whose question it was"
+
+
+def test_a_member_of_a_peer_is_asked_through_the_peer(simulation: Simulation) -> None:
+    Inbox(simulation, FAR)
+    assert data(simulation.ask(HERE, Ask("r", FAR, "status"))) == {"pid": 7}
+
+
+@pytest.mark.parametrize("node", [NODE, FAR])
+def test_a_members_refusal_is_told(simulation: Simulation, node: str) -> None:
+    Inbox(simulation, node, ok=False, error="there is no check 'disk'")
+    answer = simulation.ask(HERE, Ask("r", node, "check", "disk"))
+    assert refused(answer) == ("refused", "there is no check 'disk'")
+
+
+def test_nobody_is_asked_who_was_never_heard(simulation: Simulation) -> None:
+    code, _ = refused(simulation.ask(HERE, Ask("r", "nobody.example.org", "status")))
+    assert code == "unknown-node"
+
+
+@pytest.mark.parametrize("node", [NODE, FAR])
+def test_a_member_that_is_silent_is_told_in_time(simulation: Simulation, node: str) -> None:
+    assert simulation.ask(home_of(node), Hello("member"), user=node) is not None
+    began = simulation.clock.now()
+    code, error = refused(simulation.ask(HERE, Ask("r", node, "status")))
+    assert (code, error) == ("unavailable", f"{node} did not answer within 30 s")
+    assert simulation.clock.now() - began < PATIENCE + 2.0
+
+
+def test_one_member_cannot_answer_for_another(simulation: Simulation) -> None:
+    inbox, broker = Inbox(simulation, NODE), simulation.sites[HERE].broker
+    broker.admit(grant(Role.MEMBER, FAR))
+    inbox.transport = Process(broker, simulation.clock, user=FAR, random=lambda: 0.5)
+    inbox.transport.start()
+    inbox.speaks_as = FAR
+    code, _ = refused(simulation.ask(HERE, Ask("r", NODE, "status")))
+    assert code == "unavailable"
+    assert len(inbox.asked) == 1
+
+
+def test_open_questions_are_bounded_and_end(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "MOST_OPEN", 3)
+    assert simulation.ask(HERE, Hello("member"), user=NODE) is not None
+    for _ in range(3):
+        ask_by_hand(simulation, Ask("r", NODE, "status"), "amq.rabbitmq.reply-to.none", ADMIN)
+    code, error = refused(simulation.ask(HERE, Ask("r", NODE, "status")))
+    assert (code, error) == ("unavailable", "too many questions are open; ask again later")
+    simulation.clock.advance(PATIENCE)
+    Inbox(simulation, NODE)
+    assert data(simulation.ask(HERE, Ask("r", NODE, "status"))) == {"pid": 7}
