@@ -240,7 +240,7 @@ def load(path: Path, kind: type[Settings]) -> Settings:
         raise ConfigError(path, "the settings file is not there", "give --config FILE") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(path, f"cannot be read as TOML: {error}") from None
-    return check(_anchored(raw, path.parent), kind, path)
+    return check(_anchored(raw, path.absolute().parent), kind, path)
 
 
 def check(raw: object, kind: type[Settings], path: Path) -> Settings:

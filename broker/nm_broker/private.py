@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from nm_broker.configuration import (
     MANAGEMENT_USER,
@@ -29,9 +30,10 @@ from nm_broker.machine import Machine
 from nm_broker.management import ManagementApi
 from nm_broker.pki import write_private
 from nm_broker.program import Installed, Program
+from nm_broker.service import EVERY_ADDRESS
 from nm_broker.telling import telling_line
 from nm_bus.errors import BrokerStartError
-from nm_bus.settings import Tls
+from nm_bus.settings import SupernodeSettings, Tls
 
 START_LIMIT = 90.0
 """Seconds for a start; three to seven are usual, several at once on a busy machine take longer."""
@@ -56,8 +58,9 @@ LIFELINE = 'read -r _ || kill -s KILL -- "-$1"'
 class PrivateBroker:
     """What a private broker is. Started again in the same folder it has its queues again.
 
-    `address` is a loopback address; AMQPS and the management API listen there and nowhere else.
-    `name` is the node id, which its certificate must prove.
+    AMQPS listens on `address`, a loopback address but for a broker that serves a site; so does the
+    management API unless it has an address of its own. `name` is the node id, which its
+    certificate must prove.
     """
 
     folder: Path
@@ -69,6 +72,31 @@ class PrivateBroker:
     amqps_port: int = AMQPS_PORT
     management_port: int = MANAGEMENT_PORT
     program: Program = field(default_factory=Installed)
+    management_address: str = ""
+    password_at: Path | None = None
+
+    @classmethod
+    def described(
+        cls, settings: SupernodeSettings, program: Program | None = None
+    ) -> "PrivateBroker":
+        """The broker that a supernode's settings describe, with its data in the supernode's folder.
+
+        It serves every address unless the settings name one, and its management API this machine.
+        """
+        management = urlsplit(settings.management.url)
+        return cls(
+            settings.folder / "broker",
+            settings.node,
+            settings.project,
+            settings.tls,
+            settings.broker.address or EVERY_ADDRESS,
+            free_port(),
+            settings.broker.port,
+            management.port or MANAGEMENT_PORT,
+            program or Installed(),
+            management_address=management.hostname or "127.0.0.1",
+            password_at=settings.management.password_file,
+        )
 
     @classmethod
     def placed(
@@ -86,7 +114,7 @@ class PrivateBroker:
     @property
     def password_file(self) -> Path:
         """The management user's password."""
-        return self.folder / "management.password"
+        return self.password_at or self.folder / "management.password"
 
     @property
     def machine(self) -> Machine:
@@ -126,8 +154,12 @@ class PrivateBroker:
         for path in _files(self.tls):
             if not os.access(path, os.R_OK):
                 raise BrokerStartError(f"{path}: cannot be read; issue the certificate anew")
-        here = [(self.address, port) for port in (self.amqps_port, self.management_port)]
-        for address, port in (*here, ("127.0.0.1", self.dist_port)):
+        here = (
+            (self.address, self.amqps_port),
+            (self.management_address or self.address, self.management_port),
+            ("127.0.0.1", self.dist_port),
+        )
+        for address, port in here:
             if not is_free(address, port):
                 raise BrokerStartError(
                     f"{address}:{port}: the broker {self.name} cannot listen there: another"
@@ -148,6 +180,7 @@ class PrivateBroker:
             project=self.project,
             address=self.address,
             amqps_port=self.amqps_port,
+            management_address=self.management_address,
             management_port=self.management_port,
             tls=self.tls,
         )
@@ -228,7 +261,8 @@ class RunningBroker:
     @property
     def api(self) -> ManagementApi:
         """Its management API, with the rights of its administrator."""
-        url = f"http://{self.settings.address}:{self.settings.management_port}"
+        address = self.settings.management_address or self.settings.address
+        url = f"http://{address}:{self.settings.management_port}"
         return ManagementApi(url, MANAGEMENT_USER, self.password)
 
     def stop(self, timeout: float = STOP_LIMIT) -> None:
@@ -303,4 +337,4 @@ def _secret(path: Path, mode: int = 0o600) -> str:
     if not path.exists():
         write_private(path, secrets.token_hex(20).encode())
         path.chmod(mode)
-    return path.read_text()
+    return path.read_text().strip()

@@ -13,8 +13,10 @@ from nm_agents.bench.commands import bench
 from nm_agents.cli import service
 from nm_agents.cli.alerts import alerts
 from nm_agents.cli.ask import ask
+from nm_agents.cli.broker import broker
 from nm_agents.cli.doctor import doctor
 from nm_agents.cli.exits import MEANING, ended_well
+from nm_agents.cli.pki import pki
 from nm_agents.cli.status import status
 from nm_agents.cli.tail import tail
 from nm_agents.cli.top import top
@@ -44,6 +46,8 @@ def _assemble() -> typer.Typer:
     for command, summary in _COMMANDS.items():
         made.command(short_help=summary)(command)
     made.add_typer(alerts, name="alerts")
+    made.add_typer(broker, name="broker")
+    made.add_typer(pki, name="pki")
     made.add_typer(bench, name="bench")
     for name in service.SERVICES:
         made.add_typer(_service(name), name=name)
