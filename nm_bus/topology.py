@@ -22,6 +22,9 @@ HEARTBEAT, METRICS, REQUESTS, UPDATES, ALERTS, DEAD = (
     "alerts",
     "dead",
 )
+THROWN = "thrown"
+"""The stem of the queues that tell what a bound threw away."""
+
 REPORTS = "reports"
 """Where a supernode's ingest processes hand over what they say of their members."""
 
@@ -140,7 +143,7 @@ def metrics_queue(partition: int) -> str:
 
 def thrown_queue(partition: int) -> str:
     """Heartbeats that a bound threw away: evidence of a sick pipe, never of a silent member."""
-    return f"thrown.{partition}"
+    return f"{THROWN}.{partition}"
 
 
 def thrown_key(queue: str) -> str:

@@ -84,6 +84,8 @@ class Ingest:
     incarnation: str
     pipe: Pipe
     members: dict[DomainKey, Member] = field(default_factory=dict)
+    inherited: dict[DomainKey, Member] = field(default_factory=dict)
+    """Members taken over when the number of processes changed; whose they are is found out."""
     received: int = 0
     refused: int = 0
     _spoken: int = 0
@@ -158,7 +160,7 @@ class Ingest:
 
     def declared(self, node: NodeId) -> Mapping[str, Declared]:
         """What a member declared of its metrics."""
-        member = self.members.get(domain_key(node))
+        member = self.known(domain_key(node))
         return member.declared if member else {}
 
     def connection(self, hint: Connection, now: Seconds) -> None:
@@ -168,6 +170,28 @@ class Ingest:
             return
         member.connection_lost = "" if hint.connected else (hint.reason or "connection lost")
         self._judge(member, now)
+
+    def known(self, key: DomainKey) -> Member | None:
+        """A member, ours or inherited."""
+        return self.members.get(key) or self.inherited.get(key)
+
+    # --- members taken over from another number of processes
+
+    def owns(self, key: DomainKey) -> NodeId | None:
+        """What is sent under this key comes here: an inherited member is ours; its id if it was."""
+        member = self.inherited.pop(key, None)
+        if member is None:
+            return None
+        self.members[key] = member
+        self._changed.add(key)
+        self._described.add(key)
+        return member.node
+
+    def disown(self) -> list[NodeId]:
+        """Who is still inherited belongs to other processes: drop and name them."""
+        gone = [member.node for member in self.inherited.values()]
+        self.inherited.clear()
+        return gone
 
     def refuse(self, node: NodeId, reason: str, now: Seconds) -> None:
         """A known member sent something that cannot be taken: it lives, but is not understood."""
@@ -236,7 +260,7 @@ class Ingest:
 
     def _member(self, node: NodeId, now: Seconds) -> Member:
         key = domain_key(node)
-        member = self.members.get(key)
+        member = self.known(key)
         if member is None:
             member = self.members[key] = Member(node, key, heard=now, changed=now)
             self._changed.add(key)

@@ -109,6 +109,16 @@ class View:
         elif old is not None and old.sequence >= state.sequence:
             return
         known.state = state
+        self._drop_former(state, now)
+
+    def _drop_former(self, state: Supernode, now: Seconds) -> None:
+        """Forget processes that are no more, when the others have told all that they took over."""
+        if not self.is_complete(state.origin, state.partitions, now - self.limit):
+            return
+        for (origin, partition), stream in list(self.streams.items()):
+            is_former = origin == state.origin and partition >= state.partitions
+            if is_former and now - stream.said > self.limit:
+                del self.streams[origin, partition]
 
     def heard(self, supernode: NodeId, now: Seconds) -> None:
         """Anything at all came from a supernode."""

@@ -207,3 +207,19 @@ def test_a_view_is_complete_when_each_process_has_told_all_its_members_since() -
     assert not here.is_complete(THERE, 2, since=5.0), "the other process has not spoken"
     here.stated(statement(1, state("n1"), incarnation="next"), 12.0)
     assert not here.is_complete(THERE, 1, since=5.0), "its next life has not told all"
+
+
+def test_a_process_that_is_no_more_is_forgotten_when_the_others_have_told_all() -> None:
+    here = view()
+    former = Statement(THERE, 1, "life", 1, PIPE, (state("n2"),), roster=("n2",))
+    here.stated(former, 10.0)
+    here.stated(statement(1, state("n1"), roster=("n1",)), 10.0)
+    here.described(supernode(THERE, 1, partitions=1), 12.0)
+    assert here.member("n2", 12.0) is not None, "it has spoken just now"
+    here.stated(statement(1, state("n1"), state("n2"), incarnation="next"), 30.0)
+    here.described(supernode(THERE, 2, partitions=1), 31.0)
+    assert (THERE, 1) in here.streams, "the other has not told all yet"
+    here.stated(statement(2, incarnation="next", roster=("n1", "n2")), 40.0)
+    here.described(supernode(THERE, 3, partitions=1), 41.0)
+    assert (THERE, 1) not in here.streams
+    assert here.member("n2", 41.0) is not None

@@ -19,6 +19,8 @@ from nm_bus.storage.base import Store
 MEMBERS = "member"
 MINUTES = "minutes"
 """The kinds of rows. A member has one, and up to PARTS of its minutes."""
+INHERITED = "inherited"
+"""Marks a member that was taken over when the number of processes changed."""
 
 Row = TypeVar("Row")
 
@@ -43,12 +45,14 @@ class Memory:
 
     def load(self, now: Seconds) -> None:
         """Take up every stored member. A row of another layout is left out and told anew."""
+        inherited = {node for node, _ in self.store.load(INHERITED)}
         for node, member in self._rows(MEMBERS, _members):
-            self.ingest.members[domain_key(node)] = member
+            taken = self.ingest.inherited if node in inherited else self.ingest.members
+            taken[domain_key(node)] = member
         for key, kept in self._rows(MINUTES, _minutes):
             node, _, _part = key.rpartition("/")
             # without the number up to which they count, what is read again would count twice
-            if domain_key(node) in self.ingest.members:
+            if self.ingest.known(domain_key(node)) is not None:
                 self.windows.load(node, kept, now)
 
     def _rows(self, kind: str, decoder: msgspec.msgpack.Decoder[Row]) -> Iterator[tuple[str, Row]]:
@@ -72,7 +76,7 @@ class Memory:
     def step(self, most: int) -> bool:
         """Store some members of the cycle; True when it is done. Raises StorageError."""
         now, self._cycle = self._cycle[:most], self._cycle[most:]
-        known = {n: m for n in now if (m := self.ingest.members.get(domain_key(n))) is not None}
+        known = {n: m for n in now if (m := self.ingest.known(domain_key(n))) is not None}
         if now:
             with self.store.transaction():
                 self._put(known)
@@ -95,9 +99,12 @@ class Memory:
         }
         self.store.put_many(MEMBERS, members)
         self.store.put_many(MINUTES, minutes)
+        ours = [node for node in known if domain_key(node) in self.ingest.members]
+        self.store.delete(INHERITED, ours)
 
     def _drop(self, gone: list[NodeId]) -> None:
         self.store.delete(MEMBERS, gone)
+        self.store.delete(INHERITED, gone)
         self.store.delete(MINUTES, [_key(node, part) for node in gone for part in range(PARTS)])
 
 

@@ -17,12 +17,14 @@ from nm_bus.messages import (
     Canary,
     Connection,
     Declared,
+    DomainKey,
     Heartbeat,
     Metrics,
     NodeId,
     Properties,
     Seconds,
 )
+from nm_bus.topology import HEARTBEAT
 from nm_bus.transport.base import Delivery
 
 FAR = Rejected(Reason.FAR_SEQUENCE, "sequence: leaps further than any sender can have counted")
@@ -45,7 +47,7 @@ class Reader:
         if isinstance(event, Rejected):
             return event
         if delivery.user_id == self.ingest.origin:
-            return self._own(event.data, now)
+            return self._own(event.data, delivery.key, now)
         if delivery.headers and "CC" in delivery.headers:
             return COPIED
         sent = event.time.timestamp()
@@ -77,15 +79,21 @@ class Reader:
     def _kind(self, node: NodeId, series: str) -> Declared:
         return kinds(self.ingest.declared(node))(series)
 
-    def _own(self, data: object, now: Seconds) -> Rejected | None:
+    def _own(self, data: object, key: DomainKey, now: Seconds) -> Rejected | None:
         if type(data) is Canary:
-            if data.incarnation == self.ingest.incarnation and data.path in self.pipes:
-                self.pipes[data.path].heard(data.sent, now)
+            if data.incarnation == self.ingest.incarnation:
+                self._returned(data, key, now)
         elif type(data) is Connection:
             self.ingest.connection(data, now)
         else:
             return _astray(data)
         return None
+
+    def _returned(self, canary: Canary, key: DomainKey, now: Seconds) -> None:
+        if canary.path in self.pipes:
+            self.pipes[canary.path].heard(canary.sent, now)
+        elif canary.path == HEARTBEAT:
+            self.ingest.owns(key)
 
 
 def _astray(data: object) -> Rejected:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nm_agents.ingest.acks import Acks
+from nm_agents.ingest.inheritance import Inheritance
 from nm_agents.ingest.memory import Memory
 from nm_agents.ingest.quarantine import Quarantine
 from nm_agents.ingest.reader import Reader
@@ -60,6 +61,7 @@ class IngestService:
     parent_lives: Callable[[], bool]
     heartbeats: Pipe
     metrics: Pipe
+    _inheritance: Inheritance = field(init=False)
     _beats: Acks = field(init=False)
     _samples: Acks = field(init=False)
     _stored_upto: Delivery | None = None
@@ -70,6 +72,12 @@ class IngestService:
 
     def __post_init__(self) -> None:
         self._beats, self._samples = Acks(self.transport), Acks(self.transport)
+        self._inheritance = Inheritance(
+            self.transport,
+            self.ingest,
+            (self.heartbeats, self.metrics),
+            lambda canary: self._encoded(canary, canary.sequence),
+        )
 
     def start(self) -> None:
         """Ask for the queues and begin to tick."""
@@ -132,8 +140,19 @@ class IngestService:
         for node in self.ingest.tick(now):
             self.windows.forget(node)
             self.memory.changed(node)
-        self._tell(now)
+        if self._inheritance.is_settled:
+            self._tell(now)
+        else:
+            self._find_out(now)
         self.transport.later(TICK, self._tick)
+
+    def _find_out(self, now: Seconds) -> None:
+        """Find out whom to speak for. The whole roster waits until the others have spoken too:
+        nobody shall be missing meanwhile."""
+        for node in self._inheritance.tick(now):
+            self.windows.forget(node)
+            self.memory.changed(node)
+        self._next_roster = now + self.timing.roster
 
     def _tell(self, now: Seconds) -> None:
         if now >= self._next_roster:

@@ -8,7 +8,16 @@ from nm_broker.project import sizes_for
 from nm_bus.core.links import LinkSeen
 from nm_bus.messages import BrokerState, NodeId
 from nm_bus.settings import SupernodeSettings
-from nm_bus.topology import ALERTS, DEAD, alerts_queue, alerts_topology, vhost
+from nm_bus.topology import (
+    ALERTS,
+    DEAD,
+    HEARTBEAT,
+    METRICS,
+    THROWN,
+    alerts_queue,
+    alerts_topology,
+    vhost,
+)
 
 WATCHED = ("heartbeat.", "metrics.", "out.", "peer.", "reports", "requests", "dead", "events")
 """The queues whose depth is told; inboxes and alert queues are too many."""
@@ -58,6 +67,15 @@ class BrokerWatch:
     def restart(self, link: Link) -> None:
         """Make one shovel anew."""
         Links(self.api, self.settings).restart(link)
+
+    def retire(self) -> None:
+        """Delete the queues of ingest processes that are no more: else members would speak into
+        queues that nobody reads."""
+        for name in self.api.depths(self._vhost):
+            stream, _, number = name.rpartition(".")
+            is_ingests = stream in (HEARTBEAT, METRICS, THROWN) and number.isdecimal()
+            if is_ingests and int(number) >= self.settings.limits.partitions:
+                self.api.delete_queue(self._vhost, name)
 
     def subscribe(self, principal: str, name: str, keys: list[str]) -> str:
         """Make a principal's alert queue hear these keys, and no others; give its name."""

@@ -14,6 +14,7 @@ from nm_agents.ingest.quarantine import Quarantine
 from nm_agents.service import exit_code, log_status, log_to_stderr, on_termination
 from nm_agents.supernode.brokerwatch import BrokerWatch
 from nm_agents.supernode.children import Children
+from nm_agents.supernode.handover import hand_over
 from nm_agents.supernode.keeping import Keeping
 from nm_agents.supernode.outbox import Outbox
 from nm_agents.supernode.peers import Peers
@@ -51,6 +52,7 @@ def _serve(config: Path) -> None:
         own_folder(settings.folder),
         closing(open_store(settings.folder / "supernode.db")) as store,
     ):
+        hand_over(settings.folder, settings.limits.partitions, store)
         transport = connect(settings, "supernode")
         worker = Worker(transport)
         with closing(worker):

@@ -94,7 +94,7 @@ class SupernodeService:
     _last_refusal: Seconds | None = None
     _connected: bool = False
     _served: bool = False
-    """Whether the broker ever served us: before, there is nothing for ingest processes to read."""
+    """Whether the broker has served us and its queues are in order: then ingest may start."""
     _next_roster: Seconds = 0.0
 
     def start(self) -> None:
@@ -161,7 +161,7 @@ class SupernodeService:
 
     def _status(self, status: Status) -> None:
         if status.flow is Flow.UP:
-            self._served = True
+            self._retire()
             self.outbox.again()
         connected = status.flow in (Flow.UP, Flow.BLOCKED)
         if connected and not self._connected:
@@ -172,6 +172,20 @@ class SupernodeService:
         self._connected = connected
         state = "up" if status.flow is Flow.UP else str(status.flow)
         self._broker = msgspec.structs.replace(self._broker, state=state, reason=status.reason)
+
+    def _retire(self) -> None:
+        """Take away queues that nobody will read, before any process finds out what is its own."""
+        if self.watch is None:
+            self._served = True
+        elif not self._served:
+            self._call(BrokerWatch.retire, self._retired, self._not_retired)
+
+    def _retired(self, _: None) -> None:
+        self._served = True
+
+    def _not_retired(self, error: NmBusError) -> None:
+        _LOG.warning("ingest waits until the broker's queues are seen to: %s", error)
+        self.transport.later(LOOK, self._retire)
 
     def _list_connections(self) -> None:
         self._call(BrokerWatch.connections, self.connections.listed)

@@ -1,5 +1,6 @@
 """A federation in memory: brokers, links that misbehave, supernodes and members, on one clock."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -8,10 +9,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec import structs
 
 from nm_agents.ingest.program import compose as compose_ingest
 from nm_agents.ingest.service import IngestService
 from nm_agents.supernode.children import Children
+from nm_agents.supernode.handover import share
 from nm_agents.supernode.program import compose as compose_supernode
 from nm_agents.supernode.service import SupernodeService
 from nm_agents.supernode.worker import Worker
@@ -29,7 +32,7 @@ from nm_bus.messages import (
     Seconds,
     domain_key,
 )
-from nm_bus.settings import Broker, Peer, SupernodeSettings, Tls
+from nm_bus.settings import Broker, Limits, Peer, SupernodeSettings, Tls
 from nm_bus.storage.memory import MemoryStore
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.testing.links import SimulatedLink, Trouble
@@ -44,7 +47,10 @@ from nm_bus.topology import (
     Role,
     Topology,
     grant,
+    heartbeat_queue,
     link_user,
+    metrics_queue,
+    thrown_queue,
 )
 from nm_bus.transport.base import Delivery, Outgoing, Timer
 from nm_bus.transport.memory import MemoryTransport
@@ -76,7 +82,8 @@ class Site:
     clock: VirtualClock
     broker: MemoryBroker
     random: Random
-    stores: list[MemoryStore]
+    store: MemoryStore = field(default_factory=MemoryStore)
+    shares: dict[int, MemoryStore] = field(default_factory=lambda: defaultdict(MemoryStore))
     service: SupernodeService = field(init=False)
     ingests: list[IngestService] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
@@ -91,7 +98,7 @@ class Site:
         worker = Worker(transport)
         self.workers.append(worker)
         self.service = compose_supernode(
-            self.settings, Path("none"), transport, self.stores[-1], worker=worker, watch=None
+            self.settings, Path("none"), transport, self.store, worker=worker, watch=None
         )
         self.service.children = Children(Path("none"), 0, self.random.random)
         self.service.start()
@@ -100,7 +107,7 @@ class Site:
 
     def ingest(self, partition: int) -> IngestService:
         transport = self.process(self.node)
-        service = compose_ingest(self.settings, partition, transport, self.stores[partition])
+        service = compose_ingest(self.settings, partition, transport, self.shares[partition])
         service.start()
         transport.start()
         return service
@@ -115,6 +122,22 @@ class Site:
         for process in self.processes:
             process.kill()
         self.processes.clear()
+
+    def share_among(self, partitions: int) -> None:
+        """Begin its next life with another number of ingest processes."""
+        before = self.settings.limits.partitions
+        stores = [self.shares[n] for n in range(max(before, partitions))]
+        share(stores, partitions)
+        self.shares = defaultdict(MemoryStore, enumerate(stores[:partitions]))
+        self.settings = structs.replace(self.settings, limits=Limits(partitions=partitions))
+        for n in range(partitions, before):
+            for queue in (heartbeat_queue(n), metrics_queue(n), thrown_queue(n)):
+                self.broker.delete_queue(queue)
+        self.start()
+
+    def homes(self, node: NodeId) -> list[int]:
+        """The ingest processes that have a member."""
+        return [i.ingest.partition for i in self.ingests if domain_key(node) in i.ingest.members]
 
     def health(self, node: NodeId) -> Health | None:
         member = self.service.view.member(node, self.clock.now())
@@ -185,9 +208,7 @@ class Simulation:
                 "test", name, Path("state"), Broker(name), NOWHERE, peers=peers, network="local"
             )
             broker = MemoryBroker(self.clock, name)
-            self.sites[name] = Site(
-                settings, self.clock, broker, self.random, [MemoryStore(), MemoryStore()]
-            )
+            self.sites[name] = Site(settings, self.clock, broker, self.random)
             broker.declare(topology_of(settings))
             broker.declare(Topology(queues=(Queue(EAR),), bindings=(Binding(ALERTS, EAR),)))
             broker.admit(grant(Role.SUPERNODE, name))

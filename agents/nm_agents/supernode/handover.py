@@ -1,0 +1,115 @@
+"""A changed number of ingest processes: every one of them inherits all members.
+
+Which of them has a member is known only to the broker, which spreads the keys; the processes find
+it out and drop the rest. Metrics that waited unread for a process that is no more are not kept.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import msgspec
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random
+
+from nm_agents.ingest.memory import INHERITED, MEMBERS, MINUTES
+from nm_bus.core.ingest import Member
+from nm_bus.errors import StorageError
+from nm_bus.messages import NodeId, Seconds
+from nm_bus.storage.base import Store
+from nm_bus.storage.sqlite import SqliteStore, open_store
+
+KIND, NUMBER = "ingest", "partitions"
+"""The row of the supernode's own store that tells how many processes there were."""
+
+PATIENCE: Seconds = 20.0
+"""How long processes of a life before, which end by themselves, may still hold their stores."""
+
+AT_ONCE = 100
+
+_decoder = msgspec.msgpack.Decoder(Member)
+
+Rank = tuple[bool, Seconds]
+
+
+def hand_over(folder: Path, partitions: int, store: Store) -> None:
+    """Share all members when the number changed. Raises StorageError; may be repeated then."""
+    before = _before(folder, store)
+    if before not in (0, partitions):
+        with ExitStack() as opened:
+            places = [database(folder, n) for n in range(max(before, partitions))]
+            stores = [opened.enter_context(closing(_opened(place))) for place in places]
+            share(stores, partitions)
+    store.put_many(KIND, {NUMBER: str(partitions).encode()})
+    for n in range(partitions, before):
+        for suffix in ("", "-wal", "-shm"):
+            database(folder, n).with_name(f"ingest.{n}.db{suffix}").unlink(missing_ok=True)
+
+
+def database(folder: Path, partition: int) -> Path:
+    """Where an ingest process keeps what it knows."""
+    return folder / f"ingest.{partition}.db"
+
+
+def share(stores: Sequence[Store], partitions: int) -> None:
+    """Give the first `partitions` of the stores every member of all, as inherited."""
+    owners = _owners(stores)
+    for n, store in enumerate(stores[:partitions]):
+        stale = [key for key, _ in store.load(MINUTES) if owners.get(_node(key), n) != n]
+        store.delete(MINUTES, stale)
+        for source, other in enumerate(stores):
+            if other is not store:
+                _copy(other, store, {node for node, owner in owners.items() if owner == source})
+        store.put_many(INHERITED, dict.fromkeys(owners, b"1"))
+
+
+def _owners(stores: Sequence[Store]) -> dict[NodeId, int]:
+    """The store whose word on a member counts: one that was sure of it, or else the freshest."""
+    best: dict[NodeId, tuple[Rank, int]] = {}
+    for n, store in enumerate(stores):
+        inherited = {node for node, _ in store.load(INHERITED)}
+        for node, body in store.load(MEMBERS):
+            try:
+                rank = (node not in inherited, _decoder.decode(body).heard)
+            except msgspec.DecodeError:
+                continue
+            if node not in best or rank > best[node][0]:
+                best[node] = rank, n
+    return {node: n for node, (_, n) in best.items()}
+
+
+def _copy(source: Store, target: Store, nodes: set[NodeId]) -> None:
+    for kind in (MEMBERS, MINUTES):
+        for page in _pages((k, body) for k, body in source.load(kind) if _node(k) in nodes):
+            target.put_many(kind, page)
+
+
+def _pages(rows: Iterator[tuple[str, bytes]]) -> Iterator[dict[str, bytes]]:
+    page: dict[str, bytes] = {}
+    for key, body in rows:
+        page[key] = body
+        if len(page) >= AT_ONCE:
+            yield page
+            page = {}
+    yield page
+
+
+def _node(key: str) -> NodeId:
+    """The member of a row: the key of its minutes is `<node>/<part>`."""
+    return key.partition("/")[0]
+
+
+def _before(folder: Path, store: Store) -> int:
+    told = dict(store.load(KIND)).get(NUMBER)
+    if told is not None:
+        return int(told)
+    return len(list(folder.glob("ingest.*.db")))
+
+
+@retry(
+    retry=retry_if_exception_type(StorageError),
+    stop=stop_after_delay(PATIENCE),
+    wait=wait_random(0.5, 1.0),
+    reraise=True,
+)
+def _opened(path: Path) -> SqliteStore:
+    return open_store(path, rebuildable=True)
