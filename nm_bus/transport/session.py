@@ -12,7 +12,9 @@ import pika
 
 from nm_bus.errors import ConfigError
 from nm_bus.transport.base import Flow
+from nm_bus.transport.deliveries import DeliveryConnection
 from nm_bus.transport.diagnosis import Failure
+from nm_bus.transport.frames import Connection
 from nm_bus.transport.loop import Loop, LoopTimer
 from nm_bus.transport.reconnect import Pauses
 
@@ -66,7 +68,7 @@ class Session:
                 raise
             self._try_again(Failure(str(error)))
             return
-        self._connection = pika.SelectConnection(
+        self._connection = DeliveryConnection(
             parameters,
             on_open_callback=self._on_open,
             on_open_error_callback=self._on_lost,
