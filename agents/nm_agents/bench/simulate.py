@@ -54,6 +54,7 @@ class Simulation:
     published: Published = field(default_factory=Published)
     _turn: int = 0
     _began: Seconds | None = None
+    _ended: bool = False
 
     def status(self, status: Status) -> None:
         """Begin once."""
@@ -61,8 +62,15 @@ class Simulation:
             self._began = self.transport.now()
             self._step()
 
+    def stop(self) -> None:
+        """Say no more, and end when the broker has confirmed what was said."""
+        self._ended = True
+        self.transport.stop()
+
     def _step(self) -> None:
         assert self._began is not None
+        if self._ended:
+            return
         now = self.transport.now()
         due = int((now - self._began) / INTERVAL * len(self.crowd))
         while self._turn < due:
@@ -95,7 +103,7 @@ def main() -> None:
     transport.on_status(simulation.status)
 
     def told(_signal: int, _frame: FrameType | None) -> None:
-        transport.call_threadsafe(transport.stop)
+        transport.call_threadsafe(simulation.stop)
 
     signal.signal(signal.SIGTERM, told)
     transport.run()
