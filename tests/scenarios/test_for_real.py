@@ -1,0 +1,238 @@
+"""The README's way from nothing to a federation, walked with the commands themselves.
+
+Two supernodes with brokers of their own, a member and an administrator, set up from the example
+settings. Each host has a folder in place of its /etc and /var; what differs is only where things
+are on one machine.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from nm_agents.demo.federation import end
+from nm_broker.loopback import free_address
+from nm_broker.program import Program, Unpacked
+
+from .conftest import until
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+
+CONFIGS = Path(__file__).parents[2] / "agents" / "configs"
+SN1, SN2, MEMBER, ADMIN = "sn1.llnl.gov", "sn2.dkrz.de", "esgf-node1.llnl.gov", "me.llnl.gov"
+LIMIT = 60.0
+
+
+@dataclass
+class Site:
+    """Hosts as folders, and what runs on them."""
+
+    folder: Path
+    program: Program
+    addresses: dict[str, str] = field(default_factory=dict)
+    running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def told(self, *words: str | Path) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end."""
+        return subprocess.run(
+            command(*words),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+
+    def did(self, *words: str | Path) -> str:
+        """Run a command that must succeed; give what it printed."""
+        ran = self.told(*words)
+        assert ran.returncode == 0, (words, ran.stdout, ran.stderr)
+        return ran.stdout
+
+    def start(self, name: str, *words: str | Path) -> None:
+        """Start a command that goes on."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                command(*words),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    def supernode(self, node: str) -> Path:
+        return self.folder / node / "supernode.toml"
+
+    def put(self, host: str, kind: str, **changed: Any) -> Path:
+        """An example's settings on a host, with what is this machine's."""
+        known = tomllib.loads((CONFIGS / f"{kind}.toml").read_text())
+        place = self.folder / host / f"{kind}.toml"
+        own = {"folder": "state", "network": "local"}
+        place.write_text(tomli_w.dumps(known | own | changed))
+        return place
+
+    def broker(self, node: str) -> dict[str, str]:
+        return {"host": node, "address": self.addresses[node]}
+
+    def bring(self, host: str, *names: str) -> None:
+        """Copy certificates to a host."""
+        (self.folder / host).mkdir(exist_ok=True)
+        own = [f"{name}.{part}" for name in names for part in ("crt", "key")]
+        for name in ("ca.crt", *own):
+            shutil.copy(self.folder / "pki" / name, self.folder / host / name)
+
+    def end(self) -> None:
+        """End members, supernodes and brokers, in this order."""
+        for kind in ("member", "supernode", "broker"):
+            end(p for name, p in self.running.items() if name.startswith(kind))
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "nm_agents.main", *map(str, words)]
+
+
+@pytest.fixture
+def site(program: Program) -> Iterator[Site]:
+    site = Site(Path(tempfile.mkdtemp(prefix="nm-bus-for-real-")), program)
+    try:
+        yield site
+    finally:
+        site.end()
+        shutil.rmtree(site.folder)
+
+
+def serves(site: Site, node: str) -> bool:
+    return "serves cmip6" in site.log(f"broker {node}")
+
+
+def links_run(site: Site, node: str) -> bool:
+    return site.told("broker", "links", "--config", site.supernode(node)).returncode == 0
+
+
+def is_seen(site: Site, admin: Path, health: str) -> bool:
+    """Whether the one supernode that an administrator's file names says this of the member."""
+    ran = site.told("status", "--json", "--all", "--config", admin)
+    if ran.returncode != 0:
+        return False
+    states = [member["state"] for member in json.loads(ran.stdout)["members"]]
+    return [s["health"] for s in states if s["node"] == MEMBER] == [health]
+
+
+def users(site: Site, node: str) -> dict[str, dict[str, Any]]:
+    said = site.did("broker", "users", "--json", "--config", site.supernode(node))
+    return {login["name"]: login for login in json.loads(said)}
+
+
+def files_of(name: str) -> dict[str, str]:
+    """A table of three files, as a settings file names them."""
+    return {"ca": "ca.crt", "certificate": f"{name}.crt", "key": f"{name}.key"}
+
+
+def certificates(site: Site) -> None:
+    site.did("pki", "create", "pki")
+    site.did("pki", "issue", SN1, SN2, "--link", "--folder", "pki")
+    site.did("pki", "issue", MEMBER, ADMIN, "--folder", "pki")
+    for node in (SN1, SN2):
+        site.bring(node, node, f"_link.{node}")
+    site.bring(MEMBER, MEMBER)
+    site.bring(ADMIN, ADMIN)
+
+
+def brokers(site: Site) -> None:
+    for node in (SN1, SN2):
+        site.addresses[node] = free_address(5671, 15672)
+    elsewhere = ("--rabbitmq", site.program.root) if isinstance(site.program, Unpacked) else ()
+    for node, peer in ((SN1, SN2), (SN2, SN1)):
+        config = site.put(
+            node,
+            "supernode",
+            node=node,
+            broker=site.broker(node),
+            tls=files_of(node),
+            link_tls=files_of(f"_link.{node}"),
+            management={
+                "url": f"http://{site.addresses[node]}:15672",
+                "password_file": "state/management.password",
+            },
+            peers=[{"node": peer, "broker": site.broker(peer)}],
+        )
+        site.start(f"broker {node}", "broker", "run", "--config", config, *elsewhere)
+    for node in (SN1, SN2):
+        until(partial(serves, site, node), f"the broker of {node} serves")
+
+
+def logins(site: Site) -> None:
+    for node in (SN1, SN2):
+        config = site.supernode(node)
+        site.did("broker", "admit", "administrator", ADMIN, "--config", config)
+        assert "nothing to do" in site.did("broker", "setup", "--config", config)
+    config = site.supernode(SN1)
+    assert MEMBER in site.did("broker", "setup", "--members", MEMBER, "--config", config)
+    refused = site.told("broker", "admit", "administrator", MEMBER, "--config", config)
+    assert refused.returncode == 2
+    assert users(site, SN1)[MEMBER]["role"] == "member"
+    assert MEMBER not in users(site, SN2)
+
+
+def programs(site: Site) -> None:
+    for node in (SN1, SN2):
+        config = site.supernode(node)
+        site.start(f"supernode {node}", "supernode", "run", "--config", config)
+    member = site.put(
+        MEMBER,
+        "member",
+        supernode=site.broker(SN1),
+        tls=files_of(MEMBER),
+        checks=[{"name": "true", "command": ["true"]}],
+        metrics={"mounts": ["/"]},
+        drop_in={"folder": "drop"},
+    )
+    site.start("member", "member", "run", "--config", member)
+    for node in (SN1, SN2):
+        until(partial(links_run, site, node), f"both links of {node} run")
+
+
+def administrators(site: Site) -> list[Path]:
+    """Settings that ask one supernode each."""
+    files = []
+    for node in (SN1, SN2):
+        file = site.put(ADMIN, "admin", supernodes=[{"node": node, "broker": site.broker(node)}])
+        files.append(file.rename(file.with_name(f"{node}.toml")))
+    return files
+
+
+def test_the_readme_leads_to_a_federation_and_a_revoked_member_is_cut_off(site: Site) -> None:
+    certificates(site)
+    brokers(site)
+    logins(site)
+    programs(site)
+    admins = administrators(site)
+    for admin in admins:
+        until(partial(is_seen, site, admin, "alive"), f"alive as {admin} sees it")
+    until(lambda: users(site, SN1)[MEMBER]["connections"] > 0, "it is connected")
+
+    config = site.supernode(SN1)
+    assert "cut" in site.did("broker", "revoke", "member", MEMBER, "--config", config)
+    for admin in admins:
+        until(partial(is_seen, site, admin, "down"), f"down as {admin} sees it")
+    assert MEMBER not in users(site, SN1)
+    assert site.told("broker", "revoke", "member", MEMBER, "--config", config).returncode == 1
+
+    codes = {name: process.poll() for name, process in site.running.items()}
+    site.end()
+    assert {codes[name] for name in codes if name != "member"} == {None}
+    assert {site.running[f"broker {node}"].returncode for node in (SN1, SN2)} == {0}
