@@ -154,7 +154,7 @@ def test_the_member_agent_starts_without_what_it_needs_on_demand() -> None:
         ("nm_bus.core.health", "from .. import client", "nm_bus.client"),
         ("nm_bus.transport.base", "def f():\n    import nm_bus.client", "nm_bus.client"),
         ("nm_bus.client", "from nm_broker import pki", "nm_broker.pki"),
-        ("nm_broker.pki", "from nm_agents.cli import app", "nm_agents.cli.app"),
+        ("nm_broker.pki", "from nm_agents import app", "nm_agents.app"),
     ],
 )
 def test_a_planted_arrow_back_up_is_found(

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from nm_bus import __version__
+
 CHECKOUT = Path(__file__).parents[1]
 
 SOMEONES_MACHINE = re.compile(r"(?<![\w.])/(work|root|Users|home/\w+)/")
@@ -48,6 +50,10 @@ def test_the_changelog_tells_of_this_version() -> None:
     newest = re.search(r"^## \[([^]]+)\]", text_of("CHANGELOG.md"), re.MULTILINE)
     assert newest is not None
     assert newest[1] == project()["project"]["version"] == version("nm-bus")
+
+
+def test_the_library_says_the_version_that_is_installed() -> None:
+    assert __version__ == version("nm-bus")
 
 
 def test_every_dependency_has_its_reason() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nm_agents.cli.app import app
+from nm_agents.app import app
 
 UNITS = sorted((Path(__file__).parents[2] / "agents" / "units").glob("*.service"))
 

@@ -4,7 +4,6 @@ import random
 import uuid
 from contextlib import closing
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from nm_agents.certificate import check_certificate
@@ -23,6 +22,7 @@ from nm_agents.supernode.service import SupernodeService
 from nm_agents.supernode.worker import Worker
 from nm_broker.links import links_of
 from nm_broker.management import ManagementApi
+from nm_bus import __version__
 from nm_bus.core.alerts import Alerts, key_of
 from nm_bus.core.connections import Connections
 from nm_bus.core.hearing import Hearing
@@ -125,7 +125,7 @@ def compose(
         settings=settings,
         timing=limits,
         incarnation=incarnation,
-        agent=f"nm-bus/{version('nm-bus')}",
+        agent=f"nm-bus/{__version__}",
         transport=transport,
         view=view,
         hearing=hearing,

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from nm_agents.app import app
 from nm_agents.bench.footprint import Used
 from nm_agents.bench.hold import Held, Seen
 from nm_agents.bench.simulate import Published, Simulation
 from nm_agents.bench.tables import held_json
 from nm_agents.bench.traffic import members
-from nm_agents.cli.app import app
 from nm_broker.program import Program
 from nm_bus.messages import Alert, AlertState, Health, MemberState, Severity
 from nm_bus.testing.clock import VirtualClock

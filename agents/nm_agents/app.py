@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +20,7 @@ from nm_agents.cli.status import status
 from nm_agents.cli.tail import tail
 from nm_agents.cli.top import top
 from nm_agents.demo.program import demo
+from nm_bus import __version__
 
 
 class Commands(TyperGroup):
@@ -56,7 +56,7 @@ def _assemble() -> typer.Typer:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"nm-bus {installed_version('nm-bus')}")
+        typer.echo(f"nm-bus {__version__}")
         raise typer.Exit
 
 
