@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from nm_bus import topology
+from nm_bus.codec import CONTENT_TYPE
 from nm_bus.contracts import ENVELOPE, load, path_of
 from nm_bus.messages import (
     MESSAGES,
@@ -95,7 +96,7 @@ def document() -> Json:
             "`nm.<project>`, is on the broker of each supernode.",
             "license": {"name": "Apache-2.0"},
         },
-        "defaultContentType": "application/cloudevents+json",
+        "defaultContentType": CONTENT_TYPE,
         "servers": {"supernode": _server()},
         "channels": _channels(whole_topology()),
         "operations": _operations(),
@@ -245,7 +246,7 @@ def _message(kind: type[Message]) -> Json:
         "name": message_type(kind),
         "title": load(path_of(kind))["title"],
         "summary": inspect.cleandoc(kind.__doc__ or "").partition("\n")[0],
-        "contentType": "application/cloudevents+json",
+        "contentType": CONTENT_TYPE,
         "payload": {
             "schemaFormat": "application/schema+json;version=2020-12",
             "schema": {"allOf": [{"$ref": f"./{ENVELOPE}"}, event]},

@@ -27,6 +27,9 @@ from nm_bus.messages import (
 )
 from nm_bus.topology import PRINCIPAL_BYTES
 
+CONTENT_TYPE = "application/cloudevents+json"
+"""What the bytes are: a CloudEvent in structured mode."""
+
 DEPTH = 32
 """How deep a message may be nested: twice what the deepest of ours needs."""
 

@@ -32,7 +32,10 @@ OUT = "out"
 """Where a supernode speaks to all its peers: keys `control.<kind>` and `bulk.<kind>`."""
 
 EVENTS = "amq.rabbitmq.event"
-"""The broker's own events: connections that come and go. The queue `events` keeps them."""
+"""The broker's own events: connections that come and go."""
+
+EVENTS_QUEUE = "events"
+"""Where a supernode reads of them."""
 
 PRINCIPAL_BYTES = 256 * 1024
 """The largest message a principal may publish."""
@@ -271,13 +274,13 @@ def project_topology(sizes: Sizes) -> Topology:
                 arguments=_limited(sizes.out_length, **{"x-max-length-bytes": sizes.out_bytes}),
             ),
             Queue(DEAD, arguments=_limited(sizes.dead_length)),
-            Queue("events", arguments=_limited(sizes.requests_length)),
+            Queue(EVENTS_QUEUE, arguments=_limited(sizes.requests_length)),
         ),
         (
             Binding(REQUESTS, REQUESTS),
             Binding(REPORTS, REPORTS),
             Binding(REPORTS, OUT, to_exchange=True),
-            Binding(EVENTS, "events", "connection.*"),
+            Binding(EVENTS, EVENTS_QUEUE, "connection.*"),
             Binding(DEAD, DEAD, "refused.#"),
         ),
     )

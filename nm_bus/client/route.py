@@ -26,7 +26,6 @@ from nm_bus.transport.diagnosis import SURELY, diagnose
 from nm_bus.transport.tls import client_context
 
 REPLY_TO = "amq.rabbitmq.reply-to"
-CONTENT_TYPE = "application/cloudevents+json"
 TICK: Seconds = 0.25
 """How long one wait for the socket is; heartbeats are looked after in between."""
 
@@ -134,7 +133,7 @@ class Route:
             body,
             exchange=REQUESTS,
             routing_key=type(message).__name__.lower(),
-            content_type=CONTENT_TYPE,
+            content_type=codec.CONTENT_TYPE,
             content_encoding="utf-8",
             user_id=self._user,
             reply_to=REPLY_TO,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from nm_bus.codec import CONTENT_TYPE
 from nm_bus.messages import Seconds
 from nm_bus.topology import Topology
 
@@ -57,7 +58,7 @@ class Outgoing:
     correlation_id: str | None = None
     expiration: Seconds | None = None
     headers: dict[str, Any] = field(default_factory=dict)
-    content_type: str = "application/cloudevents+json"
+    content_type: str = CONTENT_TYPE
     user_id: str | None = None
 
 

@@ -11,15 +11,28 @@ from nm_bus.settings import SupernodeSettings
 from nm_bus.topology import (
     ALERTS,
     DEAD,
+    EVENTS_QUEUE,
     HEARTBEAT,
     METRICS,
+    OUT,
+    REPORTS,
+    REQUESTS,
     THROWN,
     alerts_queue,
     alerts_topology,
     vhost,
 )
 
-WATCHED = ("heartbeat.", "metrics.", "out.", "peer.", "reports", "requests", "dead", "events")
+WATCHED = (
+    f"{HEARTBEAT}.",
+    f"{METRICS}.",
+    f"{OUT}.",
+    "peer.",
+    REPORTS,
+    REQUESTS,
+    DEAD,
+    EVENTS_QUEUE,
+)
 """The queues whose depth is told; inboxes and alert queues are too many."""
 
 

@@ -42,6 +42,9 @@ from nm_bus.topology import (
     DEAD,
     HEARTBEAT,
     METRICS,
+    REPORTS,
+    REQUESTS,
+    UPDATES,
     LinkKind,
     alert_bindings,
     inbox_queue,
@@ -62,7 +65,7 @@ PATIENCE: Seconds = 30.0
 MOST_OPEN = 1_000
 """Questions that may be open at once; one more is refused."""
 
-TAILED = frozenset({HEARTBEAT, METRICS, ALERTS, DEAD, "reports", "requests", "updates"})
+TAILED = frozenset({HEARTBEAT, METRICS, ALERTS, DEAD, REPORTS, REQUESTS, UPDATES})
 """The exchanges whose messages an administrator may watch."""
 
 

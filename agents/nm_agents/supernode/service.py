@@ -45,7 +45,15 @@ from nm_bus.messages import (
     domain_key,
 )
 from nm_bus.settings import SupernodeSettings, Timing
-from nm_bus.topology import HEARTBEAT, OUT, REPORTS, REQUESTS, LinkKind, peer_queue
+from nm_bus.topology import (
+    EVENTS_QUEUE,
+    HEARTBEAT,
+    OUT,
+    REPORTS,
+    REQUESTS,
+    LinkKind,
+    peer_queue,
+)
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Status, Transport
 
 _LOG = logging.getLogger(__name__)
@@ -103,7 +111,7 @@ class SupernodeService:
         self.transport.declare(topology_of(self.settings))
         self.transport.on_status(self._status)
         self.transport.consume(REPORTS, self.peers.own, prefetch=PREFETCH)
-        self.transport.consume("events", self._event, prefetch=PREFETCH)
+        self.transport.consume(EVENTS_QUEUE, self._event, prefetch=PREFETCH)
         self.transport.consume(REQUESTS, self._request, prefetch=PREFETCH)
         for peer in self.settings.peers:
             self.view.expect(peer.node, self._started)
