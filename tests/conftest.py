@@ -20,7 +20,7 @@ import pytest
 from nm_broker.pki import Authority
 from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Installed, Program, Unpacked
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.sandbox import Sandbox
 
 PROJECT = "test"
 UNPACK_LIMIT = 600

@@ -8,10 +8,10 @@ import pika
 import pytest
 from msgspec.structs import replace
 
-from nm_broker.federation import Site, dissolve, eventually, federate
 from nm_broker.links import Link, link_state
 from nm_broker.project import Principals
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.federation import Site, dissolve, eventually, federate
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus.core.links import LinkAudit, LinkHealth, LinkLimits, RestartLink, ShovelState
 from nm_bus.topology import (
     NOTHING,

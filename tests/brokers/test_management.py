@@ -7,7 +7,7 @@ import pika
 import pytest
 from pika.exceptions import AMQPConnectionError, ProbableAuthenticationError
 
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import RefusedError
 from nm_bus.topology import (
     DEAD,

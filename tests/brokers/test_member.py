@@ -15,7 +15,7 @@ import psutil
 import pytest
 import tomli_w
 
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus import codec
 from nm_bus.messages import (
     Answer,

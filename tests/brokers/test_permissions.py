@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
-from nm_broker.federation import Site, dissolve, federate
 from nm_broker.project import Principals
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.federation import Site, dissolve, federate
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus.settings import Broker, Peer
 from nm_bus.topology import (
     SHOVEL_USER,

@@ -7,7 +7,7 @@ import pytest
 from pika.exceptions import AMQPConnectionError
 
 from nm_broker.pki import describe
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus.topology import Role
 
 pytestmark = pytest.mark.broker

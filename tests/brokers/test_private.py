@@ -18,7 +18,7 @@ from pika.exceptions import AMQPConnectionError, ProbableAuthenticationError
 from nm_broker.pki import Authority
 from nm_broker.private import PrivateBroker
 from nm_broker.program import Unpacked
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import BrokerStartError, TimedOutError
 from nm_bus.settings import Tls
 from nm_bus.topology import Queue, Role, Topology, grant

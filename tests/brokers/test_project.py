@@ -12,9 +12,9 @@ from pika.exceptions import (
 )
 
 from nm_broker.access import CONNECTIONS
-from nm_broker.federation import Site, dissolve, eventually, federate
 from nm_broker.project import Principals, bring_up
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.federation import Site, dissolve, eventually, federate
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus.topology import Role
 
 pytestmark = pytest.mark.broker

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from nm_broker.federation import eventually
 from nm_broker.pki import Authority
 from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Program
 from nm_broker.service import service_files
+from nm_broker.testing.federation import eventually
 from nm_bus.settings import Broker, Management, SupernodeSettings
 
 pytestmark = pytest.mark.broker

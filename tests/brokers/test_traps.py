@@ -8,9 +8,9 @@ from msgspec.structs import replace
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker, ProbableAuthenticationError
 
-from nm_broker.federation import Site, dissolve, eventually, federate
 from nm_broker.project import Principals
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.federation import Site, dissolve, eventually, federate
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus.settings import Limits
 from nm_bus.topology import (
     OUT,

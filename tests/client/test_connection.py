@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from nm_broker.federation import eventually
 from nm_broker.pki import Authority
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.federation import eventually
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus import codec
 from nm_bus.client.connection import Bus
 from nm_bus.client.following import Followed, Heard, Received

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 import pytest
 
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus.settings import LOCAL
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.topology import Role, Topology, grant

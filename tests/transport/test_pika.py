@@ -19,7 +19,7 @@ import pika
 import pytest
 
 from nm_broker.pki import Authority
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import ConfigError
 from nm_bus.settings import LOCAL, Tls
 from nm_bus.topology import Role, grant

@@ -1,4 +1,4 @@
-"""Sandboxes joined to a federation, for tests: each a supernode, linked to all the others."""
+"""Sandboxes joined to a federation: each a supernode, linked to all the others."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from nm_broker.access import Access
 from nm_broker.links import Links
 from nm_broker.project import Principals, admit_all, topology_of
-from nm_broker.sandbox import Sandbox
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import TimedOutError
 from nm_bus.settings import LOCAL, Peer, SupernodeSettings, Timing
 from nm_bus.topology import Role, link_user
