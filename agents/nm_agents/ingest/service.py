@@ -209,6 +209,8 @@ class IngestService:
         self.transport.later(KEEP, self._keep)
 
     def _status(self, status: Status) -> None:
+        if status.flow is Flow.UP:
+            self._next_roster = 0.0  # what was said before may not have been heard
         trouble = "" if status.flow is Flow.UP else f"{status.flow}: {status.reason}".rstrip(": ")
         for pipe in (self.heartbeats, self.metrics):
             pipe.troubled(trouble)

@@ -84,7 +84,7 @@ class Site:
     random: Random
     store: MemoryStore = field(default_factory=MemoryStore)
     shares: dict[int, MemoryStore] = field(default_factory=lambda: defaultdict(MemoryStore))
-    service: SupernodeService = field(init=False)
+    service: SupernodeService = field(init=False, repr=False)
     ingests: list[IngestService] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
@@ -165,7 +165,7 @@ class Talker:
 
     def start(self) -> None:
         self.transport.start()
-        self._tick()
+        self.transport.later(0.1, self._tick)
 
     def _tick(self) -> None:
         self.beat()
