@@ -14,7 +14,6 @@ from nm_bus.errors import ConfigError
 from nm_bus.transport.base import Flow
 from nm_bus.transport.deliveries import DeliveryConnection
 from nm_bus.transport.diagnosis import Failure
-from nm_bus.transport.frames import Connection
 from nm_bus.transport.loop import Loop, LoopTimer
 from nm_bus.transport.reconnect import Pauses
 
