@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import pika
 from pika import frame, spec
 
+from nm_bus.transport.frames import UNREADABLE_AS, read_frame
+
 LARGE = 65_536
 """Bodies from here on come in parts that pika gathers better."""
 
@@ -44,11 +46,13 @@ class DeliveryConnection(pika.SelectConnection):  # type: ignore[misc]  # it has
     def _read_frame(self) -> tuple[int, Delivered | frame.Frame | None]:
         buffer: bytes = self._frame_buffer
         if buffer[0] == spec.FRAME_METHOD and buffer[_METHOD] == _DELIVER:
-            read = read_delivery(buffer)
+            try:
+                read = read_delivery(buffer)
+            except UNREADABLE_AS:
+                read = None
             if read is not None:
                 return read
-        usual: tuple[int, frame.Frame | None] = super()._read_frame()
-        return usual
+        return read_frame(buffer)
 
     def _process_frame(self, value: Delivered | frame.Frame) -> None:
         if type(value) is not Delivered:
@@ -63,7 +67,8 @@ class DeliveryConnection(pika.SelectConnection):  # type: ignore[misc]  # it has
 def read_delivery(buffer: bytes) -> tuple[int, Delivered | None] | None:
     """Read the delivery that a buffer begins with: the bytes it took, and the delivery.
 
-    INCOMPLETE when not all of it is there; None when it is not of three plain frames.
+    INCOMPLETE when not all of it is there; None when it is not of three plain frames. Raises what
+    pika raises on headers that it cannot read.
     """
     _, channel, length = _frame_head(buffer)
     header = length + _AROUND

@@ -21,6 +21,7 @@ from nm_bus.transport.base import Answered, Delivery, Outcome, Outgoing, Publish
 from nm_bus.transport.confirms import Confirms, Told, Waiting
 from nm_bus.transport.loop import Loop, LoopTimer
 from nm_bus.transport.reconnect import Pauses
+from nm_bus.transport.reply_address import PREFIX, is_reply_address
 
 LOGGER = logging.getLogger(__name__)
 REPLY_TO = "amq.rabbitmq.reply-to"
@@ -104,6 +105,12 @@ class Publisher:
         if channel is None or not channel.is_open or full:
             self._loop.soon(partial(told, Outcome.LOST))
             return
+        if _nobodys(message):
+            LOGGER.warning(
+                "an answer to %.100r is dropped: no broker gave that address", message.key
+            )
+            self._loop.soon(partial(told, Outcome.REFUSED))
+            return
         if message.user_id is None:
             message = replace(message, user_id=self._user)
         waiting = Waiting(message, self._loop.now() + self._limit, told)
@@ -167,6 +174,13 @@ class Publisher:
             return
         timer.cancel()
         self._loop.call(partial(answered, answer))
+
+
+def _nobodys(message: Outgoing) -> bool:
+    """Whether a message is an answer to an address that no broker gave."""
+    if message.exchange or not message.key.startswith(PREFIX):
+        return False
+    return not is_reply_address(message.key)
 
 
 def properties(message: Outgoing) -> pika.BasicProperties:

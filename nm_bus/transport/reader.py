@@ -83,8 +83,8 @@ class Reader:
                 method.delivery_tag,
                 epoch,
                 method.redelivered,
-                properties.reply_to,
-                properties.correlation_id,
+                text(properties.reply_to),
+                text(properties.correlation_id),
                 properties.headers,
             )
             try:
@@ -129,3 +129,8 @@ class Reader:
         channel = self._channel
         if channel is not None and channel.is_open and delivery.epoch == self._epoch:
             channel.basic_reject(delivery.tag, requeue)
+
+
+def text(value: str | bytes | None) -> str | None:
+    """A property as text; pika leaves as bytes what is no UTF-8, and nobody can be answered so."""
+    return value if isinstance(value, str) else None

@@ -1,0 +1,32 @@
+"""The broker's own reply addresses, told from what somebody made up. Pure.
+
+A made-up one is no mere nonsense: RabbitMQ 3 takes it apart, fails, and closes the connection of
+whoever answers. So one request could cut a service off, again and again.
+"""
+
+import base64
+import binascii
+import re
+
+PREFIX = "amq.rabbitmq.reply-to."
+
+_PROCESS = re.compile(rb"\x83Xv\x00(?P<length>.)(?P<node>reply@[0-9]{1,10}).{12}", re.DOTALL)
+"""An Erlang process id on a node without its name: in Erlang's external term format."""
+
+
+def is_reply_address(key: str) -> bool:
+    """Whether a broker could have given this address: a process, a dot, and the asker's secret."""
+    process, dot, secret = key.removeprefix(PREFIX).partition(".")
+    if not key.startswith(PREFIX) or not dot or not _decoded(secret):
+        return False
+    found = _PROCESS.fullmatch(_decoded(process))
+    return found is not None and found["length"][0] == len(found["node"])
+
+
+def _decoded(text: str) -> bytes:
+    """Base64 of either alphabet, padded or not; nothing when it is none."""
+    standard = text.replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""

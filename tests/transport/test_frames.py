@@ -1,0 +1,105 @@
+"""No message is poison: headers that pika cannot read lose nothing but themselves."""
+
+import struct
+
+import pika
+import pytest
+from pika.frame import Header
+from pika.spec import BasicProperties
+
+from nm_broker.testing.sandbox import Sandbox
+from nm_bus.topology import Binding, Exchange, Queue, Role, Topology
+from nm_bus.transport.base import Delivery, Flow, Outcome, Outgoing
+from nm_bus.transport.frames import UNREADABLE, read_frame
+from nm_bus.transport.reply_address import PREFIX
+from tests.transport.test_pika import USER, at, running, until
+
+_encode_value = pika.data.encode_value
+
+TOO_LATE = b"T" + struct.pack(">Q", 2**62)
+
+
+def nested(depth: int) -> bytes:
+    value = b"V"
+    for _ in range(depth):
+        value = b"A" + struct.pack(">I", len(value)) + value
+    return value
+
+
+POISONS = {"a time that no calendar has": TOO_LATE, "arrays without end": nested(5_000)}
+
+
+@pytest.fixture(params=POISONS)
+def poison(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> BasicProperties:
+    """Properties whose headers pika writes as we say, and cannot read."""
+    monkeypatch.setattr("pika.data.encode_value", _as_they_are)
+    return BasicProperties(
+        content_type="text/plain",
+        content_encoding="utf-8",
+        headers={"x": POISONS[request.param]},
+        user_id=USER,
+        correlation_id="7",
+    )
+
+
+def _as_they_are(pieces: list[bytes], value: object) -> int:
+    if not isinstance(value, bytes):
+        return int(_encode_value(pieces, value))
+    pieces.append(value)
+    return len(value)
+
+
+def test_headers_that_cannot_be_read_lose_nothing_but_themselves(poison: BasicProperties) -> None:
+    written = Header(3, 42, poison).marshal()
+    length, frame = read_frame(written + b"more")
+    assert length == len(written)
+    assert isinstance(frame, Header)
+    assert (frame.channel_number, frame.body_size) == (3, 42)
+    read = frame.properties
+    assert (read.content_type, read.content_encoding) == ("text/plain", "utf-8")
+    assert (read.user_id, read.correlation_id) == (USER, "7")
+    assert read.headers[UNREADABLE]
+
+
+def test_headers_that_cannot_be_read_count_as_copies(poison: BasicProperties) -> None:
+    _, frame = read_frame(Header(3, 42, poison).marshal())
+    assert isinstance(frame, Header)
+    assert "CC" in frame.properties.headers
+
+
+def test_half_a_frame_is_waited_for(poison: BasicProperties) -> None:
+    assert read_frame(Header(3, 42, poison).marshal()[:-1]) == (0, None)
+
+
+@pytest.mark.broker
+def test_one_message_does_not_make_a_service_deaf(broker: Sandbox, poison: BasicProperties) -> None:
+    tls = broker.grant(Role.SUPERNODE, USER)
+    broker.declare(Topology((Exchange("x"),), (Queue("q"),), (Binding("x", "q"),)))
+    came: list[Delivery] = []
+    subject = at(broker, tls)
+    subject.consume("q", came.append)
+    with running(subject):
+        until(lambda: subject.status.flow is Flow.UP)
+        with pika.BlockingConnection(broker.parameters(tls)) as connection:
+            channel = connection.channel()
+            channel.basic_publish("x", "k", b"poison", poison)
+            strange = BasicProperties(reply_to=b"\xff\xfe", correlation_id=b"\xff")
+            channel.basic_publish("x", "k", b"strange", strange)
+        until(lambda: len(came) == 2)
+    assert [each.body for each in came] == [b"poison", b"strange"]
+    assert (came[1].reply_to, came[1].correlation_id) == (None, None)
+    assert not came[0].redelivered
+
+
+@pytest.mark.broker
+def test_an_answer_to_a_made_up_address_does_not_reach_the_broker(broker: Sandbox) -> None:
+    subject = at(broker, broker.grant(Role.SUPERNODE, USER))
+    outcomes: list[Outcome] = []
+    answer = Outgoing("", f"{PREFIX}g2gB.x", b"answer")
+    with running(subject):
+        until(lambda: subject.status.flow is Flow.UP)
+        since = subject.status.since
+        subject.call_threadsafe(lambda: subject.publish(answer, outcomes.append))
+        until(lambda: len(outcomes) == 1)
+        assert (subject.status.flow, subject.status.since) == (Flow.UP, since)
+    assert outcomes == [Outcome.REFUSED]
