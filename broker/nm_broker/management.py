@@ -9,10 +9,12 @@ import http.client
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from nm_bus.errors import ConnectionLostError, RefusedError, TimedOutError
+from nm_bus.errors import ConfigError, ConnectionLostError, RefusedError, TimedOutError
+from nm_bus.settings import Management
 from nm_bus.topology import NOTHING, Binding, Exchange, Grant, Queue, Topology
 
 Json = dict[str, Any]
@@ -30,6 +32,15 @@ class ManagementApi:
     user: str
     password: str = field(repr=False)
     timeout: float = 10.0
+
+    @classmethod
+    def described(cls, management: Management, timeout: float = 10.0) -> "ManagementApi":
+        """The API that a supernode's settings describe; ConfigError without a password to use."""
+        if management.password_file is None:
+            mend = "name the file (mode 0600)"
+            raise ConfigError("management", "no password_file is given", mend)
+        password = _password(management.password_file)
+        return cls(management.url, management.user, password, timeout)
 
     # --- vhosts, users and grants ---
 
@@ -247,6 +258,19 @@ class ManagementApi:
     def _headers(self) -> dict[str, str]:
         token = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         return {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+
+
+def _password(file: Path) -> str:
+    mend = "see its path and permissions"
+    try:
+        password = file.read_text().strip()
+    except OSError as error:
+        raise ConfigError(file, f"the password cannot be read: {error.strerror}", mend) from None
+    except UnicodeDecodeError:
+        raise ConfigError(file, "is no text, where one password is expected", mend) from None
+    if not password:
+        raise ConfigError(file, "is empty, where one password is expected", mend)
+    return password
 
 
 def _path(parts: tuple[str, ...]) -> str:

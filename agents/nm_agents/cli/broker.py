@@ -12,7 +12,6 @@ import typer
 
 from nm_agents.cli.broker_files import broker_files, next_steps, purpose
 from nm_agents.cli.console import say, screen, show, warn
-from nm_agents.cli.examinations.broker import connected
 from nm_agents.cli.exits import Exit
 from nm_agents.cli.figures import plural
 from nm_agents.cli.options import Json, Timeout
@@ -278,7 +277,7 @@ def run(
 
 def _opened(config: Path, timeout: float) -> tuple[SupernodeSettings, ManagementApi]:
     settings = load(config, SupernodeSettings)
-    return settings, connected(settings.management, timeout)
+    return settings, ManagementApi.described(settings.management, timeout)
 
 
 def names_of(given: Iterable[str]) -> list[str]:

@@ -148,21 +148,6 @@ def compose(
 
 def watch_of(settings: SupernodeSettings) -> BrokerWatch | None:
     """The way to the broker's management API, if there is one. Raises ConfigError."""
-    management = settings.management
-    if management.password_file is None:
+    if settings.management.password_file is None:
         return None
-    password = _password(management.password_file)
-    return BrokerWatch(ManagementApi(management.url, management.user, password), settings)
-
-
-def _password(file: Path) -> str:
-    mend = "see its path and permissions"
-    try:
-        password = file.read_text().strip()
-    except OSError as error:
-        raise ConfigError(file, f"the password cannot be read: {error.strerror}", mend) from None
-    except UnicodeDecodeError:
-        raise ConfigError(file, "is no text, where one password is expected", mend) from None
-    if not password:
-        raise ConfigError(file, "is empty, where one password is expected", mend)
-    return password
+    return BrokerWatch(ManagementApi.described(settings.management), settings)

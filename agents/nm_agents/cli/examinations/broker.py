@@ -8,29 +8,17 @@ from nm_agents.cli.figures import plural, size
 from nm_broker.management import Json, ManagementApi
 from nm_bus.errors import ConfigError, NmBusError, RefusedError
 from nm_bus.messages import NodeId
-from nm_bus.settings import Management, SupernodeSettings
+from nm_bus.settings import SupernodeSettings
 from nm_bus.topology import DEAD, vhost
 
 API = "see that the broker runs with the management plugin, and `management` in the settings"
-
-
-def connected(management: Management, timeout: float) -> ManagementApi:
-    """The API of a supernode's broker; raises ConfigError when the password cannot be read."""
-    path = management.password_file
-    if path is None:
-        raise ConfigError("management", "no password_file is given", "name the file (mode 0600)")
-    try:
-        password = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(path, f"cannot be read: {error}", "check the path and rights") from None
-    return ManagementApi(management.url, management.user, password, timeout)
 
 
 def examine_broker(settings: SupernodeSettings, timeout: float) -> Iterator[Finding]:
     """Look at all the broker tells of itself; the first refusal ends it."""
     name = vhost(settings.project)
     try:
-        api = connected(settings.management, timeout)
+        api = ManagementApi.described(settings.management, timeout)
         yield from _machine(settings.node, api)
         yield from queue_findings(settings.node, api.depths(name))
         yield from shovel_findings(settings, api.shovels(name))
