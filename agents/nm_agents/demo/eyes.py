@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from nm_agents.demo.lifeline import Lifeline
 from nm_bus.client.connection import Bus
 from nm_bus.errors import NmBusError, RefusedError, TimedOutError
 from nm_bus.messages import (
@@ -43,6 +44,7 @@ class AlertWatch:
 
     config: Path
     heard: Callable[[Alert], None]
+    lifeline: Lifeline
     shown: list[Alert] = field(default_factory=list)
     _process: "subprocess.Popen[bytes] | None" = None
     _reader: threading.Thread | None = None
@@ -55,7 +57,7 @@ class AlertWatch:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            process_group=self.lifeline.group,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()

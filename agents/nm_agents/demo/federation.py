@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import tomli_w
 
+from nm_agents.demo.lifeline import Lifeline
 from nm_broker.pki import Authority
 from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Program
@@ -62,6 +63,7 @@ class Federation:
     running: dict[NodeId, RunningBroker] = field(default_factory=dict)
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     settings: dict[NodeId, SupernodeSettings] = field(default_factory=dict)
+    lifeline: Lifeline = field(default_factory=Lifeline)
 
     @property
     def administrator(self) -> Path:
@@ -118,6 +120,7 @@ class Federation:
         """End everything that was started: members, supernodes, brokers, in this order."""
         for role in ("member", "supernode"):
             end(p for name, p in self.processes.items() if name.startswith(role))
+        self.lifeline.let_go()
         self.told("agents have ended")
         with ThreadPoolExecutor() as several:
             list(several.map(RunningBroker.stop, self.running.values()))
@@ -189,7 +192,7 @@ class Federation:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                process_group=self.lifeline.group,
             )
 
 

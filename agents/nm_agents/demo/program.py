@@ -53,7 +53,7 @@ def demo(
 
 def _played(stage: Stage, place: Path, *, stay: bool) -> tuple[str, Story]:
     federation = Federation(plan(place))
-    alerts = AlertWatch(federation.administrator, stage.alert)
+    alerts = AlertWatch(federation.administrator, stage.alert, federation.lifeline)
     story = Story(federation, Eyes(federation.administrator), alerts, stage.tell, stage.hold)
     try:
         _start(stage, federation, alerts)
@@ -125,13 +125,14 @@ def _folder(wanted: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """A terminated demonstration ends like an interrupted one: in good order."""
+    """A demonstration that is terminated, or whose terminal goes away, ends in good order too."""
 
     def told(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, told)
+    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
