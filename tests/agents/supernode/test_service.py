@@ -1,0 +1,129 @@
+"""A supernode at work: hints of its broker, alerts over a restart, and when ingest may start."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from nm_agents.supernode.brokerwatch import BrokerWatch
+from nm_agents.supernode.service import LOOK
+from nm_agents.supernode.worker import Worker
+from nm_bus.errors import ConnectionLostError, NmBusError
+from nm_bus.messages import Health
+from nm_bus.topology import EVENTS
+from nm_bus.transport.base import Outgoing
+
+from .conftest import Process, Simulation
+
+HERE, THERE = "sn1.example.org", "sn2.example.org"
+NODE = "n1.example.org"
+
+Make = Callable[..., Simulation]
+
+
+@pytest.fixture
+def simulation(make_simulation: Make) -> Simulation:
+    simulation = make_simulation(HERE, THERE)
+    simulation.connect()
+    simulation.start()
+    simulation.member(NODE, HERE)
+    simulation.clock.advance(10.0)
+    return simulation
+
+
+def event(simulation: Simulation, what: str, *, at: str = HERE, name: str = "c1") -> None:
+    """The broker tells of a connection; it names the user only when one is opened."""
+    headers = {"name": name} | ({"user": NODE} if what == "created" else {})
+    site = simulation.sites[at]
+    teller = Process(site.broker, simulation.clock, user=at, random=lambda: 0.5)
+    teller.start()
+    simulation.clock.advance(0.01)
+    teller.publish(Outgoing(EVENTS, f"connection.{what}", b"", headers=headers))
+    simulation.clock.advance(0.01)
+
+
+def test_a_lost_connection_makes_its_member_late_within_a_second(simulation: Simulation) -> None:
+    event(simulation, "created")
+    simulation.members[NODE].kill()
+    event(simulation, "closed")
+    simulation.clock.advance(1.0)
+    for site in simulation.sites.values():
+        assert (site.health(NODE), site.reason(NODE)) == (Health.LATE, "connection lost")
+
+
+def test_a_member_that_holds_another_connection_is_not_late(simulation: Simulation) -> None:
+    event(simulation, "created", name="c1")
+    event(simulation, "created", name="c2")
+    event(simulation, "closed", name="c1")
+    simulation.clock.advance(1.0)
+    assert simulation.sites[HERE].health(NODE) is Health.ALIVE
+
+
+def test_a_connection_elsewhere_says_nothing_of_a_member_at_home(simulation: Simulation) -> None:
+    event(simulation, "created", at=THERE)
+    event(simulation, "closed", at=THERE)
+    simulation.clock.advance(1.0)
+    for site in simulation.sites.values():
+        assert site.health(NODE) is Health.ALIVE
+
+
+def test_an_alert_is_raised_once_though_its_supernode_dies_meanwhile(
+    simulation: Simulation,
+) -> None:
+    member, site = simulation.members[NODE], simulation.sites[HERE]
+    member.kill()
+    simulation.clock.advance(30.0)
+    for pause in (0.5, 5.0, 40.0):
+        site.kill()
+        simulation.clock.advance(pause)
+        site.start()
+        simulation.clock.advance(30.0)
+    simulation.member(NODE, HERE).boot = "next"
+    simulation.clock.advance(10.0)
+    for at in (HERE, THERE):
+        said = [each.rpartition("/")[2] for each in simulation.transitions(at, "member-down")]
+        assert said == ["raised", "resolved"]
+
+
+@dataclass
+class Api:
+    """A management API that cannot be reached for the first few times."""
+
+    failures: int
+    deleted: list[str] = field(default_factory=list)
+
+    def depths(self, _vhost: str) -> dict[str, int]:
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionLostError("the management API cannot be reached")
+        names = ("heartbeat", "metrics", "thrown", "peer", "inbox")
+        return {f"{name}.{n}": 0 for name in names for n in range(3)}
+
+    def delete_queue(self, _vhost: str, name: str) -> None:
+        self.deleted.append(name)
+
+
+class AtOnce(Worker):
+    """Makes its calls at once."""
+
+    def call(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        try:
+            result = job()
+        except NmBusError as error:
+            result = error
+        done(result)
+
+
+def test_ingest_waits_until_queues_that_nobody_reads_are_gone(simulation: Simulation) -> None:
+    service = simulation.sites[HERE].service
+    api = Api(failures=2)
+    service.watch = BrokerWatch(api, service.settings)  # type: ignore[arg-type]
+    service.worker, service._served = AtOnce(service.transport), False
+    service._retire()
+    simulation.clock.advance(1.5 * LOOK)
+    assert not service._served
+    simulation.clock.advance(LOOK)
+    assert service._served
+    gone = {f"{name}.{n}" for name in ("heartbeat", "metrics", "thrown") for n in (1, 2)}
+    assert set(api.deleted) == gone
