@@ -198,6 +198,7 @@ def programs(site: Site) -> None:
         supernode=site.broker(SN1),
         tls=files_of(MEMBER),
         checks=[{"name": "true", "command": ["true"]}],
+        heartbeat={"interval": 1.0},
         metrics={"mounts": ["/"]},
         drop_in={"folder": "drop"},
     )

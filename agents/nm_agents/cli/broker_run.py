@@ -37,7 +37,7 @@ def run_broker(
     password_file(settings)
     check_settings(settings, config)
     broker = PrivateBroker.described(settings, program)
-    with own_folder(broker.folder), _until_told():
+    with own_folder(broker.folder), until_told():
         told(f"starting the broker of {settings.node}")
         running = _started(broker)
         try:
@@ -74,7 +74,7 @@ def _wait(running: RunningBroker) -> None:
 
 
 @contextmanager
-def _until_told() -> Iterator[None]:
+def until_told() -> Iterator[None]:
     """Within, the first signal ends the work in good order; a second one ends it at once."""
 
     def told(_signal: int, _frame: FrameType | None) -> None:
