@@ -4,7 +4,6 @@ Each member has its own moment within the interval, as real ones have. What coul
 is not repeated, and counted; the count is printed at the end.
 """
 
-import random
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -14,11 +13,10 @@ from types import FrameType
 import msgspec
 
 from nm_agents.bench.traffic import INTERVAL, SimulatedMember, members
+from nm_agents.connecting import connect
 from nm_bus.messages import Seconds
-from nm_bus.settings import SupernodeSettings, Tls, connects_to, load, timing
-from nm_bus.topology import vhost
+from nm_bus.settings import SupernodeSettings, Tls, load
 from nm_bus.transport.base import Flow, Outcome, Outgoing, Status, Transport
-from nm_bus.transport.pika import PikaTransport
 
 STEP: Seconds = 0.02
 """How often to look who is due."""
@@ -98,7 +96,12 @@ class Simulation:
 def main() -> None:
     """Simulate the crowd that the only argument holds as JSON, until SIGTERM."""
     crowd = msgspec.json.decode(sys.argv[1], type=Crowd)
-    transport = _transport(load(Path(crowd.file), SupernodeSettings), crowd)
+    tls = Tls(*map(Path, (crowd.ca, crowd.certificate, crowd.key)))
+    settings = msgspec.structs.replace(
+        load(Path(crowd.file), SupernodeSettings), node=crowd.user, tls=tls
+    )
+    name = f"{crowd.count} simulated members"
+    transport = connect(settings, settings.broker, name, separate=False)
     simulation = Simulation(transport, members(crowd.count))
     transport.on_status(simulation.status)
 
@@ -108,21 +111,6 @@ def main() -> None:
     signal.signal(signal.SIGTERM, told)
     transport.run()
     print(msgspec.json.encode(simulation.published).decode())
-
-
-def _transport(settings: SupernodeSettings, crowd: Crowd) -> PikaTransport:
-    address, port = connects_to(settings.broker)
-    return PikaTransport(
-        host=settings.broker.host,
-        address=address,
-        port=port,
-        vhost=vhost(settings.project),
-        user=crowd.user,
-        tls=Tls(*map(Path, (crowd.ca, crowd.certificate, crowd.key))),
-        timing=timing(settings),
-        name=f"{crowd.count} simulated members",
-        random=random.random,
-    )
 
 
 if __name__ == "__main__":

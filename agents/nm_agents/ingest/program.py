@@ -1,29 +1,28 @@
 """`nm-bus ingest run`: the composition of one ingest process."""
 
 import os
-import random
 import uuid
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 from nm_agents.certificate import check_certificate
+from nm_agents.connecting import connect
 from nm_agents.folder import own_folder
 from nm_agents.ingest.memory import Memory
-from nm_agents.ingest.quarantine import Quarantine
 from nm_agents.ingest.reader import Reader
 from nm_agents.ingest.service import IngestService
+from nm_agents.quarantine import Quarantine
 from nm_agents.service import exit_code, log_status, log_to_stderr, on_termination
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.windows import Windows
 from nm_bus.errors import ConfigError
-from nm_bus.settings import SupernodeSettings, connects_to, load, timing
+from nm_bus.settings import SupernodeSettings, load, timing
 from nm_bus.storage.base import Store
 from nm_bus.storage.sqlite import open_store
-from nm_bus.topology import heartbeat_queue, metrics_queue, vhost
+from nm_bus.topology import heartbeat_queue, metrics_queue
 from nm_bus.transport.base import Transport
-from nm_bus.transport.pika import PikaTransport
 
 
 def run(config: Path, partition: int) -> int:
@@ -41,7 +40,8 @@ def _serve(config: Path, partition: int) -> None:
         own_folder(settings.folder, f"ingest.{partition}.lock"),
         closing(open_store(database, rebuildable=True)) as store,
     ):
-        transport = connect(settings, f"ingest {partition}")
+        name = f"ingest {partition} of {settings.node}"
+        transport = connect(settings, settings.broker, name, separate=True)
         service = compose(settings, partition, transport, store)
         transport.on_status(log_status)
         on_termination(transport, service.stop)
@@ -55,23 +55,6 @@ def check_partition(settings: SupernodeSettings, partition: int) -> None:
     if not 0 <= partition <= last:
         what = f"there is no partition {partition}"
         raise ConfigError("--partition", what, f"give 0 to {last}, as limits.partitions says")
-
-
-def connect(settings: SupernodeSettings, name: str) -> PikaTransport:
-    """The transport of a supernode's program: reading and publishing have a connection each."""
-    address, port = connects_to(settings.broker)
-    return PikaTransport(
-        host=settings.broker.host,
-        address=address,
-        port=port,
-        vhost=vhost(settings.project),
-        user=settings.node,
-        tls=settings.tls,
-        timing=timing(settings),
-        name=f"{name} of {settings.node}",
-        random=random.random,
-        separate=True,
-    )
 
 
 def compose(

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from nm_agents.ingest.acks import Acks
 from nm_agents.ingest.inheritance import Inheritance
 from nm_agents.ingest.memory import Memory
-from nm_agents.ingest.quarantine import Quarantine
 from nm_agents.ingest.reader import Reader
+from nm_agents.quarantine import Quarantine
 from nm_bus.codec import Rejected, encode
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe

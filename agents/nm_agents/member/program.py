@@ -8,13 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from nm_agents.certificate import check_certificate
+from nm_agents.connecting import connect
 from nm_agents.folder import own_folder, writable
 from nm_agents.member.member import compose, serve
 from nm_agents.service import exit_code, log_to_stderr, on_termination
 from nm_bus.errors import ConfigError
-from nm_bus.settings import MemberSettings, connects_to, load, timing
-from nm_bus.topology import vhost
-from nm_bus.transport.pika import PikaTransport
+from nm_bus.settings import MemberSettings, load
 
 MOST_CHECKS = 99
 """As many as a heartbeat may tell of, and one of the agent's own."""
@@ -35,29 +34,12 @@ def _run(config: Path) -> None:
     with own_folder(settings.folder):
         if settings.drop_in is not None:
             writable(settings.drop_in.folder)
-        transport = connect(settings)
+        # one connection serves both ways: a member reads so little that blocking it does no harm
+        name = f"member {settings.node}"
+        transport = connect(settings, settings.supernode, name, separate=False)
         member = compose(settings, transport, random.random)
         on_termination(transport, member.leave)
         serve(member, transport)
-
-
-def connect(settings: MemberSettings) -> PikaTransport:
-    """The transport to the home supernode's broker; it connects when it is run.
-
-    One connection serves both ways: a member reads so little that blocking it does no harm.
-    """
-    address, port = connects_to(settings.supernode)
-    return PikaTransport(
-        host=settings.supernode.host,
-        port=port,
-        vhost=vhost(settings.project),
-        user=settings.node,
-        tls=settings.tls,
-        timing=timing(settings),
-        name=f"member {settings.node}",
-        random=random.random,
-        address=address,
-    )
 
 
 def check_settings(settings: MemberSettings, config: Path) -> None:

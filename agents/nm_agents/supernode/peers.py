@@ -5,7 +5,7 @@ from functools import partial
 
 import msgspec
 
-from nm_agents.ingest.quarantine import Quarantine
+from nm_agents.quarantine import Quarantine, settle
 from nm_agents.supernode.outbox import Outbox
 from nm_agents.supernode.requests import Asker, Requests
 from nm_bus.codec import Reason, Rejected, decode
@@ -79,7 +79,7 @@ class Peers:
             self.transport.ack(delivery)
 
     def _refuse(self, delivery: Delivery, rejected: Rejected) -> None:
-        self.quarantine.put(delivery, rejected, partial(self._done, delivery))
+        self.quarantine.put(delivery, rejected, partial(settle, self.transport, delivery))
 
     def _told(self, peer: NodeId, kind: LinkKind, data: Message, now: Seconds) -> Rejected | None:
         match data:
@@ -123,13 +123,7 @@ class Peers:
         transitions = self.alerts.learn(alert)
         if transitions or self.alerts.active != before:
             self.outbox.put(transitions, self.alerts.active)
-        self.outbox.relay(alert, partial(self._done, delivery))
-
-    def _done(self, delivery: Delivery, kept: bool) -> None:
-        if kept:
-            self.transport.ack(delivery)
-        else:
-            self.transport.reject(delivery, requeue=True)
+        self.outbox.relay(alert, partial(settle, self.transport, delivery))
 
 
 def _speaks_for(peer: NodeId, delivery: Delivery, event: Event[Message]) -> Rejected | None:

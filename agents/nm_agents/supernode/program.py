@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from nm_agents.certificate import check_certificate
+from nm_agents.connecting import connect
 from nm_agents.folder import own_folder
-from nm_agents.ingest.program import connect
-from nm_agents.ingest.quarantine import Quarantine
+from nm_agents.quarantine import Quarantine
 from nm_agents.service import exit_code, log_status, log_to_stderr, on_termination
 from nm_agents.supernode.brokerwatch import BrokerWatch
 from nm_agents.supernode.children import Children
@@ -53,7 +53,8 @@ def _serve(config: Path) -> None:
         closing(open_store(settings.folder / "supernode.db")) as store,
     ):
         hand_over(settings.folder, settings.limits.partitions, store)
-        transport = connect(settings, "supernode")
+        name = f"supernode of {settings.node}"
+        transport = connect(settings, settings.broker, name, separate=True)
         worker = Worker(transport)
         with closing(worker):
             service = compose(settings, config, transport, store, worker=worker, watch=watch)

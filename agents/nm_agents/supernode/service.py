@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from nm_agents.ingest.quarantine import Quarantine
+from nm_agents.quarantine import Quarantine, settle
 from nm_agents.supernode.brokerwatch import BrokerWatch, Look
 from nm_agents.supernode.children import Children
 from nm_agents.supernode.outbox import Outbox
@@ -142,16 +142,10 @@ class SupernodeService:
         if isinstance(event, Event):
             event = vouched(event, delivery.user_id) or event
         if isinstance(event, Rejected):
-            self.quarantine.put(delivery, event, lambda kept: self._done(delivery, kept=kept))
+            self.quarantine.put(delivery, event, partial(settle, self.transport, delivery))
             return
         self.requests.take(delivery, event)
         self.transport.ack(delivery)
-
-    def _done(self, delivery: Delivery, *, kept: bool) -> None:
-        if kept:
-            self.transport.ack(delivery)
-        else:
-            self.transport.reject(delivery, requeue=True)
 
     def _event(self, delivery: Delivery) -> None:
         headers = delivery.headers or {}

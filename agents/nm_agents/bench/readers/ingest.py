@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 
 from nm_agents.bench.readers.task import Meter, Spent, Task
-from nm_agents.ingest.program import compose, connect
+from nm_agents.connecting import connect
+from nm_agents.ingest.program import compose
 from nm_agents.ingest.service import IngestService
 from nm_bus.messages import Seconds
 from nm_bus.settings import SupernodeSettings
@@ -21,7 +22,8 @@ def read(task: Task, settings: SupernodeSettings) -> Spent:
     """Serve until all messages are read; storing and acknowledging the last ones counts too."""
     settings = msgspec.structs.replace(settings, project=task.project)
     with closing(open_store(Path(task.folder) / "ingest.db", rebuildable=True)) as store:
-        transport = connect(settings, "bench")
+        name = f"bench of {settings.node}"
+        transport = connect(settings, settings.broker, name, separate=True)
         service = compose(settings, task.partition, transport, store)
         watch = _Watch(service, transport, task)
         service.start()

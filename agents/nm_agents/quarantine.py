@@ -49,3 +49,11 @@ class Quarantine:
         else:
             _LOG.warning("quarantine did not take a message (%s); it is read again", outcome)
             self.transport.later(PAUSE, lambda: kept(False))
+
+
+def settle(transport: Transport, delivery: Delivery, kept: bool) -> None:
+    """Acknowledge a delivery that is safe elsewhere; one that is not goes back to its queue."""
+    if kept:
+        transport.ack(delivery)
+    else:
+        transport.reject(delivery, requeue=True)

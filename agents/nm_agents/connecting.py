@@ -1,0 +1,29 @@
+"""The way from a service to its broker, from the settings of whichever service it is."""
+
+import random
+
+from nm_bus.settings import Broker, MemberSettings, SupernodeSettings, timing
+from nm_bus.topology import vhost
+from nm_bus.transport.pika import PikaTransport
+
+
+def connect(
+    settings: MemberSettings | SupernodeSettings, broker: Broker, name: str, *, separate: bool
+) -> PikaTransport:
+    """A transport to `broker` as the node of the settings; it connects when it is run.
+
+    `name` is what the broker calls the connection. `separate` gives publishing one of its own: for
+    whoever reads so much that being blocked must not hold that up.
+    """
+    return PikaTransport(
+        host=broker.host,
+        address=broker.address,
+        port=broker.port,
+        vhost=vhost(settings.project),
+        user=settings.node,
+        tls=settings.tls,
+        timing=timing(settings),
+        name=name,
+        random=random.random,
+        separate=separate,
+    )
