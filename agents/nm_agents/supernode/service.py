@@ -108,6 +108,7 @@ class SupernodeService:
     def start(self) -> None:
         """Declare, listen, and begin to tick; the ingest processes start when the broker serves."""
         self._started = self.transport.now()
+        self._refusals = self.view.refused(self.settings.node)
         self.transport.declare(topology_of(self.settings))
         self.transport.on_status(self._status)
         self.transport.consume(REPORTS, self.peers.own, prefetch=PREFETCH)

@@ -10,8 +10,8 @@ from nm_agents.supernode.brokerwatch import BrokerWatch
 from nm_agents.supernode.service import LOOK
 from nm_agents.supernode.worker import Worker
 from nm_bus.errors import ConnectionLostError, NmBusError
-from nm_bus.messages import Health
-from nm_bus.topology import EVENTS
+from nm_bus.messages import Health, domain_key
+from nm_bus.topology import EVENTS, HEARTBEAT
 from nm_bus.transport.base import Outgoing
 
 from .conftest import Process, Simulation
@@ -84,6 +84,19 @@ def test_an_alert_is_raised_once_though_its_supernode_dies_meanwhile(
     for at in (HERE, THERE):
         said = [each.rpartition("/")[2] for each in simulation.transitions(at, "member-down")]
         assert said == ["raised", "resolved"]
+
+
+def test_what_was_refused_in_an_earlier_life_is_no_news(simulation: Simulation) -> None:
+    site, member = simulation.sites[HERE], simulation.members[NODE]
+    key = domain_key(NODE)
+    member.transport.publish(Outgoing(HEARTBEAT, key, b"nonsense"))
+    simulation.clock.advance(120.0)
+    assert len(simulation.transitions(HERE, "quarantine-growing")) == 2
+    site.kill()
+    simulation.clock.advance(1.0)
+    site.start()
+    simulation.clock.advance(60.0)
+    assert len(simulation.transitions(HERE, "quarantine-growing")) == 2
 
 
 @dataclass
