@@ -1,0 +1,73 @@
+"""Whatever the bytes, reading goes on: a message is taken, or refused with its reason."""
+
+from itertools import islice
+from random import Random
+
+import pytest
+
+from nm_agents.ingest.reader import Reader
+from nm_bus.codec import Reason, Rejected, encode
+from nm_bus.core.ingest import Ingest
+from nm_bus.core.pipe import Pipe
+from nm_bus.core.windows import Windows
+from nm_bus.messages import Heartbeat, Message, Metrics, NodeId, Properties, domain_key
+from nm_bus.testing.mutated import mutations
+from nm_bus.transport.base import Delivery
+
+NODE, NOW = "n1.example.org", 1_800_000_000.0
+
+
+def reader() -> Reader:
+    pipe = Pipe("heartbeat.0", 3.0)
+    return Reader(Ingest("sn1.example.org", 0, "life", pipe), Windows(), {pipe.path: pipe})
+
+
+def encoded(message: Message, time: float = NOW) -> bytes:
+    return encode(message, source=NODE, id="m", time=time)
+
+
+def delivery(body: bytes, user: NodeId | None = NODE, key: str = domain_key(NODE)) -> Delivery:
+    return Delivery(body, "heartbeat", key, user, "heartbeat.0", 1, 1)
+
+
+BEAT = Heartbeat("boot", 1, 5.0, 1.0, "x")
+GOOD = (
+    encoded(BEAT),
+    encoded(Metrics("boot", 1, 0.0, {"host.load.1m": 1.0})),
+    encoded(Properties("boot", organisation="LLNL")),
+)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ten_thousand_spoilt_messages_stop_no_reader(seed: int) -> None:
+    reading = reader()
+    found = [
+        reading.take(delivery(body), NOW) for body in islice(mutations(GOOD, Random(seed)), 10_000)
+    ]
+    refused = [each for each in found if each is not None]
+    assert len(refused) > 5_000
+    assert all(isinstance(each, Rejected) and each.detail for each in refused)
+    assert {Reason.NOT_JSON, Reason.TOO_DEEP, Reason.INVALID} <= {each.reason for each in refused}
+    assert len(reading.ingest.members) <= 1, "nobody else was made up"
+    assert reading.take(delivery(encoded(Heartbeat("next", 1, 5.0, 1.0, "x"))), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (delivery(encoded(BEAT), user=None), Reason.NO_USER),
+        (delivery(encoded(BEAT), user="n2.example.org"), Reason.NOT_SENDER),
+        (delivery(encoded(BEAT), key="org.example.n2"), Reason.NOT_KEY),
+        (delivery(encoded(BEAT, NOW + 30 * 86_400.0)), Reason.FAR_FUTURE),
+        (delivery(encoded(Metrics("boot", 10**15, 0.0, {}))), Reason.FAR_SEQUENCE),
+    ],
+    ids=lambda each: str(each) if isinstance(each, Reason) else "",
+)
+def test_who_is_not_the_sender_and_what_is_from_the_far_future_is_refused(
+    bad: Delivery, reason: Reason
+) -> None:
+    reading = reader()
+    reading.take(delivery(encoded(Metrics("boot", 1, 0.0, {}))), NOW)
+    refusal = reading.take(bad, NOW)
+    assert refusal is not None
+    assert refusal.reason is reason
