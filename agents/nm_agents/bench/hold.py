@@ -100,7 +100,7 @@ def hold(folder: Path, members: int, seconds: Seconds, told: Told) -> Held:
     limits = Limits(members=members + 1)
     plan = Plan(folder, PROJECT, (SUPERNODE,), {AGENT: SUPERNODE}, network="lan", limits=limits)
     federation = Federation(plan, told)
-    alerts = AlertWatch(federation.administrator, lambda _alert: None)
+    alerts = AlertWatch(federation.administrator, lambda _alert: None, federation.lifeline)
     federation.build()
     try:
         federation.start_brokers()
