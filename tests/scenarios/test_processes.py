@@ -92,7 +92,7 @@ def test_a_killed_supernode_leaves_no_process_and_goes_on_with_its_alerts(world:
     assert world.alerts("member-down") == []
 
 
-def test_another_number_of_ingest_processes_calls_nobody_down_and_loses_nothing(
+def test_another_number_of_ingest_processes_calls_nobody_down(
     world: World,
 ) -> None:
     file = world.federation.plan.folder / f"{SN1}.toml"
