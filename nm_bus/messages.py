@@ -275,7 +275,6 @@ class BrokerState(Part, frozen=True):
     disk_free: int = 0
     connections: int = 0
     quarantined: int = 0
-    thrown: int = 0
     queues: dict[str, int] = {}
 
 

@@ -4,20 +4,18 @@
 becomes when it ends is a value for the caller to send; what peers tell is taken over by `absorb`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from nm_bus.core import series as view
+from nm_bus.core.kinds import Kinds
 from nm_bus.core.late import Late
 from nm_bus.core.ring import KEPT, MINUTE, SIZE, Ring
 from nm_bus.core.rollup import Tally
 from nm_bus.core.sketch import Sketch, read
 from nm_bus.messages import Declared, NodeId, Rollup, Rollups, Seconds, Series
-
-Kinds = Callable[[str], Declared]
-"""What a series is, by its name: the catalogue, and what its node declared."""
 
 HORIZON: Seconds = 86_400.0
 """Samples older than this are dropped: a member's spool keeps no older ones."""
@@ -178,12 +176,6 @@ class Windows:
         for nodes in self._untold.values():
             nodes.discard(node)
 
-    def dump(self, node: NodeId) -> Kept:
-        """All of a node, to be stored over a restart: what `load` takes."""
-        self._unstored.pop(node, None)
-        newest = max((ring.newest for ring in self._nodes.get(node, {}).values()), default=0)
-        return self._kept(node, newest - KEPT + 1, newest)
-
     def dump_changes(self, node: NodeId) -> dict[int, Kept]:
         """The parts of a node's hour that changed since they were dumped, each for `load`.
 
@@ -196,7 +188,7 @@ class Windows:
         }
 
     def load(self, node: NodeId, kept: Kept, now: Seconds) -> None:
-        """Take up again what a dump gave, all or one part after another in any order.
+        """Take up again a part that `dump_changes` gave; all of them in any order.
 
         What is too old, or of another layout, is left out.
         """

@@ -287,8 +287,9 @@ def test_two_processes_that_share_an_hour_add_up_to_one(
 @given(samples)
 def test_a_restart_loses_nothing(many: list[tuple[str, float, float]]) -> None:
     before, after = fed(many), Windows()
-    stored = msgspec.msgpack.encode(before.dump(NODE))
-    after.load(NODE, msgspec.msgpack.decode(stored, type=Kept), LATEST)
+    for part in before.dump_changes(NODE).values():
+        stored = msgspec.msgpack.encode(part)
+        after.load(NODE, msgspec.msgpack.decode(stored, type=Kept), LATEST)
     assert everything(after) == everything(before)
     assert after.close(LATEST) == before.close(LATEST)
 
@@ -322,5 +323,6 @@ def test_a_node_is_stored_in_a_bounded_number_of_parts() -> None:
 
 def test_a_restart_a_day_later_begins_anew() -> None:
     windows = Windows()
-    windows.load(NODE, fed([("load", 0, 1.0)]).dump(NODE), START + 24 * HOUR)
+    for part in fed([("load", 0, 1.0)]).dump_changes(NODE).values():
+        windows.load(NODE, part, START + 24 * HOUR)
     assert windows.node(NODE, START + 24 * HOUR) == {}
