@@ -136,7 +136,7 @@ def test_the_readme_tells_every_setting_its_files_and_its_default() -> None:
             wanted[setting] = (f"{files}, {name}".lstrip(", "), text)
     timings = {f"timing.{field.name}" for field in msgspec.structs.fields(Timing)}
     expected = {name: row for name, row in wanted.items() if name not in timings}
-    assert {row[0]: (row[1], row[2]) for row in rows("Settings", 4)} == expected
+    assert {row[0]: (row[1], row[2]) for row in rows("Every setting", 4)} == expected
 
 
 def test_the_readme_tells_the_timings_of_each_network() -> None:
@@ -144,4 +144,4 @@ def test_the_readme_tells_the_timings_of_each_network() -> None:
         [field.name, *(f"{getattr(preset, field.name):g}" for preset in (LOCAL, LAN, WAN))]
         for field in msgspec.structs.fields(Timing)
     ]
-    assert [row[:4] for row in rows("Timings", 5)] == wanted
+    assert [row[:4] for row in rows("Timings of a network", 5)] == wanted

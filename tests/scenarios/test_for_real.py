@@ -22,7 +22,9 @@ import tomli_w
 
 from nm_agents.demo.federation import end
 from nm_broker.loopback import free_address
+from nm_broker.management import ManagementApi
 from nm_broker.program import Program, Unpacked
+from nm_bus.settings import SupernodeSettings, load
 
 from .conftest import until
 
@@ -137,6 +139,11 @@ def users(site: Site, node: str) -> dict[str, dict[str, Any]]:
     return {login["name"]: login for login in json.loads(said)}
 
 
+def management(site: Site, node: str) -> ManagementApi:
+    settings = load(site.supernode(node), SupernodeSettings)
+    return ManagementApi.described(settings.management, LIMIT)
+
+
 def files_of(name: str) -> dict[str, str]:
     """A table of three files, as a settings file names them."""
     return {"ca": "ca.crt", "certificate": f"{name}.crt", "key": f"{name}.key"}
@@ -181,7 +188,9 @@ def logins(site: Site) -> None:
         site.did("broker", "admit", "administrator", ADMIN, "--config", config)
         assert "nothing to do" in site.did("broker", "setup", "--config", config)
     config = site.supernode(SN1)
-    assert MEMBER in site.did("broker", "setup", "--members", MEMBER, "--config", config)
+    management(site, SN1).put_user("guest")
+    said = site.did("broker", "setup", "--members", MEMBER, "--config", config)
+    assert said.splitlines() == [f"made users: {MEMBER}", "removed users: guest"]
     refused = site.told("broker", "admit", "administrator", MEMBER, "--config", config)
     assert refused.returncode == 2
     assert users(site, SN1)[MEMBER]["role"] == "member"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nm_agents.cli.broker import allowed, names_of
+from nm_agents.cli.broker_logins import allowed, names_of
 from nm_broker.pki import Authority
 from nm_broker.standing import Login
 from nm_bus.errors import ConfigError, RefusedError
@@ -153,3 +153,8 @@ def test_who_has_the_role_or_none_may_be_touched(name: str) -> None:
 def test_no_command_takes_the_rights_of_another_role_away(name: str) -> None:
     with pytest.raises(RefusedError):
         allowed(NODE, KNOWN, Role.MEMBER, [name])
+
+
+def test_a_name_that_is_no_id_is_told_before_anything_is_made() -> None:
+    with pytest.raises(ConfigError, match="is no id"):
+        allowed(NODE, KNOWN, Role.MEMBER, ["n2", "N3.example.org"])
