@@ -3,7 +3,7 @@
 What a project has on its broker and who may do what stands in `nm_broker` and `nm_bus.topology`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -184,6 +184,16 @@ def run(
     run_broker(settings, config, say, chosen_program(rabbitmq))
 
 
+_COMMANDS: dict[Callable[..., None], str] = {
+    files: "The configuration of a system-wide RabbitMQ.",
+    setup: "The project, on the broker that runs.",
+    run: "A broker of nm-bus's own, in the foreground.",
+    admit: "Let somebody log in.",
+    revoke: "Take a login away, at once.",
+    users: "Who may log in, and is connected.",
+    links: "The links as the broker states them.",
+}
+
 broker = typer.Typer(help="A supernode's RabbitMQ: set up, admit, look.", no_args_is_help=True)
-for _command in (files, setup, run, admit, revoke, users, links):
-    broker.command()(_command)
+for _command, _summary in _COMMANDS.items():
+    broker.command(short_help=_summary)(_command)

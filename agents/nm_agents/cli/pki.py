@@ -27,10 +27,12 @@ pki = typer.Typer(
 MOST_DAYS = 3650
 """Nothing for a trial need hold longer."""
 
-Days = Annotated[int, typer.Option("--days", min=1, max=MOST_DAYS, help="How long it holds.")]
+Days = Annotated[
+    int, typer.Option("--days", metavar="N", min=1, max=MOST_DAYS, help="How long it holds.")
+]
 
 
-@pki.command()
+@pki.command(short_help="A new authority.")
 def create(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, for you alone.")],
     *,
@@ -57,7 +59,7 @@ def create(
     _tell([folder / "ca.crt"], json=json)
 
 
-@pki.command()
+@pki.command(short_help="Certificates for hosts, persons, components.")
 def issue(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Ids, as sn1.llnl.gov.")],
     *,
@@ -94,7 +96,7 @@ def issue(
     _tell([folder / f"{name}.crt" for name in wanted], json=json)
 
 
-@pki.command("show")
+@pki.command("show", short_help="Whose certificates, until when.")
 def show_certificates(
     paths: Annotated[
         list[Path], typer.Argument(metavar="FILE|DIR...", help="Certificates, or their folder.")
