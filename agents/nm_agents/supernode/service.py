@@ -277,7 +277,8 @@ class SupernodeService:
     def _looked(self, look: Look) -> None:
         self._looking = False
         if self.transport.status.flow is Flow.UP:
-            self._broker = look.broker
+            # the API tells of an alarm for seconds after its end; our own connection knows better
+            self._broker = msgspec.structs.replace(look.broker, state="up", reason="")
         now = self.transport.now()
         for link, seen in look.links.items():
             self._judge(link, replace(seen, heard=self._heard_there(link, now)), now)
