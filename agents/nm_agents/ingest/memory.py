@@ -7,6 +7,7 @@ stored with the minutes that it counted in, so that what is read again counts on
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -50,7 +51,7 @@ class Memory:
             taken = self.ingest.inherited if node in inherited else self.ingest.members
             taken[domain_key(node)] = member
         for key, kept in self._rows(MINUTES, _minutes):
-            node, _, _part = key.rpartition("/")
+            node = node_of(key)
             # without the number up to which they count, what is read again would count twice
             if self.ingest.known(domain_key(node)) is not None:
                 self.windows.load(node, kept, now)
@@ -106,6 +107,16 @@ class Memory:
         self.store.delete(MEMBERS, gone)
         self.store.delete(INHERITED, gone)
         self.store.delete(MINUTES, [_key(node, part) for node in gone for part in range(PARTS)])
+
+
+def database(folder: Path, partition: int) -> Path:
+    """Where an ingest process keeps all this, in its supernode's folder."""
+    return folder / f"ingest.{partition}.db"
+
+
+def node_of(key: str) -> NodeId:
+    """The member of a row: its id is the key, and the first part of its minutes' keys."""
+    return key.partition("/")[0]
 
 
 def _key(node: NodeId, part: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from nm_agents.certificate import check_certificate
 from nm_agents.connecting import connect
 from nm_agents.folder import own_folder
-from nm_agents.ingest.memory import Memory
+from nm_agents.ingest.memory import Memory, database
 from nm_agents.ingest.reader import Reader
 from nm_agents.ingest.service import IngestService
 from nm_agents.quarantine import Quarantine
@@ -35,10 +35,10 @@ def _serve(config: Path, partition: int) -> None:
     settings = load(config, SupernodeSettings)
     check_partition(settings, partition)
     check_certificate(settings.tls, settings.node)
-    database = settings.folder / f"ingest.{partition}.db"
+    place = database(settings.folder, partition)
     with (
         own_folder(settings.folder, f"ingest.{partition}.lock"),
-        closing(open_store(database, rebuildable=True)) as store,
+        closing(open_store(place, rebuildable=True)) as store,
     ):
         name = f"ingest {partition} of {settings.node}"
         transport = connect(settings, settings.broker, name, separate=True)

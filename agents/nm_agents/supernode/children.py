@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nm_bus.messages import Seconds
+from nm_bus.transport.reconnect import Pauses
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Child:
 
     process: "subprocess.Popen[bytes]"
     started: Seconds
-    ends: int = 0
+    pauses: Pauses
     again: Seconds | None = None
 
 
@@ -45,7 +46,8 @@ class Children:
         for partition in range(self.partitions):
             child = self._children.get(partition)
             if child is None:
-                self._children[partition] = Child(self._start(partition), now)
+                pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE, self.jitter)
+                self._children[partition] = Child(self._start(partition), now, pauses)
             elif child.process.poll() is not None:
                 self._again(partition, child, now)
 
@@ -71,10 +73,10 @@ class Children:
 
     def _again(self, partition: int, child: Child, now: Seconds) -> None:
         if child.again is None:
-            child.ends = 1 if now - child.started > STEADY else child.ends + 1
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (child.ends - 1))
-            child.again = now + pause * (0.75 + self.jitter() / 2)
-            code = child.process.returncode
-            _LOG.error("ingest process %d ended with code %s; started again", partition, code)
+            if now - child.started > STEADY:
+                child.pauses.reset()
+            pause, code = child.pauses.next(), child.process.returncode
+            child.again = now + pause
+            _LOG.error("ingest %d ended with code %s; again in %.1f s", partition, code, pause)
         if now >= child.again:
             child.process, child.started, child.again = self._start(partition), now, None

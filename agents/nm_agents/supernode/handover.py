@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random
 
-from nm_agents.ingest.memory import INHERITED, MEMBERS, MINUTES
+from nm_agents.ingest.memory import INHERITED, MEMBERS, MINUTES, database, node_of
 from nm_bus.core.ingest import Member
 from nm_bus.errors import StorageError
 from nm_bus.messages import NodeId, Seconds
@@ -41,20 +41,16 @@ def hand_over(folder: Path, partitions: int, store: Store) -> None:
             share(stores, partitions)
     store.put_many(KIND, {NUMBER: str(partitions).encode()})
     for n in range(partitions, before):
+        gone = database(folder, n)
         for suffix in ("", "-wal", "-shm"):
-            database(folder, n).with_name(f"ingest.{n}.db{suffix}").unlink(missing_ok=True)
-
-
-def database(folder: Path, partition: int) -> Path:
-    """Where an ingest process keeps what it knows."""
-    return folder / f"ingest.{partition}.db"
+            gone.with_name(gone.name + suffix).unlink(missing_ok=True)
 
 
 def share(stores: Sequence[Store], partitions: int) -> None:
     """Give the first `partitions` of the stores every member of all, as inherited."""
     owners = _owners(stores)
     for n, store in enumerate(stores[:partitions]):
-        stale = [key for key, _ in store.load(MINUTES) if owners.get(_node(key), n) != n]
+        stale = [key for key, _ in store.load(MINUTES) if owners.get(node_of(key), n) != n]
         store.delete(MINUTES, stale)
         for source, other in enumerate(stores):
             if other is not store:
@@ -79,7 +75,7 @@ def _owners(stores: Sequence[Store]) -> dict[NodeId, int]:
 
 def _copy(source: Store, target: Store, nodes: set[NodeId]) -> None:
     for kind in (MEMBERS, MINUTES):
-        for page in _pages((k, body) for k, body in source.load(kind) if _node(k) in nodes):
+        for page in _pages((k, body) for k, body in source.load(kind) if node_of(k) in nodes):
             target.put_many(kind, page)
 
 
@@ -91,11 +87,6 @@ def _pages(rows: Iterator[tuple[str, bytes]]) -> Iterator[dict[str, bytes]]:
             yield page
             page = {}
     yield page
-
-
-def _node(key: str) -> NodeId:
-    """The member of a row: the key of its minutes is `<node>/<part>`."""
-    return key.partition("/")[0]
 
 
 def _before(folder: Path, store: Store) -> int:

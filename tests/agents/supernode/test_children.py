@@ -40,7 +40,7 @@ class Programs(Children):
 
 
 def programs(partitions: int, code: str = LASTING) -> Programs:
-    return Programs(Path("none"), partitions, lambda: 0.5, code=code)
+    return Programs(Path("none"), partitions, lambda: 1.0, code=code)
 
 
 def end(made: Programs) -> None:

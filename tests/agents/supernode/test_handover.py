@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from nm_agents.ingest.memory import INHERITED, MEMBERS, MINUTES
-from nm_agents.supernode.handover import database, hand_over, share
+from nm_agents.ingest.memory import INHERITED, MEMBERS, MINUTES, database
+from nm_agents.supernode.handover import hand_over, share
 from nm_bus.core.ingest import Member
 from nm_bus.messages import Health, domain_key
 from nm_bus.storage.memory import MemoryStore
