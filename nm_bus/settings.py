@@ -16,7 +16,10 @@ from nm_bus.errors import ConfigError
 HostName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=200)]
 ProjectName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
 CheckName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
-Positive = Annotated[float, Meta(gt=0)]
+Positive = Annotated[float, Meta(gt=0, le=366 * 86_400)]
+"""Seconds, at most a year: so neither infinity nor what is no number."""
+Interval = Annotated[float, Meta(ge=0.1, le=86_400)]
+"""Seconds between two repetitions; with less than a tenth a program would do nothing else."""
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
@@ -27,7 +30,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Timing(Section, frozen=True):
     """What waits for what. Shorter notices sooner and doubts a slow network more often."""
 
-    amqp_heartbeat: int = 10
+    amqp_heartbeat: Annotated[int, Meta(ge=1, le=600)] = 10
     """Seconds between AMQP heartbeats; a dead connection is noticed after two to three."""
     connect: Positive = 10.0
     """How long one attempt to connect may take."""
@@ -100,13 +103,13 @@ class Broker(Section, frozen=True):
 class HeartbeatSettings(Section, frozen=True):
     """How often a member says that it lives. It is `down` after three intervals of silence."""
 
-    interval: Positive = 5.0
+    interval: Interval = 5.0
 
 
 class MetricsSettings(Section, frozen=True):
     """What is measured on this host, and how often. `mounts` are the disks to watch."""
 
-    interval: Positive = 30.0
+    interval: Interval = 30.0
     mounts: tuple[str, ...] = ("/",)
 
 
@@ -115,7 +118,7 @@ class CheckSettings(Section, frozen=True):
 
     name: CheckName
     command: tuple[str, ...]
-    interval: Positive = 60.0
+    interval: Interval = 60.0
     timeout: Positive = 30.0
 
 

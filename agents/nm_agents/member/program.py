@@ -18,8 +18,6 @@ from nm_bus.settings import MemberSettings, load
 MOST_CHECKS = 99
 """As many as a heartbeat may tell of, and one of the agent's own."""
 
-LONGEST_INTERVAL = 86_400.0
-
 
 def run(config: Path) -> int:
     """Run a member agent until SIGTERM or SIGINT; gives the exit code."""
@@ -53,5 +51,3 @@ def check_settings(settings: MemberSettings, config: Path) -> None:
     for check in settings.checks:
         if not all(check.command[:1]) or not check.command or "\0" in "".join(check.command):
             raise ConfigError(config, f"check {check.name}: `command` names no program")
-    if settings.heartbeat.interval > LONGEST_INTERVAL:
-        raise ConfigError(config, "heartbeat.interval is longer than a day")

@@ -74,7 +74,7 @@ def run(tmp_path: Path) -> Run:
     [
         ({"colour": "red"}, "colour"),
         ({"heartbeat": {"interval": "often"}}, "heartbeat.interval"),
-        ({"heartbeat": {"interval": 100_000.0}}, "longer than a day"),
+        ({"heartbeat": {"interval": 100_000.0}}, "heartbeat.interval: "),
         ({"tls": {"ca": "/no/ca", "certificate": "/no/c", "key": "/no/k"}}, "/no/ca: the file"),
         ({"folder": "/proc/nowhere"}, "/proc/nowhere: cannot be written: "),
         ({"checks": [{"name": "a", "command": []}]}, "check a: `command` names no program"),
