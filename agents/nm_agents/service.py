@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+from nm_agents.cli.exits import one_line
 from nm_bus.errors import ConfigError, NmBusError
 from nm_bus.transport.base import Status, Transport
 
@@ -18,11 +19,22 @@ FAILED = 1
 _LOG = logging.getLogger(__name__)
 
 
+class OneLine(logging.Formatter):
+    """A line an event, with its time. What others sent cannot begin a line or move a cursor."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        """The event's line; a traceback comes after it as it is."""
+        return one_line(super().formatMessage(record))
+
+
 def log_to_stderr() -> None:
-    """One line an event, with its time; what keeps the log is the system's business."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    """Write the program's events to standard error; what keeps them is the system's business."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def log_status(status: Status) -> None:
