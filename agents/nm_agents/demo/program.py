@@ -1,5 +1,6 @@
 """`nm-bus demo`: a federation on this machine, a story that checks itself, and everything ended."""
 
+import shlex
 import shutil
 import signal
 import tempfile
@@ -17,6 +18,7 @@ from nm_agents.demo.federation import Federation
 from nm_agents.demo.plot import SUPERNODES, members, plan, write_checks
 from nm_agents.demo.stage import Stage
 from nm_agents.demo.story import Story
+from nm_agents.folder import writable
 
 
 def demo(
@@ -95,7 +97,7 @@ def _start(stage: Stage, federation: Federation, alerts: AlertWatch) -> None:
 
 
 def _stay(stage: Stage, federation: Federation) -> None:
-    config = federation.administrator
+    config = shlex.quote(str(federation.administrator))
     stage.tell("It stays. Try these in another terminal; Ctrl-C here ends it all.")
     first = next(iter(members()))
     for words in (
@@ -106,7 +108,7 @@ def _stay(stage: Stage, federation: Federation) -> None:
         "tail heartbeat",
         "doctor",
     ):
-        stage.console.print(f"  nm-bus {words} --config {config}", soft_wrap=True)
+        stage.console.print(f"  nm-bus {words} --config {config}", markup=False, soft_wrap=True)
     with suppress(KeyboardInterrupt):
         signal.pause()
 
@@ -114,6 +116,7 @@ def _stay(stage: Stage, federation: Federation) -> None:
 @contextmanager
 def _folder(wanted: Path | None) -> Iterator[Path]:
     if wanted is not None:
+        writable(wanted)
         yield wanted.absolute()
         return
     place = Path(tempfile.mkdtemp(prefix="nm-bus-demo-"))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,15 +20,24 @@ from rich.progress import (
 from rich.status import Status
 from rich.table import Table
 
+from nm_agents.cli.printable import printable
 from nm_agents.demo.story import Verified
 from nm_bus.messages import Alert, AlertState
+
+
+class Screen(Console):
+    """A console that says a closed pipe once, and then nothing: all must still be ended well."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        raise BrokenPipeError
 
 
 class Stage:
     """Where the demonstration speaks. `quiet` says nothing at all."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.console = Console(quiet=quiet, highlight=False)
+        self.console = Screen(quiet=quiet, highlight=False)
         self._begun = time.monotonic()
         self._status: Status | None = None
 
@@ -47,24 +57,26 @@ class Stage:
 
     def tell(self, sentence: str) -> None:
         """Say a sentence."""
-        self.console.print(f"[dim]{self._clock()}[/dim] [bold]{sentence}[/bold]", soft_wrap=True)
+        self.console.print(
+            f"[dim]{self._clock()}[/dim] [bold]{escape(sentence)}[/bold]", soft_wrap=True
+        )
 
     def hold(self, what: str) -> None:
         """Show what is being waited for."""
         if self._status is not None:
-            self._status.update(f"[dim]waiting: {what}[/dim]")
+            self._status.update(f"[dim]waiting: {escape(what)}[/dim]")
 
     def alert(self, alert: Alert) -> None:
         """Show an alert as it arrives."""
         style, mark = ("red", "▲") if alert.state is AlertState.RAISED else ("green", "✓")
-        text = f"{mark} {alert.state} {alert.severity}: {alert.summary}"
+        text = escape(printable(f"{mark} {alert.state} {alert.severity}: {alert.summary}"))
         self.console.print(
             f"[dim]{self._clock()}[/dim]   [{style}]{text}[/{style}]", soft_wrap=True
         )
 
     def line(self, text: str) -> None:
         """Say something by the way."""
-        self.console.print(f"[dim]{self._clock()}   {text}[/dim]", soft_wrap=True)
+        self.console.print(f"[dim]{self._clock()}   {escape(text)}[/dim]", soft_wrap=True)
 
     def summary(self, verified: list[Verified], untrue: str) -> None:
         """Show what was verified, and what was not true."""
@@ -72,7 +84,7 @@ class Stage:
         for each in verified:
             table.add_row("[green]✓[/green]", each.what, each.figure)
         if untrue:
-            table.add_row("[red]✗[/red]", untrue, "")
+            table.add_row("[red]✗[/red]", escape(untrue), "")
         self.console.print(table)
 
     def _clock(self) -> str:
