@@ -21,7 +21,9 @@ first: what follows from it is now and then written earlier and louder."""
 
 def telling_line(text: str) -> str:
     """What names the cause in a log, or "" when nothing does."""
+    lines = text.split("\n")
     for pattern, words in CAUSES:
-        if found := re.search(f".*{pattern}.*", text, re.IGNORECASE):
-            return words or PREFIX.sub("", found.group()).strip()[:LENGTH]
+        for line in lines:
+            if re.search(pattern, line, re.IGNORECASE):
+                return words or PREFIX.sub("", line).strip()[:LENGTH]
     return ""
