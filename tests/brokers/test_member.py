@@ -1,5 +1,6 @@
 """The member agent as its own process on a real broker: what it sends, and what survives."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import psutil
 import pytest
 import tomli_w
 
+from nm_broker.testing.federation import eventually
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus import codec
 from nm_bus.messages import (
@@ -116,6 +118,12 @@ class Node:
         self.processes.append(process)
         return process
 
+    @property
+    def spooled(self) -> int:
+        """How many messages wait in its spool, by its own word."""
+        state = json.loads((Path(self.settings["folder"]) / "status.json").read_text())
+        return int(state["spool"]["waiting"])
+
     def end(self) -> None:
         for process in self.processes:
             process.kill()
@@ -174,7 +182,7 @@ def test_a_stopped_broker_loses_no_metric_and_hears_the_fresh_ones_first(
     home.wait(lambda: len(home.of(Metrics)) >= 3)
     home.sandbox.broker.stop()
     before = max(home.sequences())
-    time.sleep(3.0)
+    eventually(lambda: node.spooled >= 6, "metrics wait in the spool")
     home.sandbox.revive()
     home.wait(lambda: max(home.sequences()) > before + 10 and gapless(home.sequences()))
     after = [m for m in home.of(Metrics) if m.sequence > before + 1]
@@ -199,7 +207,7 @@ def test_a_killed_agent_says_nothing_and_its_spool_is_sent_by_the_next(
     agent = node.start()
     home.wait(lambda: len(home.of(Metrics)) >= 3)
     home.sandbox.broker.stop()
-    time.sleep(3.0)
+    eventually(lambda: node.spooled >= 6, "metrics wait in the spool")
     os.kill(agent.pid, signal.SIGKILL)
     assert agent.wait(30) == -signal.SIGKILL
     home.sandbox.revive()
