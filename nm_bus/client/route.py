@@ -23,9 +23,9 @@ from nm_bus.messages import Answer, Message, NodeId, Seconds
 from nm_bus.settings import Peer, Timing, Tls, connects_to
 from nm_bus.topology import PEER_BYTES, REQUESTS
 from nm_bus.transport.diagnosis import SURELY, diagnose
+from nm_bus.transport.reply_address import REPLY_TO
 from nm_bus.transport.tls import client_context
 
-REPLY_TO = "amq.rabbitmq.reply-to"
 TICK: Seconds = 0.25
 """How long one wait for the socket is; heartbeats are looked after in between."""
 

@@ -25,9 +25,10 @@ from nm_bus.transport.base import (
     Status,
     Timer,
 )
-from nm_bus.transport.memory_broker import REPLY_TO, MemoryBroker, delivery
+from nm_bus.transport.memory_broker import MemoryBroker, delivery
 from nm_bus.transport.memory_queue import Clock, Consumer, Stored
 from nm_bus.transport.reconnect import Pauses
+from nm_bus.transport.reply_address import REPLY_TO
 
 _GOODBYE: Seconds = 3.0
 

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 from nm_bus.topology import EVENTS, PEER_BYTES, Binding, Exchange, Grant, Queue, Topology
 from nm_bus.transport.base import Delivery, Outcome, Outgoing
 from nm_bus.transport.memory_queue import Clock, Consumer, MemoryQueue
+from nm_bus.transport.reply_address import REPLY_TO
 from nm_bus.transport.routing import spread, topic_matches
 
-REPLY_TO = "amq.rabbitmq.reply-to"
 DEFAULT = "amq.default"
 
 

@@ -21,10 +21,9 @@ from nm_bus.transport.base import Answered, Delivery, Outcome, Outgoing, Publish
 from nm_bus.transport.confirms import Confirms, Told, Waiting
 from nm_bus.transport.loop import Loop, LoopTimer
 from nm_bus.transport.reconnect import Pauses
-from nm_bus.transport.reply_address import PREFIX, is_reply_address
+from nm_bus.transport.reply_address import REPLY_PREFIX, REPLY_TO, is_reply_address
 
 LOGGER = logging.getLogger(__name__)
-REPLY_TO = "amq.rabbitmq.reply-to"
 MOST_WAITING = 50_000
 """Publications that may wait for their outcome at once; one more is LOST at once."""
 
@@ -178,7 +177,7 @@ class Publisher:
 
 def _nobodys(message: Outgoing) -> bool:
     """Whether a message is an answer to an address that no broker gave."""
-    if message.exchange or not message.key.startswith(PREFIX):
+    if message.exchange or not message.key.startswith(REPLY_PREFIX):
         return False
     return not is_reply_address(message.key)
 

@@ -8,7 +8,10 @@ import base64
 import binascii
 import re
 
-PREFIX = "amq.rabbitmq.reply-to."
+REPLY_TO = "amq.rabbitmq.reply-to"
+"""What an asker reads, and gives for its address; the broker puts the real one in its place."""
+
+REPLY_PREFIX = f"{REPLY_TO}."
 
 _PROCESS = re.compile(rb"\x83Xv\x00(?P<length>.)(?P<node>reply@[0-9]{1,10}).{12}", re.DOTALL)
 """An Erlang process id on a node without its name: in Erlang's external term format."""
@@ -16,8 +19,8 @@ _PROCESS = re.compile(rb"\x83Xv\x00(?P<length>.)(?P<node>reply@[0-9]{1,10}).{12}
 
 def is_reply_address(key: str) -> bool:
     """Whether a broker could have given this address: a process, a dot, and the asker's secret."""
-    process, dot, secret = key.removeprefix(PREFIX).partition(".")
-    if not key.startswith(PREFIX) or not dot or not _decoded(secret):
+    process, dot, secret = key.removeprefix(REPLY_PREFIX).partition(".")
+    if not key.startswith(REPLY_PREFIX) or not dot or not _decoded(secret):
         return False
     found = _PROCESS.fullmatch(_decoded(process))
     return found is not None and found["length"][0] == len(found["node"])

@@ -11,7 +11,7 @@ from nm_broker.testing.sandbox import Sandbox
 from nm_bus.topology import Binding, Exchange, Queue, Role, Topology
 from nm_bus.transport.base import Delivery, Flow, Outcome, Outgoing
 from nm_bus.transport.frames import UNREADABLE, read_frame
-from nm_bus.transport.reply_address import PREFIX
+from nm_bus.transport.reply_address import REPLY_PREFIX
 from tests.transport.test_pika import USER, at, running, until
 
 _encode_value = pika.data.encode_value
@@ -95,7 +95,7 @@ def test_one_message_does_not_make_a_service_deaf(broker: Sandbox, poison: Basic
 def test_an_answer_to_a_made_up_address_does_not_reach_the_broker(broker: Sandbox) -> None:
     subject = at(broker, broker.grant(Role.SUPERNODE, USER))
     outcomes: list[Outcome] = []
-    answer = Outgoing("", f"{PREFIX}g2gB.x", b"answer")
+    answer = Outgoing("", f"{REPLY_PREFIX}g2gB.x", b"answer")
     with running(subject):
         until(lambda: subject.status.flow is Flow.UP)
         since = subject.status.since

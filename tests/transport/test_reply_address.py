@@ -4,14 +4,14 @@ import base64
 
 import pytest
 
-from nm_bus.transport.reply_address import PREFIX, is_reply_address
+from nm_bus.transport.reply_address import REPLY_PREFIX, is_reply_address
 
 PROCESS = b"\x83Xv\x00\x0freply@104048116\x00\x00\x1c\xe6\x00\x00\x00\x00k\x02\x11\xf8"
 SECRET = "TnQpjvnXY7mraiDH8C7waw=="
 
 
 def address(process: bytes) -> str:
-    return f"{PREFIX}{base64.b64encode(process).decode()}.{SECRET}"
+    return f"{REPLY_PREFIX}{base64.b64encode(process).decode()}.{SECRET}"
 
 
 def test_a_brokers_own_address_is_one() -> None:
@@ -20,7 +20,7 @@ def test_a_brokers_own_address_is_one() -> None:
 
 def test_an_address_in_the_alphabet_of_later_brokers_is_one() -> None:
     process = base64.urlsafe_b64encode(PROCESS).decode().rstrip("=")
-    assert is_reply_address(f"{PREFIX}{process}.{SECRET.rstrip('=')}")
+    assert is_reply_address(f"{REPLY_PREFIX}{process}.{SECRET.rstrip('=')}")
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,12 @@ def test_an_address_in_the_alphabet_of_later_brokers_is_one() -> None:
     [
         "",
         "inbox.n1.example.org",
-        PREFIX,
-        f"{PREFIX}.",
-        f"{PREFIX}AAAA",
-        f"{PREFIX}!!!.{SECRET}",
-        f"{PREFIX}g2gB.{SECRET}",
-        f"{PREFIX}\xe9.{SECRET}",
+        REPLY_PREFIX,
+        f"{REPLY_PREFIX}.",
+        f"{REPLY_PREFIX}AAAA",
+        f"{REPLY_PREFIX}!!!.{SECRET}",
+        f"{REPLY_PREFIX}g2gB.{SECRET}",
+        f"{REPLY_PREFIX}\xe9.{SECRET}",
         address(PROCESS).removesuffix(SECRET),
         address(PROCESS + b"\x00"),
         address(PROCESS[:-1]),

@@ -54,10 +54,9 @@ from nm_bus.topology import (
     tail_topology,
 )
 from nm_bus.transport.base import Delivery, Outcome, Outgoing, Transport
+from nm_bus.transport.reply_address import REPLY_PREFIX
 
 _LOG = logging.getLogger(__name__)
-
-REPLY_ADDRESS = "amq.rabbitmq.reply-to."
 
 PATIENCE: Seconds = 30.0
 """How long a question to a member may stay open."""
@@ -99,7 +98,7 @@ class Requests:
             self.reported(data, user)
             return
         reply_to = delivery.reply_to or ""
-        if not reply_to.startswith(REPLY_ADDRESS):
+        if not reply_to.startswith(REPLY_PREFIX):
             _LOG.warning("a request of %s has no reply address of the broker's; dropped", user)
             return
         asker = Asker(event.id, reply_to, delivery.correlation_id)
