@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-from nm_agents.cli.exits import one_line
+from nm_agents.oneline import one_line
 from nm_bus.errors import ConfigError, NmBusError
 from nm_bus.transport.base import Status, Transport
 

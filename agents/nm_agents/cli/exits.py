@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 
+from nm_agents.oneline import one_line
 from nm_bus.errors import ConfigError, NmBusError, RefusedError, StorageError
 
 
@@ -50,11 +51,6 @@ def ended_well() -> Iterator[None]:
     except NmBusError as error:
         print(f"nm-bus: {one_line(str(error))}", file=sys.stderr)
         raise SystemExit(exit_code(error)) from None
-
-
-def one_line(text: str) -> str:
-    """Text without anything that could move a terminal's cursor."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _nobody_reads() -> None:
