@@ -35,7 +35,7 @@ class Condition(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """The condition's name: kind, subject, and what of it."""
-        return ":".join(part for part in (self.kind, self.subject, self.what) if part)
+        return _key(self.kind, self.subject, self.what)
 
 
 @dataclass(slots=True)
@@ -141,5 +141,8 @@ class Alerts:
 
 def key_of(alert: Alert) -> str:
     """The condition's name of an alert, as `Condition.key` gives it."""
-    what = alert.details.get("what", "")
-    return ":".join(part for part in (alert.kind, alert.subject, what) if part)
+    return _key(alert.kind, alert.subject, alert.details.get("what", ""))
+
+
+def _key(*parts: str) -> str:
+    return ":".join(part for part in parts if part)

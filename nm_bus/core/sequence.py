@@ -49,6 +49,11 @@ class Sequence:
         if incarnation in self.replaced:
             return Novelty.REPEATED
         if self.incarnation:
-            self.replaced = (*self.replaced, self.incarnation)[-REMEMBERED:]
+            self.replaced = outlived(self.replaced, self.incarnation)
         self.incarnation, self.number = incarnation, number
         return Novelty.RESTARTED
+
+
+def outlived(replaced: tuple[str, ...], incarnation: str) -> tuple[str, ...]:
+    """The replaced incarnations and one more; the oldest is forgotten."""
+    return (*replaced, incarnation)[-REMEMBERED:]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from nm_bus.core.links import LinkHealth
+from nm_bus.core.sequence import outlived
 from nm_bus.messages import (
     Declared,
     Health,
@@ -27,9 +28,6 @@ from nm_bus.messages import (
 
 Speaker = tuple[NodeId, int]
 """One ingest process of one supernode."""
-
-REMEMBERED = 8
-"""How many replaced incarnations of a speaker are remembered as replaced."""
 
 
 @dataclass(slots=True)
@@ -105,7 +103,7 @@ class View:
             return
         self.heard(state.origin, now)
         if old is not None and old.incarnation != state.incarnation:
-            known.replaced = (*known.replaced, old.incarnation)[-REMEMBERED:]
+            known.replaced = outlived(known.replaced, old.incarnation)
         elif old is not None and old.sequence >= state.sequence:
             return
         known.state = state
@@ -242,7 +240,7 @@ def _current(stream: Stream, incarnation: str) -> bool:
     if incarnation in stream.replaced:
         return False
     if stream.incarnation:
-        stream.replaced = (*stream.replaced, stream.incarnation)[-REMEMBERED:]
+        stream.replaced = outlived(stream.replaced, stream.incarnation)
     stream.incarnation, stream.version, stream.rostered = incarnation, 0, 0
     for word in stream.words.values():
         word.version = 0
