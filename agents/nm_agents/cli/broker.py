@@ -48,7 +48,7 @@ def files(
     The management user's password is made once and kept in a file (mode 0600). Nothing that is
     there is overwritten without --force. After a renewal of the certificate, run it with --force.
 
-    Example: nm-bus broker files --config /etc/nm-bus/esgf/supernode.toml --dry-run
+    Example: nm-bus broker files --config /etc/nm-bus/cmip6/supernode.toml --dry-run
 
     Exit codes: 0 written or shown, 2 something to mend.
     """

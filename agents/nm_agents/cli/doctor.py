@@ -39,7 +39,7 @@ def doctor(
     FILE is the settings of a member, a supernode or an administrator. Run it on the host and as
     the user of the program in question.
 
-    Example: nm-bus doctor --config /etc/nm-bus/member.toml
+    Example: nm-bus doctor --config /etc/nm-bus/cmip6/member.toml
 
     Exit codes: 0 all is well, 1 warnings, 2 failures.
     """

@@ -106,7 +106,7 @@ def show_certificates(
 ) -> None:
     """Show whose certificates these are, and until when they hold.
 
-    Example: nm-bus pki show /etc/nm-bus/esgf
+    Example: nm-bus pki show /etc/nm-bus/cmip6
 
     Exit codes: 0 all hold, 1 one has expired or does not hold yet, 2 something to mend.
     """

@@ -16,6 +16,12 @@ DESCRIPTIONS = {
     "ingest": "Run one ingest process of a supernode, which reads one share of its members.",
 }
 
+EXAMPLES = {
+    "member": "member.toml",
+    "supernode": "supernode.toml",
+    "ingest": "supernode.toml --partition 0",
+}
+
 
 def is_service(arguments: Sequence[str]) -> bool:
     """Whether these arguments start a service."""
@@ -56,8 +62,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"nm-bus {name} run",
         description=DESCRIPTIONS[name],
-        epilog=f"Example: nm-bus {name} run --config /etc/nm-bus/{name}.toml"
-        + (" --partition 0" if name == "ingest" else ""),
+        epilog=f"Example: nm-bus {name} run --config /etc/nm-bus/cmip6/{EXAMPLES[name]}",
     )
     parser.add_argument(
         "--config", type=Path, required=True, metavar="FILE", help="the settings file"
