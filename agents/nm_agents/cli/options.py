@@ -1,5 +1,6 @@
 """The options that commands share, and how a command gets its bus and its console."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,18 @@ from nm_agents.cli.configuration import VARIABLE, administrator
 from nm_bus.client.connection import Bus as RealBus
 from nm_bus.settings import AdministratorSettings
 
+_SITE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,198}[a-z0-9])?")
+
 
 def site_key(given: str) -> str:
-    """A site's key as it was meant: `gov.llnl.#` and `GOV.LLNL.` are `gov.llnl`."""
-    return given.strip().lower().removesuffix("#").strip(".")
+    """A site's key as it was meant: `gov.llnl.#` and `GOV.LLNL.` are `gov.llnl`.
+
+    What is none is said here: a supernode puts a request with it aside, and does not answer.
+    """
+    key = given.strip().lower().removesuffix("#").strip(".")
+    if key and not _SITE.fullmatch(key):
+        raise typer.BadParameter(f"{given!r} is no site; give a name reversed, as gov.llnl")
+    return key
 
 
 Config = Annotated[
