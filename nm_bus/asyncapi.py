@@ -13,6 +13,7 @@ from typing import Any
 from nm_bus import topology
 from nm_bus.codec import CONTENT_TYPE
 from nm_bus.contracts import ENVELOPE, load, path_of
+from nm_bus.grants import VERBS, Role
 from nm_bus.messages import (
     MESSAGES,
     Alert,
@@ -34,7 +35,7 @@ from nm_bus.messages import (
     Tail,
     message_type,
 )
-from nm_bus.topology import VERBS, Binding, Exchange, Queue, Role, Sizes, Topology
+from nm_bus.topology import Binding, Exchange, Queue, Sizes, Topology
 
 Json = dict[str, Any]
 Messages = tuple[type[Message], ...]

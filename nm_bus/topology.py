@@ -1,10 +1,10 @@
-"""Exchanges, queues, keys and grants of one project's broker, as data that cannot act.
+"""Exchanges, queues and keys of one project's broker, as data that cannot act.
 
 Every name is computed here and nowhere else; a transport or the management API declares what this
-describes. Each broker of a project has the same topology but for its own name and its peers.
+describes. Each broker of a project has the same topology but for its own name and its peers. Who
+may write and read what is told in `nm_bus.grants`.
 """
 
-import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -336,108 +336,3 @@ def tail_topology(principal: str, name: str, exchange: str, key: str, sizes: Siz
         queues=(Queue(queue, arguments=_limited(sizes.tail_length, **expires)),),
         bindings=(Binding(exchange, queue, key),),
     )
-
-
-# --- who may do what -----------------------------------------------------------------------
-
-
-class Role(StrEnum):
-    """What a broker user is there for."""
-
-    SUPERNODE = "supernode"
-    MEMBER = "member"
-    ADMINISTRATOR = "administrator"
-    COMPONENT = "component"
-    LINK = "link"
-    SHOVEL = "shovel"
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A user's permissions in the project's vhost, as anchored regular expressions.
-
-    `topics` maps an exchange to the (write, read) expressions of its routing keys.
-    """
-
-    user: str
-    configure: str
-    write: str
-    read: str
-    topics: dict[str, tuple[str, str]] = field(default_factory=dict)
-    tags: tuple[str, ...] = ()
-
-
-NOTHING = "^$"
-SHOVEL_USER = "_shovel"
-"""The user as which every shovel reads its source queue: no password, no configure right."""
-
-LINK_PREFIX = "_link."
-"""No node's or person's id begins with an underscore, so nobody can be enrolled as a link."""
-
-VERBS: dict[Role, tuple[str, ...]] = {
-    Role.MEMBER: ("hello", "query", "report"),
-    Role.COMPONENT: ("hello", "query", "subscribe"),
-    Role.ADMINISTRATOR: ("hello", "query", "ask", "subscribe", "tail"),
-}
-"""The requests that each role may make: the routing keys on the exchange `requests`."""
-
-
-def grant(role: Role, user: str) -> Grant:
-    """The grant of a user. The name is escaped: a dot in it must not match any character.
-
-    Principals get no configure right at all: the supernode makes their queues for them.
-    """
-    return _GRANTS[role](user, re.escape(user))
-
-
-def _requests(role: Role) -> dict[str, tuple[str, str]]:
-    return {REQUESTS: (f"^({'|'.join(VERBS[role])})$", NOTHING)}
-
-
-def _supernode(user: str, _name: str) -> Grant:
-    return Grant(user, ".*", ".*", ".*")
-
-
-def _member(user: str, name: str) -> Grant:
-    key = f"^{re.escape(domain_key(user))}$"
-    return Grant(
-        user,
-        NOTHING,
-        f"^({HEARTBEAT}|{METRICS}|{REQUESTS})$",
-        f"^inbox\\.{name}$",
-        {HEARTBEAT: (key, NOTHING), METRICS: (key, NOTHING), **_requests(Role.MEMBER)},
-    )
-
-
-def _reader(role: Role, user: str, name: str) -> Grant:
-    return Grant(
-        user,
-        NOTHING,
-        f"^{REQUESTS}$",
-        f"^(alerts\\.{name}(:[a-z0-9-]+)?|tail\\.{name}:[a-z0-9-]+)$",
-        _requests(role),
-    )
-
-
-def _link(user: str, _name: str) -> Grant:
-    origin = user.removeprefix(LINK_PREFIX)
-    return Grant(user, NOTHING, f"^{re.escape(peer_exchange(origin))}$", NOTHING)
-
-
-def _shovel(user: str, _name: str) -> Grant:
-    return Grant(user, NOTHING, NOTHING, r"^out\..+$")
-
-
-def link_user(origin: NodeId) -> str:
-    """The user as which one supernode's shovels log in at its peers."""
-    return LINK_PREFIX + origin
-
-
-_GRANTS = {
-    Role.SUPERNODE: _supernode,
-    Role.MEMBER: _member,
-    Role.ADMINISTRATOR: lambda user, name: _reader(Role.ADMINISTRATOR, user, name),
-    Role.COMPONENT: lambda user, name: _reader(Role.COMPONENT, user, name),
-    Role.LINK: _link,
-    Role.SHOVEL: _shovel,
-}

@@ -12,16 +12,10 @@ from urllib.parse import quote, urlencode
 from nm_broker.management import Json, ManagementApi
 from nm_bus.core.links import LinkSeen, LinkVerdict, ShovelState
 from nm_bus.errors import ConfigError
+from nm_bus.grants import SHOVEL_USER, link_user
 from nm_bus.messages import LinkState, NodeId, Seconds
 from nm_bus.settings import Peer, SupernodeSettings, Timing, Tls, connects_to, timing
-from nm_bus.topology import (
-    SHOVEL_USER,
-    LinkKind,
-    link_user,
-    out_queue,
-    peer_exchange,
-    vhost,
-)
+from nm_bus.topology import LinkKind, out_queue, peer_exchange, vhost
 
 PREFETCH = {LinkKind.CONTROL: 100, LinkKind.BULK: 200}
 """Messages on their way at once. A link moves at most this many a round trip, and both brokers

@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from nm_bus.errors import ConfigError, ConnectionLostError, RefusedError, TimedOutError
+from nm_bus.grants import NOTHING, Grant
 from nm_bus.settings import Management
-from nm_bus.topology import NOTHING, Binding, Exchange, Grant, Queue, Topology
+from nm_bus.topology import Binding, Exchange, Queue, Topology
 
 Json = dict[str, Any]
 

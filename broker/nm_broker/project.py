@@ -10,16 +10,10 @@ from operator import add
 from nm_broker.access import Access
 from nm_broker.links import Links
 from nm_broker.management import ManagementApi
+from nm_bus.grants import Role
 from nm_bus.messages import NodeId
 from nm_bus.settings import Limits, SupernodeSettings
-from nm_bus.topology import (
-    Role,
-    Sizes,
-    Topology,
-    link_topology,
-    project_topology,
-    vhost,
-)
+from nm_bus.topology import Sizes, Topology, link_topology, project_topology, vhost
 
 
 @dataclass(frozen=True, slots=True)

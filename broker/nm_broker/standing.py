@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nm_broker.management import Json, ManagementApi
-from nm_bus.topology import NOTHING, Grant, Role, grant
+from nm_bus.grants import NOTHING, Grant, Role, grant
 
 Parts = dict[str, frozenset[str]]
 """The names of what there is, by kind."""

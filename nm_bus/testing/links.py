@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from nm_bus.grants import link_user
 from nm_bus.messages import NodeId, Seconds
-from nm_bus.topology import LinkKind, link_user, out_queue, peer_exchange
+from nm_bus.topology import LinkKind, out_queue, peer_exchange
 from nm_bus.transport.base import Outcome, Timer
 from nm_bus.transport.memory_broker import MemoryBroker
 from nm_bus.transport.memory_queue import Clock, Consumer, Stored

@@ -11,7 +11,8 @@ from functools import partial
 from itertools import count
 from typing import Any, Protocol
 
-from nm_bus.topology import EVENTS, PEER_BYTES, Binding, Exchange, Grant, Queue, Topology
+from nm_bus.grants import Grant
+from nm_bus.topology import EVENTS, PEER_BYTES, Binding, Exchange, Queue, Topology
 from nm_bus.transport.base import Delivery, Outcome, Outgoing
 from nm_bus.transport.memory_queue import Clock, Consumer, MemoryQueue
 from nm_bus.transport.reply_address import REPLY_TO

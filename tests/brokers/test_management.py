@@ -9,19 +9,8 @@ from pika.exceptions import AMQPConnectionError, ProbableAuthenticationError
 
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import RefusedError
-from nm_bus.topology import (
-    DEAD,
-    METRICS,
-    NOTHING,
-    SHOVEL_USER,
-    Queue,
-    Role,
-    Sizes,
-    Topology,
-    grant,
-    link_topology,
-    project_topology,
-)
+from nm_bus.grants import NOTHING, SHOVEL_USER, Role, grant
+from nm_bus.topology import DEAD, METRICS, Queue, Sizes, Topology, link_topology, project_topology
 
 pytestmark = pytest.mark.broker
 

@@ -19,6 +19,7 @@ import tomli_w
 from nm_broker.testing.federation import eventually
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus import codec
+from nm_bus.grants import Role
 from nm_bus.messages import (
     Answer,
     Ask,
@@ -33,7 +34,6 @@ from nm_bus.messages import (
 from nm_bus.settings import Tls
 from nm_bus.topology import (
     REQUESTS,
-    Role,
     Sizes,
     heartbeat_queue,
     inbox_queue,

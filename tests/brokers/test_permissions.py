@@ -12,16 +12,9 @@ from pika.exceptions import ChannelClosedByBroker
 from nm_broker.project import Principals
 from nm_broker.testing.federation import Site, dissolve, federate
 from nm_broker.testing.sandbox import Sandbox
+from nm_bus.grants import SHOVEL_USER, link_user
 from nm_bus.settings import Broker, Peer
-from nm_bus.topology import (
-    SHOVEL_USER,
-    Sizes,
-    Topology,
-    alerts_topology,
-    inbox_topology,
-    link_user,
-    tail_topology,
-)
+from nm_bus.topology import Sizes, Topology, alerts_topology, inbox_topology, tail_topology
 
 pytestmark = pytest.mark.broker
 

@@ -20,8 +20,9 @@ from nm_broker.private import PrivateBroker
 from nm_broker.program import Unpacked
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import BrokerStartError, TimedOutError
+from nm_bus.grants import Role, grant
 from nm_bus.settings import Tls
-from nm_bus.topology import Queue, Role, Topology, grant
+from nm_bus.topology import Queue, Topology
 
 pytestmark = pytest.mark.broker
 

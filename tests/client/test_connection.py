@@ -24,6 +24,7 @@ from nm_bus.errors import (
     RefusedError,
     TimedOutError,
 )
+from nm_bus.grants import Role
 from nm_bus.messages import Answer, Message, Query, Report, Subscribe
 from nm_bus.settings import LOCAL, AdministratorSettings, Broker, Peer, Tls
 from nm_bus.topology import (
@@ -32,7 +33,6 @@ from nm_bus.topology import (
     Binding,
     Exchange,
     Queue,
-    Role,
     Sizes,
     Topology,
     alerts_queue,

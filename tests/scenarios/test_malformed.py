@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from nm_bus import codec
 from nm_bus.codec import FIRST_BYTES, Reason, Rejected
+from nm_bus.grants import link_user
 from nm_bus.messages import (
     MESSAGES,
     AlertState,
@@ -40,7 +41,6 @@ from nm_bus.topology import (
     PEER_BYTES,
     PRINCIPAL_BYTES,
     REQUESTS,
-    link_user,
     peer_exchange,
 )
 from nm_bus.transport.tls import client_context

@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from nm_bus.grants import Role, grant, link_user
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.testing.links import SimulatedLink, Trouble
 from nm_bus.topology import (
     LinkKind,
-    Role,
     Sizes,
-    grant,
     link_topology,
-    link_user,
     out_exchange,
     peer_queue,
     project_topology,

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from nm_broker.testing.sandbox import Sandbox
+from nm_bus.grants import Role, grant
 from nm_bus.settings import LOCAL
 from nm_bus.testing.clock import VirtualClock
-from nm_bus.topology import Role, Topology, grant
+from nm_bus.topology import Topology
 from nm_bus.transport.base import Flow, Transport
 from nm_bus.transport.memory import MemoryTransport
 from nm_bus.transport.memory_broker import MemoryBroker

@@ -8,7 +8,8 @@ from pika.frame import Header
 from pika.spec import BasicProperties
 
 from nm_broker.testing.sandbox import Sandbox
-from nm_bus.topology import Binding, Exchange, Queue, Role, Topology
+from nm_bus.grants import Role
+from nm_bus.topology import Binding, Exchange, Queue, Topology
 from nm_bus.transport.base import Delivery, Flow, Outcome, Outgoing
 from nm_bus.transport.frames import UNREADABLE, read_frame
 from nm_bus.transport.reply_address import REPLY_PREFIX

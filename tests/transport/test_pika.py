@@ -21,8 +21,8 @@ import pytest
 from nm_broker.pki import Authority
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import ConfigError
+from nm_bus.grants import Role, grant
 from nm_bus.settings import LOCAL, Tls
-from nm_bus.topology import Role, grant
 from nm_bus.transport.base import Flow, Outcome, Outgoing, Status
 from nm_bus.transport.pika import PikaTransport
 

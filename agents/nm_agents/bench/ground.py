@@ -14,8 +14,9 @@ from nm_agents.demo.federation import Federation, Plan
 from nm_broker.access import Access
 from nm_broker.management import ManagementApi
 from nm_broker.pki import Authority
+from nm_bus.grants import Grant, Role
 from nm_bus.settings import Broker, SupernodeSettings, Tls
-from nm_bus.topology import EVENTS, Grant, Role, Sizes, Topology, project_topology, vhost
+from nm_bus.topology import EVENTS, Sizes, Topology, project_topology, vhost
 
 SUPERNODE = "sn1.bench.example"
 USER = "crowd.bench.example"

@@ -24,8 +24,9 @@ from nm_broker.project import Principals, bring_up
 from nm_broker.service import FOLDER
 from nm_broker.standing import gained, logins, standing
 from nm_bus.core.links import ShovelState
+from nm_bus.grants import Role
 from nm_bus.settings import SupernodeSettings, load
-from nm_bus.topology import Role, vhost
+from nm_bus.topology import vhost
 
 GUEST = "guest"
 """Made by RabbitMQ itself at the first start of a system-wide broker; its password is known."""

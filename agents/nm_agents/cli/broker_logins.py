@@ -21,8 +21,9 @@ from nm_agents.cli.status_screen import table
 from nm_broker.access import Access, user_name
 from nm_broker.standing import Login, logins
 from nm_bus.errors import ConfigError, RefusedError
+from nm_bus.grants import Role
 from nm_bus.messages import NodeId
-from nm_bus.topology import Role, vhost
+from nm_bus.topology import vhost
 
 
 class Principal(StrEnum):

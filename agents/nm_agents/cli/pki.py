@@ -18,7 +18,7 @@ from nm_agents.cli.status_screen import table
 from nm_broker.access import user_name
 from nm_broker.pki import Authority, Described, describe
 from nm_bus.errors import ConfigError
-from nm_bus.topology import Role, link_user
+from nm_bus.grants import Role, link_user
 
 pki = typer.Typer(
     help="A certificate authority for trials; real enrolment replaces it.", no_args_is_help=True

@@ -20,6 +20,7 @@ from nm_broker.pki import Authority
 from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Program
 from nm_broker.project import Principals, bring_up
+from nm_bus.grants import link_user
 from nm_bus.messages import NodeId, Seconds
 from nm_bus.settings import (
     AdministratorSettings,
@@ -30,7 +31,6 @@ from nm_bus.settings import (
     Peer,
     SupernodeSettings,
 )
-from nm_bus.topology import link_user
 
 PATIENCE: Seconds = 20.0
 """How long a program may take to end in good order before it is killed."""

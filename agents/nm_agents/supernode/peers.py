@@ -15,6 +15,7 @@ from nm_bus.core.kinds import kinds
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.view import View
 from nm_bus.core.windows import Windows
+from nm_bus.grants import link_user
 from nm_bus.messages import (
     Alert,
     Ask,
@@ -28,7 +29,7 @@ from nm_bus.messages import (
     Statement,
     Supernode,
 )
-from nm_bus.topology import PEER_BYTES, LinkKind, link_user
+from nm_bus.topology import PEER_BYTES, LinkKind
 from nm_bus.transport.base import Delivery, Transport
 
 

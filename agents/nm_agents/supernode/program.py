@@ -31,10 +31,11 @@ from nm_bus.core.pipe import Pipe
 from nm_bus.core.view import View
 from nm_bus.core.windows import Windows
 from nm_bus.errors import ConfigError
+from nm_bus.grants import link_user
 from nm_bus.settings import SupernodeSettings, load, timing
 from nm_bus.storage.base import Store
 from nm_bus.storage.sqlite import open_store
-from nm_bus.topology import REPORTS, link_user
+from nm_bus.topology import REPORTS
 from nm_bus.transport.base import Transport
 
 

@@ -12,8 +12,9 @@ import pika
 
 from nm_broker.pki import Authority
 from nm_broker.private import RunningBroker
+from nm_bus.grants import Role, grant
 from nm_bus.settings import Broker, Tls
-from nm_bus.topology import EVENTS, Role, Topology, grant
+from nm_bus.topology import EVENTS, Topology
 
 
 @dataclass(slots=True)

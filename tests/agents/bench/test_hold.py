@@ -14,9 +14,10 @@ from nm_agents.bench.simulate import Published, Simulation
 from nm_agents.bench.tables import held_json
 from nm_agents.bench.traffic import members
 from nm_broker.program import Program
+from nm_bus.grants import Grant
 from nm_bus.messages import Alert, AlertState, Health, MemberState, Severity
 from nm_bus.testing.clock import VirtualClock
-from nm_bus.topology import HEARTBEAT, METRICS, Binding, Exchange, Grant, Queue, Topology
+from nm_bus.topology import HEARTBEAT, METRICS, Binding, Exchange, Queue, Topology
 from nm_bus.transport.memory import MemoryTransport
 from nm_bus.transport.memory_broker import MemoryBroker
 

@@ -10,7 +10,7 @@ from nm_agents.cli.broker_logins import allowed, names_of
 from nm_broker.pki import Authority
 from nm_broker.standing import Login
 from nm_bus.errors import ConfigError, RefusedError
-from nm_bus.topology import Role
+from nm_bus.grants import Role
 
 from .conftest import Run
 

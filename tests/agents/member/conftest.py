@@ -11,6 +11,7 @@ from nm_agents.member.member import Member
 from nm_agents.member.plugins import Run, Timers, Told
 from nm_bus import codec
 from nm_bus.core.nagios import Verdict
+from nm_bus.grants import Role, grant
 from nm_bus.messages import (
     Answer,
     Ask,
@@ -24,9 +25,7 @@ from nm_bus.storage.spool import Spool
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.topology import (
     REQUESTS,
-    Role,
     Sizes,
-    grant,
     heartbeat_queue,
     inbox_queue,
     inbox_topology,

@@ -13,6 +13,7 @@ import pytest
 
 from nm_bus.core.nagios import Verdict, read
 from nm_bus.errors import StorageError
+from nm_bus.grants import Role, grant
 from nm_bus.messages import (
     CheckStatus,
     Heartbeat,
@@ -23,7 +24,6 @@ from nm_bus.messages import (
     Seconds,
 )
 from nm_bus.storage.spool import Record, Spool
-from nm_bus.topology import Role, grant
 from nm_bus.transport.base import Outgoing
 from nm_bus.transport.memory import MemoryTransport
 

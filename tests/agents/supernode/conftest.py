@@ -20,6 +20,7 @@ from nm_agents.supernode.service import SupernodeService
 from nm_agents.supernode.worker import Worker
 from nm_broker.project import topology_of
 from nm_bus.codec import decode, encode
+from nm_bus.grants import Role, grant, link_user
 from nm_bus.messages import (
     Alert,
     Answer,
@@ -44,11 +45,8 @@ from nm_bus.topology import (
     Binding,
     LinkKind,
     Queue,
-    Role,
     Topology,
-    grant,
     heartbeat_queue,
-    link_user,
     metrics_queue,
     thrown_queue,
 )

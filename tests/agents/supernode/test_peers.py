@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from nm_bus.codec import Reason, decode, encode
+from nm_bus.grants import Role, grant, link_user
 from nm_bus.messages import (
     Alert,
     AlertState,
@@ -19,7 +20,7 @@ from nm_bus.messages import (
     Severity,
     Statement,
 )
-from nm_bus.topology import DEAD, REPORTS, Role, grant, link_user, peer_exchange
+from nm_bus.topology import DEAD, REPORTS, peer_exchange
 from nm_bus.transport.base import Outgoing
 
 from .conftest import Process, Simulation

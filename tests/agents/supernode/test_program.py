@@ -16,8 +16,8 @@ import tomli_w
 
 from nm_agents.folder import own_folder
 from nm_broker.pki import Authority
+from nm_bus.grants import link_user
 from nm_bus.settings import Tls
-from nm_bus.topology import link_user
 
 NODE, PEER = "sn1.example.org", "sn2.example.org"
 DAY = timedelta(days=1)

@@ -7,6 +7,7 @@ import pytest
 from nm_agents.supernode import requests
 from nm_agents.supernode.requests import PATIENCE
 from nm_bus.codec import decode, encode
+from nm_bus.grants import Role, grant
 from nm_bus.messages import (
     Answer,
     Ask,
@@ -19,15 +20,7 @@ from nm_bus.messages import (
     Subscribe,
     Tail,
 )
-from nm_bus.topology import (
-    DEAD,
-    REQUESTS,
-    Queue,
-    Role,
-    Topology,
-    grant,
-    inbox_queue,
-)
+from nm_bus.topology import DEAD, REQUESTS, Queue, Topology, inbox_queue
 from nm_bus.transport.base import Delivery, Outgoing
 from nm_bus.transport.memory import MemoryTransport
 
