@@ -97,6 +97,11 @@ def encode(message: Message, *, source: NodeId, id: str, time: Seconds) -> bytes
     return _encoder.encode(_Envelope(id, source, message_type(message), at, message))
 
 
+def size_of(part: object) -> int:
+    """How many bytes a part of a message takes when it is written."""
+    return len(_encoder.encode(part))
+
+
 def decode(body: bytes, *, limit: int = PRINCIPAL_BYTES) -> Decoded:
     """Read and check a message of at most `limit` bytes. Raises nothing, whatever the bytes."""
     if len(body) > limit:

@@ -69,13 +69,18 @@ def member_conditions(member: MemberView, *, mine: bool) -> Iterator[Condition]:
         mine=mine,
     )
     for check in state.checks:
-        yield from check_conditions(state.node, check, state.health, mine=mine)
+        yield from check_conditions(
+            state.node, check, state.health, mine=mine, patience=state.interval
+        )
 
 
 def check_conditions(
-    node: NodeId, check: Check, health: Health, *, mine: bool
+    node: NodeId, check: Check, health: Health, *, mine: bool, patience: Seconds = 0.0
 ) -> Iterator[Condition]:
-    """A check that is critical, or warns; known only while its node is heard, or has left."""
+    """A check that is critical, or warns; known only while its node is heard, or has left.
+
+    One heartbeat later it must still be so: what comes and goes with each is no alert.
+    """
     for status, severity in (
         (CheckStatus.CRITICAL, Severity.CRITICAL),
         (CheckStatus.WARNING, Severity.WARNING),
@@ -88,6 +93,7 @@ def check_conditions(
             summary=f"{check.name} on {node} is {check.status}: {check.output}".rstrip(": "),
             holds=_holds(check.status is status, health),
             mine=mine,
+            patience=patience,
         )
 
 

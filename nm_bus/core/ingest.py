@@ -7,7 +7,8 @@ stores or logs. The two streams of a member meet here, since both are spread by 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from nm_bus.core.health import Evidence, judge
+from nm_bus.core.health import DOWN_AFTER, Evidence, judge
+from nm_bus.core.pages import pages
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.seen import Seen
 from nm_bus.core.sequence import Novelty, Sequence
@@ -26,9 +27,6 @@ from nm_bus.messages import (
     Statement,
     domain_key,
 )
-
-PAGE = 200
-"""Members on one statement, so that it stays far below the largest message."""
 
 FORGET_LEFT = 3_600.0
 """Seconds after which a member that said goodbye is dropped."""
@@ -99,6 +97,8 @@ class Ingest:
         """Take a heartbeat whose sender the broker vouches for; `sent` is by the sender's clock."""
         member = self._member(node, now)
         novelty = member.beats.accept(beat.incarnation, beat.sequence)
+        if novelty is Novelty.RIVAL:
+            novelty = self._rival(member, beat, now)
         if novelty is not Novelty.NEXT and novelty is not Novelty.RESTARTED:
             return novelty
         self.received += 1
@@ -116,6 +116,15 @@ class Ingest:
             self._turn(member, beat, now)
         self._beaten.add(member.key)
         return novelty
+
+    def _rival(self, member: Member, beat: Heartbeat, now: Seconds) -> Novelty:
+        """Two agents speak in one name: say so, until one of them has been silent for long."""
+        if now - member.heard > DOWN_AFTER * member.interval:
+            member.beats.take_back(beat.incarnation, beat.sequence)
+            return Novelty.RESTARTED
+        member.refused = "two agents speak in its name; stop one of them"
+        self._judge(member, now)
+        return Novelty.RIVAL
 
     def _turn(self, member: Member, beat: Heartbeat, now: Seconds) -> None:
         member.agent, member.checks, member.leaving = beat.agent, beat.checks, beat.leaving
@@ -219,7 +228,7 @@ class Ingest:
         self._changed.clear()
         self._beaten.clear()
         self.urgent = False
-        for page in _pages(changed):
+        for page in self._pages(changed, now):
             yield self._statement(page, now, heard=heard)
             heard = {}
         self._described.clear()
@@ -231,15 +240,18 @@ class Ingest:
         self._beaten.clear()
         self._described.update(self.members)
         self.urgent = False
-        pages = list(_pages(everyone))
-        for page in pages[:-1]:
+        told = list(self._pages(everyone, now))
+        for page in told[:-1]:
             yield self._statement(page, now)
-        yield self._statement(pages[-1], now, roster=tuple(m.node for m in everyone))
+        yield self._statement(told[-1], now, roster=tuple(m.node for m in everyone))
         self._described.clear()
+
+    def _pages(self, members: list[Member], now: Seconds) -> Iterator[tuple[MemberState, ...]]:
+        return pages(_told(m, now, described=m.key in self._described) for m in members)
 
     def _statement(
         self,
-        page: list[Member],
+        page: tuple[MemberState, ...],
         now: Seconds,
         heard: dict[NodeId, Seconds] | None = None,
         roster: tuple[NodeId, ...] | None = None,
@@ -251,7 +263,7 @@ class Ingest:
             self.incarnation,
             self._spoken,
             self.pipe.state(now),
-            tuple(_told(m, now, described=m.key in self._described) for m in page),
+            page,
             heard or {},
             roster,
             self.received,
@@ -284,11 +296,6 @@ def _gone(member: Member, now: Seconds) -> bool:
     if member.health is Health.LEFT:
         return now - member.heard > FORGET_LEFT
     return member.health is Health.DOWN and now - member.heard > FORGET_DOWN
-
-
-def _pages(members: list[Member]) -> Iterator[list[Member]]:
-    for start in range(0, max(1, len(members)), PAGE):
-        yield members[start : start + PAGE]
 
 
 def _told(member: Member, now: Seconds, *, described: bool) -> MemberState:

@@ -8,25 +8,40 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from nm_bus.core.links import LinkHealth
+from nm_bus.core.pages import pages
 from nm_bus.core.view import View
-from nm_bus.messages import Alert, LinkState, NodeId, Overview, Seconds, SupernodeView
+from nm_bus.messages import (
+    Alert,
+    LinkState,
+    NodeId,
+    Overview,
+    Seconds,
+    Severity,
+    SupernodeView,
+)
 
-PAGE = 500
-"""Members on a page: about half a megabyte."""
+MOST_ALERTS = 500
+"""Alerts on the first page; of more, the most severe and the newest."""
 
 Link = tuple[NodeId, NodeId, str]
 
 
 def overview(view: View, alerts: Iterable[Alert], page: int, now: Seconds) -> Overview:
     """One page of all that is known; supernodes, links and alerts are on the first alone."""
-    members = sorted(view.members(now), key=lambda member: member.state.node)
-    pages = max(1, -(-len(members) // PAGE))
-    shown = tuple(members[page * PAGE : (page + 1) * PAGE])
+    told = list(pages(sorted(view.members(now), key=lambda member: member.state.node)))
+    shown = told[page] if page < len(told) else ()
     if page:
-        return Overview(view.origin, now, page, pages, shown)
+        return Overview(view.origin, now, page, len(told), shown)
     supernodes = tuple(view.overview(now))
-    active = tuple(sorted(alerts, key=lambda alert: alert.raised))
-    return Overview(view.origin, now, 0, pages, shown, supernodes, tuple(links(supernodes)), active)
+    known = tuple(links(supernodes))
+    return Overview(view.origin, now, 0, len(told), shown, supernodes, known, foremost(alerts))
+
+
+def foremost(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """The alerts that matter most, as many as fit an answer: severe before mild, new before old."""
+    rank = {severity: number for number, severity in enumerate(Severity)}
+    ranked = sorted(alerts, key=lambda alert: (-rank[alert.severity], -alert.raised))
+    return tuple(ranked[:MOST_ALERTS])
 
 
 def links(supernodes: Iterable[SupernodeView]) -> Iterator[LinkState]:

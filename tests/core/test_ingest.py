@@ -1,6 +1,7 @@
 """One partition's members: what counts, what is told, and what doubt does to all of them."""
 
-from nm_bus.core.ingest import FORGET_LEFT, LATEST, PAGE, Ingest
+from nm_bus.codec import size_of
+from nm_bus.core.ingest import FORGET_LEFT, LATEST, Ingest
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.sequence import Novelty
 from nm_bus.messages import (
@@ -15,6 +16,7 @@ from nm_bus.messages import (
     Properties,
     Statement,
 )
+from nm_bus.topology import PEER_BYTES
 
 NODE = "n1.llnl.gov"
 
@@ -183,12 +185,34 @@ def test_properties_and_declarations_are_told_when_they_change_and_with_the_rost
 
 def test_many_members_are_told_in_pages_and_the_last_carries_the_roster() -> None:
     core = ingest()
-    for number in range(2 * PAGE + 1):
-        core.heard(f"n{number}.example", beat(1), sent=1.0, now=1.0)
-    pages = list(core.roster(1.0))
-    assert [len(page.members) for page in pages] == [PAGE, PAGE, 1]
-    assert [page.roster is not None for page in pages] == [False, False, True]
-    assert len(pages[-1].roster or ()) == 2 * PAGE + 1
+    for number in range(3_000):
+        core.heard(f"n{number}.example", beat(1, agent="x" * 200), sent=1.0, now=1.0)
+    told = list(core.roster(1.0))
+    assert len(told) > 1
+    assert sum(len(page.members) for page in told) == 3_000
+    assert [page.roster is not None for page in told] == [False] * (len(told) - 1) + [True]
+    assert len(told[-1].roster or ()) == 3_000
+
+
+def test_the_most_talkative_members_do_not_outgrow_a_message() -> None:
+    core = ingest()
+    checks = tuple(Check(f"c{n}", CheckStatus.CRITICAL, "\x01" * 256) for n in range(100))
+    for number in range(50):
+        core.heard(f"n{number}.example", beat(1, checks=checks), sent=1.0, now=1.0)
+    assert max(size_of(page) for page in core.roster(1.0)) < PEER_BYTES / 2
+
+
+def test_two_agents_in_one_name_are_said_so_and_the_one_that_stays_is_taken_back() -> None:
+    core = ingest()
+    core.heard(NODE, beat(1, incarnation="first"), sent=1.0, now=1.0)
+    core.heard(NODE, beat(1, incarnation="second"), sent=2.0, now=2.0)
+    assert core.heard(NODE, beat(2, incarnation="first"), sent=6.0, now=6.0) is Novelty.RIVAL
+    state = live(core, 6.0)
+    assert state.health is Health.UNKNOWN
+    assert "two agents speak in its name" in state.reason
+    for now in (11.0, 16.0, 21.0):
+        core.heard(NODE, beat(int(now), incarnation="first"), sent=now, now=now)
+    assert live(core, 21.0).health is Health.ALIVE
 
 
 def test_with_nothing_to_say_a_statement_still_says_that_it_lives() -> None:

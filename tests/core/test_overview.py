@@ -2,15 +2,18 @@
 
 from nm_bus.core.hearing import Hearing
 from nm_bus.core.links import LinkHealth
-from nm_bus.core.overview import PAGE, links, overview
+from nm_bus.core.overview import MOST_ALERTS, foremost, links, overview
 from nm_bus.core.view import View
 from nm_bus.messages import (
+    Alert,
+    AlertState,
     BrokerState,
     Canary,
     Health,
     LinkState,
     MemberState,
     PipeState,
+    Severity,
     Statement,
     Supernode,
     SupernodeView,
@@ -45,12 +48,28 @@ def test_a_link_whose_source_is_silent_is_unknown() -> None:
 
 def test_members_come_in_pages_and_everything_else_on_the_first() -> None:
     view = View(HERE, limit=10.0)
-    members = tuple(MemberState(f"n{n:04}", Health.ALIVE) for n in range(PAGE + 1))
+    members = tuple(MemberState(f"n{n:05}", Health.ALIVE) for n in range(9_000))
     view.stated(Statement(THERE, 0, "i", 1, PipeState("q", proven=True), members), now=1.0)
-    first, second = overview(view, [], 0, 1.0), overview(view, [], 1, 1.0)
-    assert (first.pages, len(first.members), len(second.members)) == (2, PAGE, 1)
+    first = overview(view, [], 0, 1.0)
+    rest = [overview(view, [], page, 1.0) for page in range(1, first.pages)]
+    told = [m.state.node for each in (first, *rest) for m in each.members]
+    assert first.pages > 1
+    assert told == [state.node for state in members]
     assert first.supernodes
-    assert not second.supernodes
+    assert not any(each.supernodes for each in rest)
+    assert overview(view, [], first.pages, 1.0).members == ()
+
+
+def test_of_too_many_alerts_the_severe_and_the_new_are_told() -> None:
+    def alert(number: int, severity: Severity) -> Alert:
+        name, at = f"a{number}", float(number)
+        return Alert(name, name, AlertState.RAISED, severity, "k", "n1", "x", at, at, HERE)
+
+    mild = [alert(n, Severity.WARNING) for n in range(MOST_ALERTS)]
+    told = foremost([*mild, alert(0, Severity.CRITICAL)])
+    assert len(told) == MOST_ALERTS
+    assert told[0].severity is Severity.CRITICAL
+    assert told[1].raised > told[-1].raised > 0.0
 
 
 def test_a_link_is_heard_by_its_canaries_and_silent_without() -> None:

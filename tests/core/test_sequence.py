@@ -30,11 +30,27 @@ def test_a_new_incarnation_starts_anew_wherever_its_numbers_begin() -> None:
     assert sequence.accept("b", 4) is Novelty.NEXT
 
 
-def test_a_replaced_incarnation_is_never_believed_again() -> None:
+def test_what_a_replaced_incarnation_said_before_is_never_believed_again() -> None:
     sequence = Sequence("a", 10)
     sequence.accept("b", 1)
-    assert sequence.accept("a", 11) is Novelty.REPEATED
+    assert sequence.accept("a", 10) is Novelty.REPEATED
     assert sequence.incarnation == "b"
+
+
+def test_a_replaced_incarnation_that_goes_on_counting_is_a_rival() -> None:
+    sequence = Sequence("a", 10)
+    sequence.accept("b", 1)
+    assert sequence.accept("a", 11) is Novelty.RIVAL
+    assert sequence.accept("a", 11) is Novelty.REPEATED
+    assert sequence.accept("b", 2) is Novelty.NEXT
+
+
+def test_a_rival_that_is_the_only_one_left_is_taken_back() -> None:
+    sequence = Sequence("a", 10)
+    sequence.accept("b", 5)
+    sequence.take_back("a", 12)
+    assert sequence.accept("a", 13) is Novelty.NEXT
+    assert sequence.accept("b", 5) is Novelty.REPEATED
 
 
 def test_a_leap_beyond_what_anyone_can_count_does_not_move_it() -> None:
