@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nm_agents.demo.federation import Federation, Plan
+from nm_agents.federation.building import Federation, Plan
 from nm_broker.program import Program
 from nm_bus import codec
 from nm_bus.client.connection import Bus

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import tomli_w
 
-from nm_agents.demo.federation import end
+from nm_agents.federation.building import end
 from nm_broker.loopback import free_address
 from nm_broker.management import ManagementApi
 from nm_broker.program import Program, Unpacked

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nm_agents.demo.federation import Federation, Plan
+from nm_agents.federation.building import Federation, Plan
 from nm_broker.access import Access
 from nm_broker.management import ManagementApi
 from nm_broker.pki import Authority

@@ -21,8 +21,8 @@ from nm_agents.bench.footprint import Footprint, Used
 from nm_agents.bench.ground import SUPERNODE, USER, admit_impersonator, impersonator
 from nm_agents.bench.simulate import Crowd, Published
 from nm_agents.cli.overview import fetch
-from nm_agents.demo.eyes import AlertWatch
-from nm_agents.demo.federation import Federation, Plan
+from nm_agents.federation.building import Federation, Plan
+from nm_agents.federation.eyes import AlertWatch
 from nm_bus.client.connection import Bus
 from nm_bus.errors import NmBusError, TimedOutError
 from nm_bus.messages import Alert, AlertState, Health, MemberState, Seconds

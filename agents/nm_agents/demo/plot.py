@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from nm_agents.demo.federation import Plan
+from nm_agents.federation.building import Plan
 from nm_bus.messages import NodeId
 
 PROJECT = "demo"

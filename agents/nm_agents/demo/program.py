@@ -13,11 +13,11 @@ from typing import Annotated
 import msgspec
 import typer
 
-from nm_agents.demo.eyes import AlertWatch, Eyes, UntrueError
-from nm_agents.demo.federation import Federation
 from nm_agents.demo.plot import SUPERNODES, members, plan, write_checks
 from nm_agents.demo.stage import Stage
 from nm_agents.demo.story import Story
+from nm_agents.federation.building import Federation
+from nm_agents.federation.eyes import AlertWatch, Eyes, UntrueError
 from nm_agents.folder import writable
 
 

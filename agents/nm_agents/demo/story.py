@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from nm_agents.demo.eyes import AlertWatch, Eyes, UntrueError, wait_for
-from nm_agents.demo.federation import Federation
 from nm_agents.demo.plot import CHECK, SUPERNODES, members, state_file
+from nm_agents.federation.building import Federation
+from nm_agents.federation.eyes import AlertWatch, Eyes, UntrueError, wait_for
 from nm_bus.messages import AlertState, Health, NodeId, Seconds
 
 RAISED, RESOLVED = AlertState.RAISED, AlertState.RESOLVED

@@ -14,7 +14,7 @@ from typing import Any
 import pika
 import pytest
 
-from nm_agents.demo.federation import Federation, Plan
+from nm_agents.federation.building import Federation, Plan
 from nm_broker.program import Program
 from nm_bus.messages import domain_key
 from nm_bus.topology import vhost

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from nm_agents.demo.federation import Federation
 from nm_agents.demo.plot import SUPERNODES, members, plan, state_file, write_checks
+from nm_agents.federation.building import Federation
 from nm_bus.settings import AdministratorSettings, MemberSettings, SupernodeSettings, load
 
 
@@ -22,14 +22,6 @@ def test_every_settings_file_of_a_federation_loads(tmp_path: Path) -> None:
     for node, home in members().items():
         assert load(tmp_path / f"{node}.toml", MemberSettings).supernode.host == home
     assert len(load(federation.administrator, AdministratorSettings).supernodes) == 3
-
-
-def test_two_federations_do_not_meet(tmp_path: Path) -> None:
-    one, other = Federation(plan(tmp_path / "1")), Federation(plan(tmp_path / "2"))
-    one.build()
-    other.build()
-    ours = {broker.address for broker in one.brokers.values()}
-    assert ours.isdisjoint(broker.address for broker in other.brokers.values())
 
 
 def test_every_member_has_the_state_that_its_check_reads(tmp_path: Path) -> None:

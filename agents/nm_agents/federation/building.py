@@ -1,7 +1,7 @@
 """A whole federation on this machine: brokers, supernodes and members as processes of their own.
 
 Everything lives in one folder and on loopback addresses that were free, so that two federations
-side by side do not meet. Used by the demonstration and by tests of the whole.
+side by side do not meet. Used by the demonstration, the measurements and tests of the whole.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import tomli_w
 
-from nm_agents.demo.lifeline import Lifeline
+from nm_agents.federation.lifeline import Lifeline
 from nm_broker.pki import Authority
 from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Program

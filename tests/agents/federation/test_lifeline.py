@@ -8,13 +8,13 @@ import time
 import psutil
 import pytest
 
-from nm_agents.demo.lifeline import Lifeline
+from nm_agents.federation.lifeline import Lifeline
 
 PATIENCE = 30.0
 
 HOLDER = """
 import subprocess, sys
-from nm_agents.demo.lifeline import Lifeline
+from nm_agents.federation.lifeline import Lifeline
 lifeline = Lifeline()
 for _ in range(2):
     held = subprocess.Popen(["sleep", "600"], process_group=lifeline.group)

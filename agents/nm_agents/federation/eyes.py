@@ -1,4 +1,4 @@
-"""An administrator's eyes in the demonstration: asks the supernodes, and hears the alerts.
+"""An administrator's eyes on a federation: asks the supernodes, and hears the alerts.
 
 The alerts come from `nm-bus alerts watch`, run as an administrator would, in a process of its own.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from nm_agents.demo.lifeline import Lifeline
+from nm_agents.federation.lifeline import Lifeline
 from nm_bus.client.connection import Bus
 from nm_bus.errors import NmBusError, RefusedError, TimedOutError
 from nm_bus.messages import (
@@ -35,7 +35,7 @@ ANSWER: Seconds = 10.0
 
 
 class UntrueError(Exception):
-    """The story did not go as it should: what was expected and what was seen."""
+    """What should have come true did not: what was expected and what was seen."""
 
 
 @dataclass

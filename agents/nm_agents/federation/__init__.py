@@ -1,0 +1,1 @@
+"""A whole federation on this machine, for whoever shows, measures or tests it."""
