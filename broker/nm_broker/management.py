@@ -129,10 +129,6 @@ class ManagementApi:
         """Delete a queue and what is in it."""
         self.delete("queues", vhost, name)
 
-    def delete_exchange(self, vhost: str, name: str) -> None:
-        """Delete an exchange and its bindings."""
-        self.delete("exchanges", vhost, name)
-
     def queues(self, vhost: str) -> dict[str, Json]:
         """The broker's statements of its queues, by name; up to five seconds old."""
         return {item["name"]: item for item in self.get("queues", vhost)}
@@ -150,10 +146,6 @@ class ManagementApi:
     def delete_shovel(self, vhost: str, name: str) -> None:
         """Stop a shovel for good. Do so before deleting its queue."""
         self.delete("parameters", "shovel", vhost, name)
-
-    def restart_shovel(self, vhost: str, name: str) -> None:
-        """Let a shovel connect anew."""
-        self.call("DELETE", "shovels", "vhost", vhost, name, "restart")
 
     def shovel_settings(self, vhost: str) -> dict[str, Json]:
         """The settings of the vhost's shovels, by name."""
@@ -197,10 +189,6 @@ class ManagementApi:
         if status not in {http.client.OK, http.client.SERVICE_UNAVAILABLE}:
             raise RefusedError(f"{self.url}: GET {'/'.join(path)}: {status} {_reason(said)}")
         return dict(json.loads(said))
-
-    def definitions(self, vhost: str) -> Json:
-        """All that is declared in a vhost."""
-        return dict(self.get("definitions", vhost))
 
     # --- the calls themselves ---
 

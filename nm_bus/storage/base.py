@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from nm_bus.messages import Seconds
-
 
 class Store(Protocol):
     """A store. Each method raises StorageError, in one sentence, when the disk does not take it.
@@ -35,12 +33,6 @@ class Store(Protocol):
         """What is done inside is kept as a whole, or with an exception not at all.
 
         A transaction inside another is a part of it.
-        """
-
-    def next_incarnation(self, now: Seconds) -> int:
-        """A number larger than all it gave before, even when the clock was set back.
-
-        It is at least the time in seconds, so it holds as well when the store was lost.
         """
 
     def close(self) -> None:

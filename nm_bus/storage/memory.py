@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from nm_bus.errors import StorageError
-from nm_bus.messages import Seconds
 
 
 class MemoryStore:
@@ -13,7 +12,6 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._kinds: dict[str, dict[str, bytes]] = defaultdict(dict)
-        self._incarnation = 0
         self._inside = self._closed = False
 
     def put_many(self, kind: str, items: Mapping[str, bytes]) -> None:
@@ -39,21 +37,15 @@ class MemoryStore:
         if self._inside:
             yield
             return
-        before = {kind: dict(items) for kind, items in self._kinds.items()}, self._incarnation
+        before = {kind: dict(items) for kind, items in self._kinds.items()}
         self._inside = True
         try:
             yield
         except BaseException:
-            self._kinds, self._incarnation = defaultdict(dict, before[0]), before[1]
+            self._kinds = defaultdict(dict, before)
             raise
         finally:
             self._inside = False
-
-    def next_incarnation(self, now: Seconds) -> int:
-        """See Store."""
-        self._still_open()
-        self._incarnation = max(self._incarnation + 1, int(now))
-        return self._incarnation
 
     def close(self) -> None:
         """See Store."""

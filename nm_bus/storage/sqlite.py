@@ -95,13 +95,6 @@ class SqliteStore:
                 self._run("ROLLBACK")
             raise
 
-    def next_incarnation(self, now: Seconds) -> int:
-        """See Store."""
-        with self.transaction(), _plainly(self.path):
-            incarnation = max(_about(self._db, "incarnation") + 1, int(now))
-            _set_about(self._db, "incarnation", incarnation)
-        return incarnation
-
     def close(self) -> None:
         """See Store."""
         with _plainly(self.path):

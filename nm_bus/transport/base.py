@@ -132,7 +132,6 @@ class Transport(Protocol):
         handler: Consume,
         *,
         prefetch: int = 100,
-        arguments: dict[str, Any] | None = None,
         exclusive: bool = False,
     ) -> None:
         """Read a queue from now on and after each reconnection. A queue is consumed once.

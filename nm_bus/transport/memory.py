@@ -7,7 +7,6 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import Any
 
 from nm_bus.errors import ConfigError
 from nm_bus.messages import Seconds
@@ -265,7 +264,6 @@ class MemoryTransport:
         handler: Consume,
         *,
         prefetch: int = 100,
-        arguments: dict[str, Any] | None = None,
         exclusive: bool = False,
     ) -> None:
         """Read a queue from now on and after each reconnection. A queue is consumed once."""

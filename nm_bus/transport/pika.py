@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any
 
 import pika
 from pika.credentials import ExternalCredentials
@@ -190,7 +189,6 @@ class PikaTransport:
         handler: Consume,
         *,
         prefetch: int = 100,
-        arguments: dict[str, Any] | None = None,
         exclusive: bool = False,
     ) -> None:
         """Read a queue from now on and after each reconnection. A queue is consumed once."""
@@ -203,7 +201,6 @@ class PikaTransport:
             queue,
             handler,
             prefetch=prefetch,
-            arguments=arguments,
             exclusive=exclusive,
         )
         self._read()

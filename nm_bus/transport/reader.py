@@ -32,12 +32,11 @@ class Reader:
         handler: Consume,
         *,
         prefetch: int,
-        arguments: dict[str, Any] | None,
         exclusive: bool,
     ) -> None:
         self._loop, self._epochs, self._pauses = loop, epochs, pauses
         self._queue, self._handler = queue, handler
-        self._prefetch, self._arguments, self._exclusive = prefetch, arguments, exclusive
+        self._prefetch, self._exclusive = prefetch, exclusive
         self._channel: Channel | None = None
         self._epoch = 0
         self._wanted = True
@@ -63,7 +62,6 @@ class Reader:
             self._queue,
             self._receiver(),
             exclusive=self._exclusive,
-            arguments=self._arguments,
             callback=lambda _: self._pauses.reset(),
         )
 

@@ -51,19 +51,16 @@ def test_items_may_be_deleted_while_they_are_loaded(store: Store) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     store.put_many("member", {"a": b"1"})
-    earlier = store.next_incarnation(now=10)
 
     def fail() -> None:
         with store.transaction():
             store.put_many("member", {"a": b"2", "b": b"2"})
             store.delete("member", ["a"])
-            store.next_incarnation(now=99)
             raise OSError("the caller's own trouble")
 
     with pytest.raises(OSError, match="own trouble"):
         fail()
     assert list(store.load("member")) == [("a", b"1")]
-    assert store.next_incarnation(now=0) == earlier + 1
 
 
 def test_a_transaction_inside_another_is_a_part_of_it(store: Store) -> None:
@@ -76,11 +73,6 @@ def test_a_transaction_inside_another_is_a_part_of_it(store: Store) -> None:
     with pytest.raises(KeyError):
         fail()
     assert list(store.load("member")) == []
-
-
-def test_incarnations_grow_whatever_the_clock_does(store: Store) -> None:
-    given = [store.next_incarnation(now) for now in (100.9, 100.9, 50, 1000, 0)]
-    assert given == [100, 101, 102, 1000, 1001]
 
 
 def test_a_closed_store_says_so_and_may_be_closed_again(store: Store) -> None:
