@@ -112,6 +112,7 @@ class Sizes:
     """The limits of a project's queues. Counts are messages, times seconds.
 
     `members` is how many members a supernode must hold: queues of heartbeats take three times it.
+    Alerts wait through a long leave, but not for ever for who has gone; RabbitMQ can wait 49 days.
     """
 
     partitions: int = 1
@@ -123,6 +124,7 @@ class Sizes:
     inbox_length: int = 1_000
     inbox_expires: float = 7 * 86_400.0
     alerts_length: int = 10_000
+    alerts_expires: float = 45 * 86_400.0
     dead_length: int = 10_000
     requests_length: int = 10_000
     tail_length: int = 1_000
@@ -320,10 +322,11 @@ def inbox_topology(node: NodeId, sizes: Sizes) -> Topology:
 
 
 def alerts_topology(principal: str, name: str, keys: list[str], sizes: Sizes) -> Topology:
-    """A principal's durable alert queue and what it hears of."""
+    """A principal's durable alert queue and what it hears of; it expires when nobody reads."""
     queue = alerts_queue(principal, name)
+    expires = {"x-expires": round(sizes.alerts_expires * 1000)}
     return Topology(
-        queues=(Queue(queue, arguments=_limited(sizes.alerts_length)),),
+        queues=(Queue(queue, arguments=_limited(sizes.alerts_length, **expires)),),
         bindings=tuple(Binding(ALERTS, queue, key) for key in keys),
     )
 
