@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -35,6 +35,9 @@ DEPTH = 32
 
 FIRST_BYTES = 4096
 """How much of a refused message is kept."""
+
+UNKNOWN = "unknown"
+"""The id of a message that has none that can be read."""
 
 SHORT, LONG = 255, 1000
 """How long the texts of a quarantine record may be: names, and the detail."""
@@ -79,6 +82,10 @@ class _Envelope(msgspec.Struct, frozen=True, gc=False):
     data: Message
     specversion: str = "1.0"
     datacontenttype: str = "application/json"
+
+
+class _Named(msgspec.Struct, frozen=True, gc=False):
+    id: Annotated[str, msgspec.Meta(pattern=r"^[!-~]+\Z", max_length=128)]
 
 
 _encoder = msgspec.json.Encoder()
@@ -134,6 +141,17 @@ def read(body: bytes, kind: type[M]) -> Event[M] | Rejected:
     if event.type != message_type(kind):  # type: ignore[arg-type]  # M is one of them
         return Rejected(Reason.UNKNOWN_TYPE, f"type: {event.type[:SHORT]!r} is not expected here")
     return event
+
+
+def id_of(body: bytes) -> str:
+    """The id of what need be no valid event, or `unknown`: so that a refusal can name what it
+    refuses. Raises nothing, whatever the bytes."""
+    if len(body) > PRINCIPAL_BYTES:
+        return UNKNOWN
+    try:
+        return msgspec.json.decode(body, type=_Named).id
+    except (RecursionError, msgspec.DecodeError, UnicodeDecodeError):
+        return UNKNOWN
 
 
 def quarantine(

@@ -1,11 +1,14 @@
 """One look at a supernode's own broker over the management API: its state, links, connections."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nm_broker.links import Link, Links
 from nm_broker.management import Json, ManagementApi
 from nm_broker.project import sizes_for
 from nm_bus.core.links import LinkSeen
+from nm_bus.errors import RefusedError
 from nm_bus.messages import BrokerState, NodeId
 from nm_bus.settings import SupernodeSettings
 from nm_bus.topology import (
@@ -36,12 +39,18 @@ WATCHED = (
 """The queues whose depth is told; inboxes and alert queues are too many."""
 
 
+MOST_SUBSCRIPTIONS = 20
+"""The named alert queues that a principal may have: each takes a copy of every alert."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What one look saw."""
 
     broker: BrokerState
     links: dict[Link, LinkSeen]
+    tails: Mapping[NodeId, int]
+    """How many tail queues each principal has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class BrokerWatch:
             quarantined=depths.get(DEAD, 0),
             queues=watched,
         )
-        return Look(broker, Links(self.api, self.settings).look())
+        return Look(broker, Links(self.api, self.settings).look(), _tails(depths))
 
     def connections(self) -> dict[str, NodeId]:
         """The open connections, by name, with their users."""
@@ -91,15 +100,30 @@ class BrokerWatch:
                 self.api.delete_queue(self._vhost, name)
 
     def subscribe(self, principal: str, name: str, keys: list[str]) -> str:
-        """Make a principal's alert queue hear these keys, and no others; give its name."""
+        """Make a principal's alert queue hear these keys, and no others; give its name.
+
+        Raises RefusedError for one more than MOST_SUBSCRIPTIONS.
+        """
+        queue = alerts_queue(principal, name)
+        self._check_room(principal, queue)
         sizes = sizes_for(self.settings.limits)
         self.api.declare(alerts_topology(principal, name, keys, sizes), self._vhost)
-        queue = alerts_queue(principal, name)
         for binding in self.api.get("queues", self._vhost, queue, "bindings"):
             if binding["source"] == ALERTS and binding["routing_key"] not in keys:
                 properties = binding["properties_key"]
                 self.api.delete("bindings", self._vhost, "e", ALERTS, "q", queue, properties)
         return queue
+
+    def _check_room(self, principal: str, queue: str) -> None:
+        own = alerts_queue(principal)
+        named = {name for name in self.api.depths(self._vhost) if name.startswith(f"{own}:")}
+        if queue not in named | {own} and len(named) >= MOST_SUBSCRIPTIONS:
+            days = sizes_for(self.settings.limits).alerts_expires / 86_400.0
+            raise RefusedError(
+                f"{principal} has {MOST_SUBSCRIPTIONS} alert subscriptions here: one that nobody "
+                f"reads ends after {days:.0f} days, or at the supernode's host by `rabbitmqctl "
+                f"delete_queue --vhost {self._vhost} {own}:NAME`"
+            )
 
     @property
     def _vhost(self) -> str:
@@ -109,3 +133,8 @@ class BrokerWatch:
 def _alarms(node: Json) -> str:
     names = {"mem_alarm": "memory alarm", "disk_free_alarm": "disk alarm"}
     return ", ".join(text for key, text in names.items() if node.get(key))
+
+
+def _tails(queues: Iterable[str]) -> Counter[NodeId]:
+    tails = (name.removeprefix("tail.") for name in queues if name.startswith("tail."))
+    return Counter(tail.partition(":")[0] for tail in tails)

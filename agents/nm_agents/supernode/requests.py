@@ -6,7 +6,7 @@ into another's queue. A gone asker is not noticed; asking again with the same id
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,8 +15,9 @@ import msgspec
 from nm_agents.supernode.brokerwatch import BrokerWatch
 from nm_agents.supernode.worker import Worker
 from nm_broker.project import sizes_for
-from nm_bus.codec import encode
+from nm_bus.codec import LONG, Rejected, encode, id_of
 from nm_bus.core.overview import overview
+from nm_bus.core.rate import Rate
 from nm_bus.core.view import View
 from nm_bus.core.windows import Windows
 from nm_bus.errors import NmBusError
@@ -64,6 +65,13 @@ PATIENCE: Seconds = 30.0
 MOST_OPEN = 1_000
 """Questions that may be open at once; one more is refused."""
 
+BURST, PER_SECOND = 50, 20.0
+"""The requests that a principal may make at once, and in the long run: one who floods does not
+keep the others waiting."""
+
+MOST_TAILS = 20
+"""The tail queues that a principal may have, read or not yet expired."""
+
 TAILED = frozenset({HEARTBEAT, METRICS, ALERTS, DEAD, REPORTS, REQUESTS, UPDATES})
 """The exchanges whose messages an administrator may watch."""
 
@@ -90,6 +98,36 @@ class Requests:
     worker: Worker
     watch: BrokerWatch | None
     _open: dict[str, Asker] = field(default_factory=dict)
+    _rate: Rate = field(default_factory=lambda: Rate(BURST, PER_SECOND))
+    _tails: Rate = field(init=False)
+    _tails_seen: Mapping[NodeId, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # at most twice the burst can be made before the first expires, hence half
+        burst, lasts = MOST_TAILS // 2, sizes_for(self.settings.limits).tail_expires
+        self._tails = Rate(burst, burst / lasts)
+
+    def allows(self, delivery: Delivery) -> bool:
+        """Whether a request may be taken; one too many is refused, unread, and done with."""
+        if self._rate.allows(delivery.user_id or "", self.transport.now()):
+            return True
+        self._turn_away(delivery, "unavailable", "too many requests, slow down")
+        return False
+
+    def rejected(self, delivery: Delivery, rejected: Rejected) -> None:
+        """Tell the asker why its message cannot be taken, so that it need not wait in vain."""
+        error = f"{rejected.reason}: {rejected.detail}"
+        self._turn_away(delivery, "bad-request", error[:LONG])
+
+    def _turn_away(self, delivery: Delivery, code: str, error: str) -> None:
+        reply_to = delivery.reply_to or ""
+        if reply_to.startswith(REPLY_PREFIX):
+            asker = Asker(id_of(delivery.body), reply_to, delivery.correlation_id)
+            self._refuse(asker, code, error)
+
+    def tails_seen(self, tails: Mapping[NodeId, int]) -> None:
+        """How many tail queues each principal had when the broker was last looked at."""
+        self._tails_seen = tails
 
     def take(self, delivery: Delivery, event: Event[Message]) -> None:
         """Answer a request that passed its schema; the broker vouches for the sender."""
@@ -134,11 +172,19 @@ class Requests:
             known = ", ".join(sorted(TAILED))
             self._refuse(asker, "bad-request", f"there is no {tail.exchange!r}; use {known}")
             return
+        if not self._may_tail(user):
+            error = "you have too many tail queues; end some readers, or wait a minute"
+            self._refuse(asker, "unavailable", error)
+            return
         name = secrets.token_hex(8)
         sizes = sizes_for(self.settings.limits)
         topology = tail_topology(user, name, tail.exchange, tail.key, sizes)
         answer = {"queue": tail_queue(user, name)}
         self.transport.declare(topology, partial(self._declared, asker, answer), renew=False)
+
+    def _may_tail(self, user: NodeId) -> bool:
+        few = self._tails_seen.get(user, 0) < MOST_TAILS
+        return few and self._tails.allows(user, self.transport.now())
 
     def _declared(self, asker: Asker, answer: dict[str, str], outcome: Outcome) -> None:
         if outcome is Outcome.CONFIRMED:

@@ -139,10 +139,14 @@ class SupernodeService:
     # --- what comes in
 
     def _request(self, delivery: Delivery) -> None:
+        if not self.requests.allows(delivery):
+            self.transport.ack(delivery)
+            return
         event = decode(delivery.body)
         if isinstance(event, Event):
             event = vouched(event, delivery.user_id) or event
         if isinstance(event, Rejected):
+            self.requests.rejected(delivery, event)
             self.quarantine.put(delivery, event, partial(settle, self.transport, delivery))
             return
         self.requests.take(delivery, event)
@@ -276,6 +280,7 @@ class SupernodeService:
 
     def _looked(self, look: Look) -> None:
         self._looking = False
+        self.requests.tails_seen(look.tails)
         if self.transport.status.flow is Flow.UP:
             # the API tells of an alarm for seconds after its end; our own connection knows better
             self._broker = msgspec.structs.replace(look.broker, state="up", reason="")

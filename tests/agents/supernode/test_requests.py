@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from nm_agents.supernode import requests
-from nm_agents.supernode.requests import PATIENCE
+from nm_agents.supernode.requests import MOST_TAILS, PATIENCE
 from nm_bus.codec import decode, encode
 from nm_bus.grants import Role, grant
 from nm_bus.messages import (
@@ -164,6 +164,80 @@ def test_a_request_in_anothers_name_goes_to_quarantine(simulation: Simulation) -
     assert len(broker.queues[DEAD]) == 1
 
 
+def raw(
+    simulation: Simulation, *bodies: bytes, user: str = ADMIN, key: str = "query"
+) -> list[Answer | None]:
+    """What comes back to who sends these bytes as requests, one right after the other."""
+    broker, answers = simulation.sites[HERE].broker, list[Delivery | None]()
+    client = MemoryTransport(broker, simulation.clock, user=user, random=lambda: 0.5)
+    client.start()
+    simulation.clock.advance(0.1)
+    for body in bodies:
+        client.request(Outgoing(REQUESTS, key, body), answers.append, timeout=20.0)
+    simulation.clock.run(lambda: len(answers) == len(bodies), 21.0)
+    client.stop()
+    return [answer_in(delivery) for delivery in answers]
+
+
+def answer_in(delivery: Delivery | None) -> Answer | None:
+    event = decode(delivery.body) if delivery else None
+    assert event is None or isinstance(event, Event), event
+    answer = event.data if event else None
+    assert answer is None or isinstance(answer, Answer)
+    return answer
+
+
+def question(source: str = ADMIN) -> bytes:
+    return encode(Query("time"), source=source, id="q1", time=0.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "request_id", "told"),
+    [
+        (b"nonsense", "unknown", "not-json"),
+        (b'{"id": "q2"}', "q2", "no-cloudevent"),
+        (b'{"id": "\\n"}', "unknown", "no-cloudevent"),
+        (b"[" * 100_000, "unknown", "too-deep"),
+        (b" " * 300_000, "unknown", "too-large: 300000 bytes where 262144 are allowed"),
+        (question().replace(b'"what":"time"', b'"what":7'), "q1", "invalid: data.what"),
+        (question("another.example.org"), "q1", "not-sender"),
+    ],
+)
+def test_who_asks_what_cannot_be_read_is_told_so_at_once(
+    simulation: Simulation, body: bytes, request_id: str, told: str
+) -> None:
+    began = simulation.clock.now()
+    (answer,) = raw(simulation, body)
+    code, error = refused(answer)
+    assert answer is not None
+    assert (code, answer.request) == ("bad-request", request_id)
+    assert error.startswith(told)
+    assert simulation.clock.now() - began < 2.0
+    assert len(simulation.sites[HERE].broker.queues[DEAD]) == 1
+
+
+def test_nonsense_is_never_answered_into_a_queue(simulation: Simulation) -> None:
+    broker = simulation.sites[HERE].broker
+    broker.declare(Topology(queues=(Queue("inbox.victim"),)))
+    ask_by_hand(simulation, Query("status"), "inbox.victim", "another.example.org")
+    assert len(broker.queues["inbox.victim"]) == 0
+    assert len(broker.queues[DEAD]) == 1
+
+
+@pytest.mark.parametrize("body", [question(NODE), b"nonsense"])
+def test_who_floods_is_told_to_slow_down_and_keeps_nobody_waiting(
+    simulation: Simulation, body: bytes
+) -> None:
+    answers = raw(simulation, *[body] * 200, user=NODE)
+    refusals = [a for a in answers if a and a.code == "unavailable"]
+    assert len(answers) - len(refusals) == requests.BURST
+    assert {a.error for a in refusals} == {"too many requests, slow down"}
+    assert {a.request for a in refusals} == {"q1" if body != b"nonsense" else "unknown"}
+    assert data(raw(simulation, question())[0])
+    simulation.clock.advance(1.0)
+    assert data(raw(simulation, question(NODE), user=NODE)[0])
+
+
 # --- queues for principals
 
 
@@ -174,6 +248,26 @@ def test_hello_makes_the_inbox_and_tail_a_queue_of_ones_own(simulation: Simulati
     assert isinstance(queue, str)
     assert queue.startswith(f"tail.{ADMIN}:")
     assert {inbox_queue(NODE), queue} <= simulation.sites[HERE].broker.queues.keys()
+
+
+def test_tail_queues_that_nobody_reads_stay_few(simulation: Simulation) -> None:
+    broker = simulation.sites[HERE].broker
+    most = 0
+    for _ in range(240):
+        simulation.ask(HERE, Tail("alerts"))
+        most = max(most, sum(name.startswith("tail.") for name in broker.queues))
+        simulation.clock.advance(1.0)
+    assert MOST_TAILS // 2 < most <= MOST_TAILS
+
+
+def test_who_reads_many_tail_queues_gets_no_more(simulation: Simulation) -> None:
+    asked = simulation.sites[HERE].service.requests
+    asked.tails_seen({ADMIN: MOST_TAILS})
+    code, error = refused(simulation.ask(HERE, Tail("alerts")))
+    assert code == "unavailable"
+    assert error.startswith("you have too many tail queues")
+    asked.tails_seen({ADMIN: MOST_TAILS - 1})
+    assert data(simulation.ask(HERE, Tail("alerts")))
 
 
 # --- questions to members
