@@ -14,12 +14,12 @@ from nm_agents.cli.alerts import alerts
 from nm_agents.cli.ask import ask
 from nm_agents.cli.broker import broker
 from nm_agents.cli.doctor import doctor
-from nm_agents.cli.exits import MEANING, ended_well
 from nm_agents.cli.pki import pki
 from nm_agents.cli.status import status
 from nm_agents.cli.tail import tail
 from nm_agents.cli.top import top
 from nm_agents.demo.program import demo
+from nm_agents.exits import MEANING, ended_well
 from nm_bus import __version__
 
 

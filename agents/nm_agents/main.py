@@ -2,8 +2,8 @@
 
 import sys
 
-from nm_agents.cli.exits import ended_well
 from nm_agents.cli.service import is_service, run_service
+from nm_agents.exits import ended_well
 
 
 def main() -> int:

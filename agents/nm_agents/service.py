@@ -1,4 +1,4 @@
-"""How a service runs: signals, log lines on standard error, exit codes. Nothing of what it does."""
+"""How a service runs: signals, log lines on standard error, its end. Nothing of what it does."""
 
 import logging
 import signal
@@ -6,15 +6,10 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+from nm_agents.exits import Exit, say
 from nm_agents.oneline import one_line
 from nm_bus.errors import ConfigError, NmBusError
 from nm_bus.transport.base import Status, Transport
-
-MEND = 2
-"""Exit code for what a person can mend."""
-
-FAILED = 1
-"""Exit code for everything else that went wrong."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,14 +47,15 @@ def on_termination(transport: Transport, stop: Callable[[], None]) -> None:
     signal.signal(signal.SIGINT, told)
 
 
-def exit_code(serve: Callable[[], None]) -> int:
-    """Run a service; one clear sentence and a code for each way in which it can end."""
+def served(serve: Callable[[], None]) -> Exit:
+    """Run a service to its end; gives its exit code, and says one clear sentence when it failed.
+
+    Only what its files say wrongly is to be mended first. A refusal and a full disk may pass while
+    nobody looks, unlike for a person at a command: the service is started again later.
+    """
     try:
         serve()
-    except ConfigError as error:
-        print(f"nm-bus: {error}", file=sys.stderr)
-        return MEND
     except NmBusError as error:
-        print(f"nm-bus: {error}", file=sys.stderr)
-        return FAILED
-    return 0
+        say(error)
+        return Exit.MEND if isinstance(error, ConfigError) else Exit.LATER
+    return Exit.OK

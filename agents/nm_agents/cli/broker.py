@@ -13,11 +13,11 @@ from nm_agents.cli.broker_files import broker_files, next_steps, purpose
 from nm_agents.cli.broker_logins import admit, allowed, names_of, revoke, users
 from nm_agents.cli.broker_options import SupernodeFile, opened
 from nm_agents.cli.console import say, screen, show
-from nm_agents.cli.exits import Exit
 from nm_agents.cli.options import Json, Timeout
 from nm_agents.cli.placing import Placed, place
 from nm_agents.cli.printable import as_json, cell
 from nm_agents.cli.status_screen import table
+from nm_agents.exits import Exit
 from nm_broker.links import Links
 from nm_broker.management import ManagementApi
 from nm_broker.project import Principals, bring_up

@@ -13,11 +13,11 @@ import typer
 
 from nm_agents.cli.broker_options import SupernodeFile, opened
 from nm_agents.cli.console import say, screen, show, warn
-from nm_agents.cli.exits import Exit
 from nm_agents.cli.figures import plural
 from nm_agents.cli.options import Json, Timeout
 from nm_agents.cli.printable import as_json, cell
 from nm_agents.cli.status_screen import table
+from nm_agents.exits import Exit
 from nm_broker.access import Access, user_name
 from nm_broker.standing import Login, logins
 from nm_bus.errors import ConfigError, RefusedError

@@ -8,12 +8,12 @@ from rich.console import Console, RenderableType
 
 from nm_agents.cli.bus import Bus
 from nm_agents.cli.console import say, screen, show
-from nm_agents.cli.exits import Exit
 from nm_agents.cli.options import Config, Json, Timeout, Under, Watch, opened
 from nm_agents.cli.overview import Picture, as_data, fetch, under, verdict
 from nm_agents.cli.printable import as_json, printable
 from nm_agents.cli.refresh import Latest, watch_lines, watch_screen
 from nm_agents.cli.status_screen import EVERYTHING, IN_A_PIPE, rows_that_fit, status_page
+from nm_agents.exits import Exit
 from nm_bus.errors import ConnectionLostError, TimedOutError
 from nm_bus.messages import Seconds
 
@@ -67,7 +67,7 @@ def _check(bus: Bus, site: str, timeout: Seconds) -> int:
         level, why = verdict(picture := _look(bus, site, timeout))
     except (ConnectionLostError, TimedOutError) as error:
         say(f"UNKNOWN - {printable(str(error))}")
-        return Exit.NOBODY
+        return Exit.LATER
     say(f"{level.name} - {why} | members={len(picture.members)} alerts={len(picture.alerts)}")
     return int(level)
 

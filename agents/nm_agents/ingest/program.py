@@ -13,7 +13,7 @@ from nm_agents.ingest.memory import Memory, database
 from nm_agents.ingest.reader import Reader
 from nm_agents.ingest.service import IngestService
 from nm_agents.quarantine import Quarantine
-from nm_agents.service import exit_code, log_status, log_to_stderr, on_termination
+from nm_agents.service import log_status, log_to_stderr, on_termination, served
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.windows import Windows
@@ -28,7 +28,7 @@ from nm_bus.transport.base import Transport
 def run(config: Path, partition: int) -> int:
     """Serve one partition until told to stop, or until the supernode that started it is gone."""
     log_to_stderr()
-    return exit_code(partial(_serve, config, partition))
+    return served(partial(_serve, config, partition))
 
 
 def _serve(config: Path, partition: int) -> None:

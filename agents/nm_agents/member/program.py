@@ -11,7 +11,7 @@ from nm_agents.certificate import check_certificate
 from nm_agents.connecting import connect
 from nm_agents.folder import own_folder, writable
 from nm_agents.member.member import compose, serve
-from nm_agents.service import exit_code, log_to_stderr, on_termination
+from nm_agents.service import log_to_stderr, on_termination, served
 from nm_bus.errors import ConfigError
 from nm_bus.settings import MemberSettings, load
 
@@ -22,7 +22,7 @@ MOST_CHECKS = 99
 def run(config: Path) -> int:
     """Run a member agent until SIGTERM or SIGINT; gives the exit code."""
     log_to_stderr()
-    return exit_code(partial(_run, config))
+    return served(partial(_run, config))
 
 
 def _run(config: Path) -> None:

@@ -10,7 +10,7 @@ from nm_agents.certificate import check_certificate
 from nm_agents.connecting import connect
 from nm_agents.folder import own_folder
 from nm_agents.quarantine import Quarantine
-from nm_agents.service import exit_code, log_status, log_to_stderr, on_termination
+from nm_agents.service import log_status, log_to_stderr, on_termination, served
 from nm_agents.supernode.brokerwatch import BrokerWatch
 from nm_agents.supernode.children import Children
 from nm_agents.supernode.handover import hand_over
@@ -42,7 +42,7 @@ from nm_bus.transport.base import Transport
 def run(config: Path) -> int:
     """Serve as a supernode until told to stop."""
     log_to_stderr()
-    return exit_code(partial(_serve, config))
+    return served(partial(_serve, config))
 
 
 def _serve(config: Path) -> None:

@@ -9,16 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nm_agents.cli.exits import Exit, ended_well, exit_code
-from nm_bus.errors import (
-    BrokerStartError,
-    ConfigError,
-    ConnectionLostError,
-    NmBusError,
-    RefusedError,
-    StorageError,
-    TimedOutError,
-)
+from nm_agents.exits import Exit
 
 ENDLESS = """
 import sys, time
@@ -108,35 +99,3 @@ def test_a_service_has_help_of_its_own(service: str) -> None:
     assert said.returncode == 0
     assert f"nm-bus {service} run" in said.stdout
     assert "Example:" in said.stdout
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (ConfigError("a.toml", "is wrong"), Exit.MEND),
-        (RefusedError("no"), Exit.MEND),
-        (StorageError("the disk is full"), Exit.MEND),
-        (ConnectionLostError("gone"), Exit.NOBODY),
-        (TimedOutError("silence"), Exit.NOBODY),
-        (BrokerStartError("did not come up"), Exit.NOBODY),
-    ],
-)
-def test_an_error_is_one_sentence_and_its_code(
-    error: NmBusError, code: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert exit_code(error) is code
-    with pytest.raises(SystemExit) as end, ended_well():
-        raise error
-    assert end.value.code == code
-    assert capsys.readouterr().err == f"nm-bus: {error}\n"
-
-
-def test_an_error_s_text_cannot_write_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit), ended_well():
-        raise RefusedError("no\x1b[2J\nfake")
-    assert capsys.readouterr().err == "nm-bus: no [2J fake\n"
-
-
-def test_a_mistake_of_ours_is_not_hidden() -> None:
-    with pytest.raises(ZeroDivisionError), ended_well():
-        raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""How a command ends: the exit codes, and the one place where an error becomes a sentence.
+"""How a program ends: the exit codes, and the one place where an error becomes a sentence.
 
 Light on purpose: the services end here too, and must not load what only people need.
 """
@@ -15,12 +15,12 @@ from nm_bus.errors import ConfigError, NmBusError, RefusedError, StorageError
 
 
 class Exit(IntEnum):
-    """The exit codes of every command."""
+    """The exit codes of every command and service. `LATER`: nobody answered, or the like."""
 
     OK = 0
     NEGATIVE = 1
     MEND = 2
-    NOBODY = 3
+    LATER = 3
     INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -31,7 +31,7 @@ def exit_code(error: NmBusError) -> Exit:
     """What an error asks of the caller: to mend something, or to try again later."""
     if isinstance(error, ConfigError | RefusedError | StorageError):
         return Exit.MEND
-    return Exit.NOBODY
+    return Exit.LATER
 
 
 @contextmanager
@@ -49,8 +49,13 @@ def ended_well() -> Iterator[None]:
         _nobody_reads()
         raise SystemExit(Exit.OK) from None
     except NmBusError as error:
-        print(f"nm-bus: {one_line(str(error))}", file=sys.stderr)
+        say(error)
         raise SystemExit(exit_code(error)) from None
+
+
+def say(error: NmBusError) -> None:
+    """Write an error's sentence to standard error, as one line that moves no cursor."""
+    print(f"nm-bus: {one_line(str(error))}", file=sys.stderr)
 
 
 def _nobody_reads() -> None:
