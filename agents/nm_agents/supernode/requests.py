@@ -69,6 +69,8 @@ BURST, PER_SECOND = 50, 20.0
 """The requests that a principal may make at once, and in the long run: one who floods does not
 keep the others waiting."""
 
+TOO_FAST = "too many requests, slow down"
+
 MOST_TAILS = 20
 """The tail queues that a principal may have, read or not yet expired."""
 
@@ -107,43 +109,43 @@ class Requests:
         burst, lasts = MOST_TAILS // 2, sizes_for(self.settings.limits).tail_expires
         self._tails = Rate(burst, burst / lasts)
 
-    def allows(self, delivery: Delivery) -> bool:
-        """Whether a request may be taken; one too many is refused, unread, and done with."""
-        if self._rate.allows(delivery.user_id or "", self.transport.now()):
-            return True
-        self._turn_away(delivery, "unavailable", "too many requests, slow down")
-        return False
-
-    def rejected(self, delivery: Delivery, rejected: Rejected) -> None:
-        """Tell the asker why its message cannot be taken, so that it need not wait in vain."""
-        error = f"{rejected.reason}: {rejected.detail}"
-        self._turn_away(delivery, "bad-request", error[:LONG])
-
-    def _turn_away(self, delivery: Delivery, code: str, error: str) -> None:
-        reply_to = delivery.reply_to or ""
-        if reply_to.startswith(REPLY_PREFIX):
-            asker = Asker(id_of(delivery.body), reply_to, delivery.correlation_id)
-            self._refuse(asker, code, error)
-
-    def tails_seen(self, tails: Mapping[NodeId, int]) -> None:
-        """How many tail queues each principal had when the broker was last looked at."""
-        self._tails_seen = tails
-
     def take(self, delivery: Delivery, event: Event[Message]) -> None:
         """Answer a request that passed its schema; the broker vouches for the sender."""
         data, user = event.data, delivery.user_id or ""
         if isinstance(data, Report):
             self.reported(data, user)
             return
-        reply_to = delivery.reply_to or ""
-        if not reply_to.startswith(REPLY_PREFIX):
+        asker = self._asker(delivery, event.id)
+        if asker is None:
             _LOG.warning("a request of %s has no reply address of the broker's; dropped", user)
             return
-        asker = Asker(event.id, reply_to, delivery.correlation_id)
+        if not self._rate.allows(user, self.transport.now()):
+            self._refuse(asker, "unavailable", TOO_FAST)
+            return
         if delivery.key != type(data).__name__.lower():
             self._refuse(asker, "not-allowed", f"{delivery.key} is not what the message asks for")
             return
         self._answer(asker, data, user)
+
+    def rejected(self, delivery: Delivery, rejected: Rejected) -> None:
+        """Tell the asker why its message cannot be taken, so that it need not wait in vain."""
+        asker = self._asker(delivery, id_of(delivery.body))
+        if asker is None:
+            return
+        if self._rate.allows(delivery.user_id or "", self.transport.now()):
+            self._refuse(asker, "bad-request", f"{rejected.reason}: {rejected.detail}"[:LONG])
+        else:
+            self._refuse(asker, "unavailable", TOO_FAST)
+
+    def tails_seen(self, tails: Mapping[NodeId, int]) -> None:
+        """How many tail queues each principal had when the broker was last looked at."""
+        self._tails_seen = tails
+
+    def _asker(self, delivery: Delivery, request: str) -> Asker | None:
+        reply_to = delivery.reply_to or ""
+        if not reply_to.startswith(REPLY_PREFIX):
+            return None
+        return Asker(request, reply_to, delivery.correlation_id)
 
     def _answer(self, asker: Asker, data: Data, user: NodeId) -> None:
         match data:

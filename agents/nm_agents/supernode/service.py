@@ -139,9 +139,6 @@ class SupernodeService:
     # --- what comes in
 
     def _request(self, delivery: Delivery) -> None:
-        if not self.requests.allows(delivery):
-            self.transport.ack(delivery)
-            return
         event = decode(delivery.body)
         if isinstance(event, Event):
             event = vouched(event, delivery.user_id) or event

@@ -234,6 +234,7 @@ def test_who_floods_is_told_to_slow_down_and_keeps_nobody_waiting(
     assert {a.error for a in refusals} == {"too many requests, slow down"}
     assert {a.request for a in refusals} == {"q1" if body != b"nonsense" else "unknown"}
     assert data(raw(simulation, question())[0])
+    assert len(simulation.sites[HERE].broker.queues[DEAD]) == (200 if body == b"nonsense" else 0)
     simulation.clock.advance(1.0)
     assert data(raw(simulation, question(NODE), user=NODE)[0])
 
