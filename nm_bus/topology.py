@@ -112,7 +112,7 @@ class Sizes:
     """The limits of a project's queues. Counts are messages, times seconds.
 
     `members` is how many members a supernode must hold: queues of heartbeats take three times it.
-    Alerts wait through a long leave, but not for ever for who has gone; RabbitMQ can wait 49 days.
+    Alert queues are kept through a long leave, but not for ever for who has gone.
     """
 
     partitions: int = 1
@@ -124,7 +124,7 @@ class Sizes:
     inbox_length: int = 1_000
     inbox_expires: float = 7 * 86_400.0
     alerts_length: int = 10_000
-    alerts_expires: float = 45 * 86_400.0
+    alerts_expires: float = 90 * 86_400.0
     dead_length: int = 10_000
     requests_length: int = 10_000
     tail_length: int = 1_000
