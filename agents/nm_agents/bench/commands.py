@@ -10,9 +10,9 @@ import typer
 
 from nm_agents.bench.aims import Measured
 from nm_agents.cli.console import say, screen, show, warn
-from nm_agents.exits import Exit
 from nm_agents.cli.options import Json
 from nm_agents.cli.printable import as_json
+from nm_agents.exits import Exit
 
 bench = typer.Typer(help="How fast nm-bus is on this machine.", no_args_is_help=True)
 
@@ -40,6 +40,7 @@ def ingest(
 
     Messages per second of the reader's processor time; the same messages from the same broker,
     reader by reader in turn. Only the ratios mean something: rates change with the machine.
+    Readers have the first processor to themselves, the broker has the others.
 
     Example: nm-bus bench ingest --messages 20000 --rounds 5
 
@@ -47,8 +48,10 @@ def ingest(
     """
     from nm_agents.bench.ground import ground, temporary  # noqa: PLC0415  slow to load
     from nm_agents.bench.ingest import compare  # noqa: PLC0415
+    from nm_agents.bench.processors import serve_apart  # noqa: PLC0415
     from nm_agents.bench.tables import measured_table, stream_json, stream_table  # noqa: PLC0415
 
+    serve_apart()
     found = []
     with _progress() as told, temporary() as folder, ground(folder) as place:
         for stream in compare(place, messages, rounds, time.time(), told):

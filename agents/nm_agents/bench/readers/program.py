@@ -6,6 +6,7 @@ from importlib import import_module
 
 import msgspec
 
+from nm_agents.bench.processors import measure_on_the_first
 from nm_agents.bench.readers.task import Spent, Task
 from nm_bus.settings import SupernodeSettings, load
 
@@ -16,6 +17,7 @@ PIKA, INGEST, KOMBU = "pika_alone", "ingest", "kombu_jsonschema"
 def main() -> None:
     """Do the task that the only argument holds as JSON."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    measure_on_the_first()
     task = msgspec.json.decode(sys.argv[1], type=Task)
     reader = import_module(f"nm_agents.bench.readers.{task.reader}")
     spent: Spent = reader.read(task, load(task.settings_file, SupernodeSettings))
