@@ -26,6 +26,24 @@ def is_reply_address(key: str) -> bool:
     return found is not None and found["length"][0] == len(found["node"])
 
 
+def reply_node(key: str) -> bytes:
+    """Which of a broker's nodes a reply address leads to, as `address_of` names them."""
+    process = key.removeprefix(REPLY_PREFIX).partition(".")[0]
+    found = _PROCESS.fullmatch(_decoded(process))
+    return found["node"] if found else b""
+
+
+def address_of(node: str) -> bytes:
+    """How reply addresses name a node of a broker: by Erlang's `phash2` of its name, an atom,
+    which is the hash of P. J. Weinberger cut to 27 bits."""
+    value = 0
+    for byte in node.encode():
+        value = (value << 4) + byte
+        high = value & 0xF000_0000
+        value ^= high | high >> 24
+    return b"reply@%d" % (value & 0x7FF_FFFF)
+
+
 def _decoded(text: str) -> bytes:
     """Base64 of either alphabet, padded or not; nothing when it is none."""
     standard = text.replace("-", "+").replace("_", "/").rstrip("=")

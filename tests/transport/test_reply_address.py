@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from nm_bus.transport.reply_address import REPLY_PREFIX, is_reply_address
+from nm_bus.transport.reply_address import REPLY_PREFIX, address_of, is_reply_address, reply_node
 
 PROCESS = b"\x83Xv\x00\x0freply@104048116\x00\x00\x1c\xe6\x00\x00\x00\x00k\x02\x11\xf8"
 SECRET = "TnQpjvnXY7mraiDH8C7waw=="
@@ -44,3 +44,12 @@ def test_an_address_in_the_alphabet_of_later_brokers_is_one() -> None:
 )
 def test_what_no_broker_gave_is_none(made_up: str) -> None:
     assert not is_reply_address(made_up)
+
+
+def test_an_address_tells_its_node() -> None:
+    """The pair was seen on RabbitMQ 3.10.8 and on 4.0.5."""
+    assert address_of("nm@localhost") == reply_node(address(PROCESS)) == b"reply@104048116"
+
+
+def test_what_is_no_address_has_no_node() -> None:
+    assert reply_node("inbox.n1.example.org") == b""

@@ -25,6 +25,7 @@ from nm_bus.topology import (
     alerts_topology,
     vhost,
 )
+from nm_bus.transport.reply_address import address_of
 
 WATCHED = (
     f"{HEARTBEAT}.",
@@ -51,6 +52,8 @@ class Look:
     links: dict[Link, LinkSeen]
     tails: Mapping[NodeId, int]
     """How many tail queues each principal has."""
+    reply_nodes: frozenset[bytes]
+    """The nodes to which answers may go; empty when the broker itself sees to that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,14 @@ class BrokerWatch:
 
     def look(self) -> Look:
         """See how the broker and its links stand now."""
-        node = self.api.nodes()[0]
+        nodes = self.api.nodes()
+        node, version = nodes[0], str(self.api.overview().get("rabbitmq_version", ""))
         depths = self.api.depths(self._vhost)
         watched = {name: depths[name] for name in sorted(depths) if name.startswith(WATCHED)}
         broker = BrokerState(
             state="blocked" if _alarms(node) else "up",
             reason=_alarms(node),
-            version=str(self.api.overview().get("rabbitmq_version", "")),
+            version=version,
             memory=node.get("mem_used", 0),
             memory_limit=node.get("mem_limit", 0),
             disk_free=node.get("disk_free", 0),
@@ -76,7 +80,10 @@ class BrokerWatch:
             quarantined=depths.get(DEAD, 0),
             queues=watched,
         )
-        return Look(broker, Links(self.api, self.settings).look(), _tails(depths))
+        # RabbitMQ 3 closes the connection of whoever answers to a node that it does not know
+        checked = nodes if version.startswith("3.") else []
+        reply_nodes = frozenset(address_of(each["name"]) for each in checked)
+        return Look(broker, Links(self.api, self.settings).look(), _tails(depths), reply_nodes)
 
     def connections(self) -> dict[str, NodeId]:
         """The open connections, by name, with their users."""

@@ -55,7 +55,7 @@ from nm_bus.topology import (
     tail_topology,
 )
 from nm_bus.transport.base import Delivery, Outcome, Outgoing, Transport
-from nm_bus.transport.reply_address import REPLY_PREFIX
+from nm_bus.transport.reply_address import REPLY_PREFIX, reply_node
 
 _LOG = logging.getLogger(__name__)
 
@@ -99,6 +99,8 @@ class Requests:
     active: Callable[[], list[Alert]]
     worker: Worker
     watch: BrokerWatch | None
+    reply_nodes: frozenset[bytes] = frozenset()
+    """The broker's nodes, as reply addresses name them; empty when they need no check."""
     _open: dict[str, Asker] = field(default_factory=dict)
     _rate: Rate = field(default_factory=lambda: Rate(BURST, PER_SECOND))
     _tails: Rate = field(init=False)
@@ -144,6 +146,8 @@ class Requests:
     def _asker(self, delivery: Delivery, request: str) -> Asker | None:
         reply_to = delivery.reply_to or ""
         if not reply_to.startswith(REPLY_PREFIX):
+            return None
+        if self.reply_nodes and reply_node(reply_to) not in self.reply_nodes:
             return None
         return Asker(request, reply_to, delivery.correlation_id)
 

@@ -278,6 +278,7 @@ class SupernodeService:
     def _looked(self, look: Look) -> None:
         self._looking = False
         self.requests.tails_seen(look.tails)
+        self.requests.reply_nodes = look.reply_nodes
         if self.transport.status.flow is Flow.UP:
             # the API tells of an alarm for seconds after its end; our own connection knows better
             self._broker = msgspec.structs.replace(look.broker, state="up", reason="")

@@ -224,6 +224,15 @@ def test_nonsense_is_never_answered_into_a_queue(simulation: Simulation) -> None
     assert len(broker.queues[DEAD]) == 1
 
 
+@pytest.mark.parametrize("body", [question(), b"nonsense"])
+def test_an_answer_never_goes_to_a_node_that_the_broker_does_not_have(
+    simulation: Simulation, body: bytes
+) -> None:
+    asked = simulation.sites[HERE].service.requests
+    asked.reply_nodes = frozenset([b"reply@1"])
+    assert raw(simulation, body) == [None]
+
+
 @pytest.mark.parametrize("body", [question(NODE), b"nonsense"])
 def test_who_floods_is_told_to_slow_down_and_keeps_nobody_waiting(
     simulation: Simulation, body: bytes
