@@ -7,6 +7,7 @@ Whatever else comes, a large body too, goes pika's own way, and whose it is the 
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import pika
 from pika import frame, spec
@@ -40,8 +41,16 @@ class Delivered:
     body: bytes
 
 
+READ_AT_ONCE = 16_384
+"""Bytes of one reading: a whole TLS record. pika's 4 KiB cut every seventh small message in two."""
+
+
 class DeliveryConnection(pika.SelectConnection):  # type: ignore[misc]  # it has no type hints
     """A connection that reads many small messages with little work."""
+
+    def _proto_connection_made(self, transport: Any) -> None:
+        transport._MAX_RECV_BYTES = READ_AT_ONCE
+        super()._proto_connection_made(transport)
 
     def _read_frame(self) -> tuple[int, Delivered | frame.Frame | None]:
         buffer: bytes = self._frame_buffer
