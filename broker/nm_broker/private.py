@@ -44,6 +44,9 @@ STOP_LIMIT = 30.0
 KILL_LIMIT = 5.0
 HANDSHAKE_LIMIT = 10.0
 
+PAUSE_LIMIT = 5.0
+"""Seconds for a pause to take hold."""
+
 DISK_NEEDED = 100_000_000
 """Bytes free: a new broker takes up to 20 MB, and below 50 MB it lets nobody publish."""
 
@@ -289,8 +292,11 @@ class RunningBroker:
             self._process.wait(timeout)
 
     def pause(self) -> None:
-        """Stop the process: its connections stay open and silent."""
+        """Stop the process: its connections stay open and silent, from the return on."""
         self._signal(signal.SIGSTOP)
+        deadline = time.monotonic() + PAUSE_LIMIT
+        while not self._is_stopped() and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def resume(self) -> None:
         """Let a paused process go on."""
@@ -308,6 +314,11 @@ class RunningBroker:
             yield
         finally:
             self.ctl("set_vm_memory_high_watermark", "0.4")
+
+    def _is_stopped(self) -> bool:
+        """Whether the kernel has stopped all its threads, which on a busy machine takes a while."""
+        found = os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+        return found is not None
 
     def _signal(self, number: signal.Signals) -> None:
         """Signal the whole group, which lasts as long as the process has not been waited for."""
