@@ -318,7 +318,10 @@ class RunningBroker:
     def _is_stopped(self) -> bool:
         """Whether all threads of the machine have stopped: on a busy host that takes a while."""
         threads = Path(f"/proc/{self.pid}/task").glob("*/stat")
-        return all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
+        try:
+            return all(t.read_text().rpartition(")")[2].split()[0] == "T" for t in threads)
+        except (FileNotFoundError, ProcessLookupError):  # a thread that ended just now
+            return False
 
     def _signal(self, number: signal.Signals) -> None:
         """Signal the whole group, which lasts as long as the process has not been waited for."""
