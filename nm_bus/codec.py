@@ -138,7 +138,7 @@ def read(body: bytes, kind: type[M]) -> Event[M] | Rejected:
         return _too_deep()
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Rejected(Reason.INVALID, _field_first(str(error)))
-    if event.type != message_type(kind):  # type: ignore[arg-type]  # M is one of them
+    if event.type != message_type(kind):
         return Rejected(Reason.UNKNOWN_TYPE, f"type: {event.type[:SHORT]!r} is not expected here")
     return event
 

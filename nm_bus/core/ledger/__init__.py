@@ -1,0 +1,1 @@
+"""What supernodes agree on, and what a change does: pure, no clock but ticks."""

@@ -1,0 +1,61 @@
+"""What a supernode answers to a Query."""
+
+from nm_bus.messages.base import Health, NodeId, Part, Seconds
+from nm_bus.messages.supernodes import Alert, LinkState, MemberState, PipeState, Rollup, Supernode
+
+
+class MemberView(Part, frozen=True):
+    """A member as the answering supernode holds it. `told` is the age of its home's word."""
+
+    home: NodeId
+    told: Seconds
+    state: MemberState
+
+
+class SupernodeView(Part, frozen=True):
+    """A supernode as another one holds it: `alive` or `unknown` with the reason."""
+
+    node: NodeId
+    health: Health
+    reason: str = ""
+    heard: Seconds | None = None
+    state: Supernode | None = None
+    pipes: tuple[PipeState, ...] = ()
+
+
+class Overview(Part, frozen=True):
+    """The answer to Query `status`, in pages; supernodes, links and alerts are on page 0 alone."""
+
+    answered_by: NodeId
+    now: Seconds
+    page: int
+    pages: int
+    members: tuple[MemberView, ...] = ()
+    supernodes: tuple[SupernodeView, ...] = ()
+    links: tuple[LinkState, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+
+
+class Window(Part, frozen=True):
+    """One closed or running window of a series; `start` is seconds since 1970."""
+
+    start: Seconds
+    rollup: Rollup
+
+
+class Series(Part, frozen=True):
+    """A series' windows, oldest first. `minute` and `five` are lengths; `hour` is merged."""
+
+    unit: str = ""
+    kind: str = "gauge"
+    minute: tuple[Window, ...] = ()
+    five: tuple[Window, ...] = ()
+    hour: Window | None = None
+    quantiles: dict[str, float] = {}
+
+
+class NodeDetail(Part, frozen=True):
+    """The answer to Query `node`: one member with its metrics."""
+
+    member: MemberView
+    series: dict[str, Series] = {}

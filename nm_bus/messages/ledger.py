@@ -1,0 +1,313 @@
+"""The ledger as it is said: changes, the steps by which supernodes agree on them, and updates.
+
+A slot is a position in the sequence of decisions and stays inside the supernodes; a revision is
+the number of an effective change, which is what everyone else lives by.
+"""
+
+from typing import Any
+
+from nm_bus.messages.base import Data, NodeId, Part, Seconds
+
+VoterId = str
+"""A supernode as a voter, `<node>#<incarnation>`: who lost its disk is somebody else."""
+
+ChangeId = str
+"""`<principal>/<incarnation>/<sequence>`, minted by who asks and kept when it asks again."""
+
+Micros = int
+"""Microseconds since 1970; of a hybrid logical clock, so that they grow where clocks do not."""
+
+
+class Change(Part, frozen=True):
+    """What someone asks for. `base` is the revision its author saw; `expected`, when given, the
+    revision that the key must have (0: the key must not be there).
+
+    `signature` (base64) covers all but itself, `timestamp` and `supernode`, which the supernode
+    that accepts the change adds; `signer` is the sha256 of the certificate whose key signed.
+    A value holds texts, whole numbers below 2**53, booleans, null, lists and objects; no fractions.
+    """
+
+    id: ChangeId
+    actor: str
+    kind: str
+    key: str
+    base: int = 0
+    value: dict[str, Any] | None = None
+    expected: int | None = None
+    signer: str = ""
+    signature: str = ""
+    timestamp: Micros = 0
+    supernode: NodeId = ""
+
+
+class Ballot(Part, frozen=True, order=True, array_like=True):
+    """The number of an attempt to decide a slot: `[round, voter]`."""
+
+    round: int
+    proposer: VoterId
+
+
+class Batch(Part, frozen=True):
+    """What is decided at once: changes in the order of (timestamp, supernode, id).
+
+    `time` is the author's hybrid clock when it was made. It may hold no changes.
+    """
+
+    author: VoterId
+    time: Micros = 0
+    changes: tuple[Change, ...] = ()
+
+
+# --- the steps of an agreement, between supernodes ------------------------------------------
+
+
+class Prepare(Part, frozen=True, tag_field="step", tag="prepare"):
+    """May I propose for this slot with this ballot?"""
+
+    slot: int
+    ballot: Ballot
+
+
+class Promise(Part, frozen=True, tag_field="step", tag="promise"):
+    """Nothing below this ballot will be accepted; `batch` is what was, at `accepted`."""
+
+    slot: int
+    ballot: Ballot
+    accepted: Ballot | None = None
+    batch: Batch | None = None
+    pending: tuple[Change, ...] = ()
+
+
+class Accept(Part, frozen=True, tag_field="step", tag="accept"):
+    """Vote for this batch."""
+
+    slot: int
+    ballot: Ballot
+    batch: Batch
+
+
+class Accepted(Part, frozen=True, tag_field="step", tag="accepted"):
+    """The vote, which is on disk."""
+
+    slot: int
+    ballot: Ballot
+    pending: tuple[Change, ...] = ()
+
+
+class Nack(Part, frozen=True, tag_field="step", tag="nack"):
+    """A higher ballot was promised."""
+
+    slot: int
+    ballot: Ballot
+    promised: Ballot
+    pending: tuple[Change, ...] = ()
+
+
+class Decided(Part, frozen=True, tag_field="step", tag="decided"):
+    """A majority voted for the batch; without `batch`, the one that you accepted at `ballot`."""
+
+    slot: int
+    ballot: Ballot
+    batch: Batch | None = None
+
+
+class Submit(Part, frozen=True, tag_field="step", tag="submit"):
+    """Changes that should be proposed."""
+
+    changes: tuple[Change, ...]
+
+
+class Echo(Part, frozen=True):
+    """What is known of a peer: its last boot, and the highest vote that was seen of it."""
+
+    boot: int
+    nonce: str
+    slot: int = 0
+    ballot: Ballot | None = None
+
+
+class Beat(Part, frozen=True, tag_field="step", tag="beat"):
+    """How far a supernode is; `echoes` tell each peer what is known of it, by its voter id.
+
+    `revision` and `head` are those of the last multiple of a hundred, `signature` is over them.
+    """
+
+    height: int
+    echoes: dict[VoterId, Echo] = {}
+    revision: int = 0
+    head: str = ""
+    signature: str = ""
+
+
+class Fetch(Part, frozen=True, tag_field="step", tag="fetch"):
+    """Send what was decided, from this slot on."""
+
+    slot: int
+
+
+class Log(Part, frozen=True, tag_field="step", tag="log"):
+    """What was decided, from `slot` on, and how far the sender is."""
+
+    slot: int
+    batches: tuple[Batch, ...]
+    height: int
+
+
+class Snap(Part, frozen=True, tag_field="step", tag="snap"):
+    """One page of the whole state after `slot`, as JSON text cut in pieces."""
+
+    slot: int
+    page: int
+    pages: int
+    text: str
+    height: int
+
+
+Step = Prepare | Promise | Accept | Accepted | Nack | Decided | Submit | Beat | Fetch | Log | Snap
+
+
+class Ledger(Data, frozen=True):
+    """One step of an agreement, from one life of one incarnation of a supernode.
+
+    `boot` counts its starts and `nonce` is new at each: so a copy or an old backup is found out.
+    """
+
+    origin: NodeId
+    incarnation: str
+    epoch: int
+    boot: int
+    nonce: str
+    step: Step
+
+
+# --- what everyone lives by -----------------------------------------------------------------
+
+
+class Update(Data, frozen=True):
+    """One revision. `head` is the sha256 over the previous head, the revision and the change."""
+
+    project: str
+    epoch: int
+    revision: int
+    previous: str
+    head: str
+    time: Micros
+    change: Change
+
+
+class Entry(Part, frozen=True):
+    """The state of one key: its value, the revision that made it, who asked, and when."""
+
+    key: str
+    value: dict[str, Any]
+    revision: int
+    actor: str
+    time: Micros = 0
+
+
+class Propose(Data, frozen=True):
+    """Ask for a change. The answer tells whether it is agreed, or after `wait` only accepted.
+
+    `certificate` (PEM) is the one whose key signed the change. Ask again with the same change id.
+    """
+
+    change: Change
+    certificate: str = ""
+    wait: Seconds = 10.0
+
+
+class Proposed(Part, frozen=True):
+    """What became of a change: `state` is `accepted`, `agreed` or `refused`.
+
+    Accepted: on one supernode's disk. Agreed: it has its revision for ever.
+    """
+
+    id: ChangeId
+    state: str
+    revision: int = 0
+    code: str = ""
+    reason: str = ""
+
+
+class Sync(Data, frozen=True):
+    """What comes after this revision and head? `after` is the last key of a snapshot's page."""
+
+    epoch: int
+    revision: int
+    head: str
+    after: str | None = None
+
+
+class Synced(Part, frozen=True):
+    """The answer to a Sync: `state` is `updates`, `snapshot`, `lag` or `reset`.
+
+    `epoch`, `revision` and `head` are the supernode's own, in a snapshot those to go on from.
+    With `more`, ask again: for updates from the last one, for a snapshot `after` its last key.
+    """
+
+    state: str
+    epoch: int
+    revision: int
+    head: str
+    updates: tuple[Update, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    more: bool = False
+
+
+class Read(Data, frozen=True):
+    """What does the ledger hold? `what` is `entry`, `entries`, `updates`, `answer` or `ledger`.
+
+    `key` is a key, the beginning of keys, or a change id. Entries come in the order of their keys,
+    `after` one. Updates are those of `key` (all, when it is empty) after revision `since`, or with
+    `newest_first` before it (0: from the newest). `at_least`: answer once this revision is applied;
+    `agreed`: answer after all that was agreed when the question came.
+    """
+
+    what: str
+    key: str = ""
+    after: str = ""
+    since: int = 0
+    at_least: int = 0
+    agreed: bool = False
+    newest_first: bool = False
+    limit: int = 100
+
+
+class Page(Part, frozen=True):
+    """The answer to a Read: what was found, at which revision, and whether there is more of it."""
+
+    revision: int
+    head: str
+    epoch: int
+    entries: tuple[Entry, ...] = ()
+    updates: tuple[Update, ...] = ()
+    more: bool = False
+
+
+class Standing(Part, frozen=True):
+    """The answer to a Read of `ledger`: how one supernode's ledger stands."""
+
+    node: NodeId
+    incarnation: str
+    epoch: int
+    revision: int
+    head: str
+    height: int
+    author: VoterId
+    voters: tuple[VoterId, ...]
+    standbys: tuple[VoterId, ...]
+    pending: int = 0
+    state: str = "running"
+    reason: str = ""
+    heights: dict[VoterId, int] = {}
+
+
+class Running(Data, frozen=True):
+    """Which updates a member has, which revision of which document it runs, and what went wrong."""
+
+    incarnation: str
+    epoch: int
+    revision: int
+    head: str
+    documents: dict[str, int] = {}
+    troubles: dict[str, str] = {}
