@@ -1,0 +1,132 @@
+"""One SQLite file that one process owns: opened, checked, changed in transactions.
+
+WAL with `synchronous=FULL` flushes at each commit; the exclusive lock keeps a second instance out.
+Whatever SQLite or the system says becomes a StorageError of one sentence. No table is known here.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nm_bus.errors import StorageError
+from nm_bus.messages import Seconds
+
+_PATIENCE: Seconds = 1.0
+"""How long to wait for another process to let go of the file."""
+
+_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+
+_PLAIN = {
+    "SQLITE_BUSY": "another process uses it; is this program running twice?",
+    "SQLITE_FULL": "the disk is full, or the file has reached its limit; make room",
+    "SQLITE_CANTOPEN": "it cannot be opened; see whether its folder is there and may be written",
+    "SQLITE_READONLY": "it cannot be written; see the permissions of the file and its folder",
+    "SQLITE_IOERR": "the disk does not take it; see the kernel's log",
+    "SQLITE_PERM": "it cannot be opened; see the permissions of the file and its folder",
+}
+
+
+class DamagedError(StorageError):
+    """The file is no database any more, or parts of it contradict one another."""
+
+    def __init__(self, path: Path, mend: str) -> None:
+        super().__init__(f"{path}: the file is damaged; {mend}")
+
+
+class SqliteFile:
+    """An open file. Raises StorageError, with nothing left open, when it cannot be had.
+
+    `mend` is what to do about a damaged file, as the end of a sentence; `max_bytes` its limit.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int, mend: str) -> None:
+        self.path, self._mend = path, mend
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+            raise StorageError(f"{path}: {_PLAIN['SQLITE_READONLY']}")  # SQLite says less clearly
+        with self._plainly():
+            self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+            try:
+                self._prepare(max_bytes)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def script(self, statements: str) -> None:
+        """Run statements that have no values, one transaction each."""
+        with self._plainly():
+            self._db.executescript(statements)
+
+    def run(self, statement: str, values: Iterable[Any] = ()) -> int:
+        """Run one statement; gives how many rows it changed."""
+        with self._plainly():
+            return self._db.execute(statement, tuple(values)).rowcount
+
+    def run_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Run one statement for each row of values, as one transaction."""
+        with self.transaction(), self._plainly():
+            self._db.executemany(statement, rows)
+
+    def rows(self, query: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows that a query finds."""
+        with self._plainly():
+            return self._db.execute(query, tuple(values)).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is done inside is durable as a whole at its end, or with an exception not at all.
+
+        A transaction inside another is a part of it.
+        """
+        if self._inside():
+            yield
+            return
+        self.run("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.run("COMMIT")
+        except BaseException:
+            if self._inside():  # a full disk has rolled it back already
+                self.run("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Let go of the file. Closing again is no error."""
+        with self._plainly():
+            self._db.close()
+
+    def _inside(self) -> bool:
+        with self._plainly():
+            return self._db.in_transaction
+
+    def _prepare(self, max_bytes: int) -> None:
+        db = self._db
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")  # before WAL: then it needs no shared memory
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        (page_size,) = db.execute("PRAGMA page_size").fetchone()
+        db.execute(f"PRAGMA max_page_count = {max_bytes // page_size}")
+        db.execute("BEGIN EXCLUSIVE")  # takes the lock, which is then kept
+        db.execute("COMMIT")
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise DamagedError(self.path, self._mend)
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = _code(error)
+            if code in _DAMAGED:
+                raise DamagedError(self.path, self._mend) from error
+            raise StorageError(f"{self.path}: {_PLAIN.get(code, str(error))}") from error
+        except OSError as error:
+            raise StorageError(f"{self.path}: {error.strerror or error}") from error
+
+
+def _code(error: sqlite3.Error) -> str:
+    """The primary error code: SQLITE_IOERR_WRITE is a kind of SQLITE_IOERR."""
+    return "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
