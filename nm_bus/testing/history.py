@@ -1,0 +1,80 @@
+"""A ledger's history without a ledger: numbered updates, and a supernode's answers to a Sync.
+
+For tests of those who follow. A supernode that lags is the same history at a lower `height`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from nm_bus.core.ledger.chain import GENESIS, next_head
+from nm_bus.messages import Change, Entry, Sync, Synced, Update
+
+
+@dataclass
+class History:
+    """Revisions 1..R of one epoch. `kept` is the first whose update is still there."""
+
+    epoch: int = 1
+    kept: int = 1
+    page: int = 3
+    updates: list[Update] = field(default_factory=list)
+
+    @property
+    def revision(self) -> int:
+        """The newest revision."""
+        return len(self.updates)
+
+    def head(self, revision: int) -> str:
+        """The head at a revision."""
+        return self.updates[revision - 1].head if revision else GENESIS
+
+    def set(self, key: str, content: str = "", **value: Any) -> Update:
+        """The next revision: a key is set."""
+        return self._next("set", key, {"content": content} | value)
+
+    def delete(self, key: str) -> Update:
+        """The next revision: a key is deleted."""
+        return self._next("delete", key, None)
+
+    def entries(self, height: int) -> dict[str, Entry]:
+        """What the keys hold at a revision, in the order of the keys."""
+        state: dict[str, Entry] = {}
+        for update in self.updates[:height]:
+            change = update.change
+            state.pop(change.key, None)
+            if change.value is not None:
+                revision, time = update.revision, update.time
+                entry = Entry(change.key, change.value, revision, change.actor, time)
+                state[change.key] = entry
+        return dict(sorted(state.items()))
+
+    def answer(self, question: Sync, height: int | None = None) -> Synced:
+        """What a supernode that has applied so much (all, when not given) answers."""
+        top = self.revision if height is None else height
+        if question.after is not None:
+            return self._snapshot(question.after, top)
+        if (question.epoch, question.revision) > (self.epoch, top):
+            return self._told("lag", top)
+        if question.epoch < self.epoch or question.head != self.head(question.revision):
+            return self._told("reset", top)
+        if question.revision + 1 < self.kept:
+            return self._snapshot("", top)
+        end = min(top, question.revision + self.page)
+        found = tuple(self.updates[question.revision : end])
+        return self._told("updates", top, updates=found, more=end < top)
+
+    def _snapshot(self, after: str, top: int) -> Synced:
+        beyond = [entry for key, entry in self.entries(top).items() if key > after]
+        page = tuple(beyond[: self.page])
+        return self._told("snapshot", top, entries=page, more=len(beyond) > len(page))
+
+    def _told(self, state: str, top: int, **more: Any) -> Synced:
+        return Synced(state, self.epoch, top, self.head(top), **more)
+
+    def _next(self, kind: str, key: str, value: dict[str, Any] | None) -> Update:
+        number, previous = self.revision + 1, self.head(self.revision)
+        change = Change(f"anna/i1/{number}", "anna", kind, key, base=number - 1, value=value)
+        head = next_head(previous, number, change)
+        update = Update("test", self.epoch, number, previous, head, number * 1_000_000, change)
+        self.updates.append(update)
+        return update
