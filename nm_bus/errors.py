@@ -23,11 +23,33 @@ class ConnectionLostError(NmBusError):
 
 
 class RefusedError(NmBusError):
-    """The broker or a supernode understood and said no. Trying the same again will not help."""
+    """The broker or a supernode understood and said no. Trying the same again will not help.
+
+    `code` is the reason as a word for programs, where there is one.
+    """
+
+    def __init__(self, what: str, code: str = "") -> None:
+        self.code = code
+        super().__init__(what)
+
+
+class ConflictError(RefusedError):
+    """Somebody else came first: the key is not what was expected, or is held. Look, then decide."""
 
 
 class TimedOutError(NmBusError):
     """No answer within the time the caller gave. The outcome is unknown; ask again."""
+
+
+class UndecidedError(TimedOutError):
+    """A change is not agreed yet. It may still be: ask with the same `id`, never with a new one.
+
+    `accepted_by` is a supernode that has it on its disk, and will deliver it; empty if unknown.
+    """
+
+    def __init__(self, id: str, accepted_by: str, what: str) -> None:
+        self.id, self.accepted_by = id, accepted_by
+        super().__init__(what)
 
 
 class StorageError(NmBusError):

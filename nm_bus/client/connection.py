@@ -39,6 +39,10 @@ class Bus:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the supernode that was asked last; the next request connects anew."""
         self._leave()
 
     def _opened(self, peer: Peer, connect: Seconds) -> Route:

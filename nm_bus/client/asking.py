@@ -1,0 +1,121 @@
+"""Asking one supernode after another until an answer settles the question.
+
+Where one cannot answer, the next is asked, in rounds with growing pauses, until the time is over.
+What an answer means is the judge's to say, not this file's.
+"""
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from nm_bus.errors import (
+    ConnectionLostError,
+    NmBusError,
+    RefusedError,
+    TimedOutError,
+    UndecidedError,
+)
+from nm_bus.messages import Answer, Message, NodeId, Seconds
+from nm_bus.settings import Timing
+from nm_bus.transport.reconnect import Pauses
+
+MAY_PASS = (ConnectionLostError, TimedOutError)
+"""What another supernode, or a later moment, may answer better."""
+
+UNAVAILABLE = "unavailable"
+"""The code of a supernode that cannot answer now, whatever was asked."""
+
+T = TypeVar("T")
+Struct = TypeVar("Struct", bound=msgspec.Struct)
+Judge = Callable[[Answer, NodeId], T]
+"""Gives what an answer says, or raises: one of MAY_PASS when the next supernode is to be asked."""
+
+
+class Supernodes(Protocol):
+    """A way to the project's supernodes; `nm_bus.client.connection.Bus` is the real one."""
+
+    user: NodeId
+
+    def request(
+        self, message: Message, timeout: Seconds, supernode: NodeId | None = None
+    ) -> Answer:
+        """Ask the supernode that is named, or the first that answers."""
+
+
+class Asking:
+    """Remembers which supernode answered last and asks it first. One thread may use it."""
+
+    def __init__(self, bus: Supernodes, supernodes: Iterable[NodeId], timing: Timing) -> None:
+        self._bus, self._turns = bus, deque(supernodes)
+        self._timing = timing
+
+    def settled(
+        self, message: Message, judge: Judge[T], *, timeout: Seconds, patience: Seconds
+    ) -> T:
+        """Ask until the judge is content; each supernode may take `patience` seconds.
+
+        Raises what the judge raises, and at the end the most telling of what went wrong.
+        """
+        deadline = time.monotonic() + timeout
+        pauses = Pauses(self._timing.retry_first, self._timing.retry_most, random.random)
+        known: deque[NmBusError] = deque(maxlen=100)
+        while True:
+            failures: list[NmBusError] = []
+            for _ in range(len(self._turns)):
+                share = min(patience, max(0.5, deadline - time.monotonic()))
+                found = self._asked(message, judge, share)
+                if not isinstance(found, NmBusError):
+                    return found
+                failures.append(found)
+                self._turns.rotate(-1)
+                if time.monotonic() >= deadline:
+                    break
+            known += failures
+            left = deadline - time.monotonic()
+            if left <= 0 or not any(isinstance(failure, MAY_PASS) for failure in failures):
+                raise _most_telling(known)
+            time.sleep(min(left, pauses.next()))
+
+    def _asked(self, message: Message, judge: Judge[T], share: Seconds) -> T | NmBusError:
+        """What the next supernode's answer says, or why it does not settle the question."""
+        supernode = self._turns[0]
+        try:
+            answer = self._bus.request(message, share, supernode)
+        except NmBusError as error:
+            return error  # even a refusal: a broker may not know whom another one does
+        try:
+            return judge(answer, supernode)
+        except MAY_PASS as error:
+            return error
+
+
+def _most_telling(failures: deque[NmBusError]) -> NmBusError:
+    def rank(error: NmBusError) -> int:
+        if isinstance(error, UndecidedError):
+            return 0 if error.accepted_by else 1
+        return 3 if isinstance(error, MAY_PASS) else 2
+
+    return min(reversed(failures), key=rank)
+
+
+def good(answer: Answer, supernode: NodeId) -> Answer:
+    """A good answer as it is; raises RefusedError, or ConnectionLostError for `unavailable`."""
+    if answer.ok:
+        return answer
+    if answer.code == UNAVAILABLE:
+        raise ConnectionLostError(answer.error or f"{supernode} cannot answer now; try again")
+    raise RefusedError(answer.error or f"{supernode} refused: {answer.code}", answer.code)
+
+
+def understood(data: object, kind: type[Struct]) -> Struct:
+    """An answer's data as a struct; raises RefusedError when versions do not fit."""
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        raise RefusedError(
+            f"the supernode's answer is not understood ({error}); update nm-bus here or there"
+        ) from None

@@ -1,0 +1,214 @@
+"""`Client`: what a component sees of its project. Reads and changes the ledger, follows updates.
+
+It asks whichever supernode answers. One thread may use a client; what it hands out to follow
+(`updates`, `lock`, `elect`, `alerts`) has connections of its own, each again for one thread.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nm_bus.client.asking import Asking, Supernodes, good, understood
+from nm_bus.client.connection import Bus
+from nm_bus.client.documents import document_key, document_value
+from nm_bus.client.proposing import Proposing, Signed
+from nm_bus.client.reading import Reading
+from nm_bus.messages import (
+    Change,
+    ChangeId,
+    Entry,
+    NodeId,
+    Page,
+    Proposed,
+    Read,
+    Seconds,
+    Standing,
+    Update,
+)
+from nm_bus.settings import AdministratorSettings, load, timing
+
+
+class Client:
+    """A component's or a person's way to the project of its settings; use it by `with`.
+
+    The certificate in the settings decides who it is and what it may do. Every question is asked
+    at one supernode after another until one answers it, for at most `timeout` seconds; then the
+    most telling error is raised (see `nm_bus.errors`). Raises ConfigError for the own settings.
+    """
+
+    def __init__(
+        self,
+        settings: AdministratorSettings | Path,
+        *,
+        timeout: Seconds = 30.0,
+        bus: Supernodes | None = None,
+        signed: Signed | None = None,
+    ) -> None:
+        if isinstance(settings, Path):
+            settings = load(settings, AdministratorSettings)
+        self.settings, self.timeout = settings, timeout
+        self._bus = bus or Bus(settings)
+        asking = Asking(self._bus, (p.node for p in settings.supernodes), timing(settings))
+        self._reading = Reading(asking, timeout)
+        self._proposing = Proposing(asking, self._bus.user, signed or partial(_signed, settings))
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the supernode. What was handed out to follow goes on until it is closed itself."""
+        if isinstance(self._bus, Bus):
+            self._bus.close()
+
+    @property
+    def user(self) -> NodeId:
+        """Who the certificate says we are: the actor of our changes."""
+        return self._bus.user
+
+    # --- reading
+
+    def get(self, key: str, *, at_least: int = 0, agreed: bool = False) -> Entry | None:
+        """The entry of a key as one supernode has it, or None when there is none.
+
+        With `at_least`, of a supernode that has applied this revision; with `agreed`, after all
+        that was agreed when the question came: slower, but nobody else can know better.
+        """
+        return self._reading.entry(key, at_least=at_least, agreed=agreed)
+
+    def document(
+        self, component: str, name: str, *, at_least: int = 0, agreed: bool = False
+    ) -> Entry | None:
+        """A configuration document, read as by `get`; `content_of` gives its bytes."""
+        return self.get(document_key(component, name), at_least=at_least, agreed=agreed)
+
+    def entries(
+        self, prefix: str = "", *, at_least: int = 0, agreed: bool = False
+    ) -> Iterator[Entry]:
+        """All entries whose keys begin so, in the order of keys, fetched page by page.
+
+        A change made meanwhile may be seen or not; `updates(since=...)` misses none.
+        """
+        return self._reading.entries(prefix, at_least=at_least, agreed=agreed)
+
+    def records(self, kind: str = "") -> Iterator[Entry]:
+        """The component records of a kind, or all of them."""
+        return self.entries(f"record/{kind}/" if kind else "record/")
+
+    def updates_of(self, key: str = "", *, since: int = 0) -> Iterator[Update]:
+        """The past updates of a key (of all keys, when empty) after a revision, oldest first.
+
+        Only what the supernode still keeps. To go on with what comes next, see `updates`.
+        """
+        return self._reading.updates_of(key, since=since)
+
+    def history(self, key: str = "", *, before: int = 0) -> Iterator[Update]:
+        """The same, newest first, from before a revision; 0: from the newest."""
+        return self._reading.history(key, before=before)
+
+    def read(self, question: Read, *, timeout: Seconds | None = None) -> Page:
+        """One page of what the ledger holds, of any kind that has pages."""
+        return self._reading.page(question, timeout)
+
+    def standing(self, supernode: NodeId | None = None) -> Standing:
+        """How the ledger stands at the supernode that is named, or at one that answers."""
+        if supernode is None:
+            return self._reading.standing()
+        answer = self._bus.request(Read("ledger"), self.timeout, supernode)
+        return understood(good(answer, supernode).data, Standing)
+
+    def wait(self, revision: int, timeout: Seconds | None = None) -> Standing:
+        """Wait until a supernode has applied a revision. Raises TimedOutError."""
+        return self._reading.applied(revision, timeout)
+
+    # --- changing
+
+    def put(
+        self,
+        component: str,
+        name: str,
+        content: str | bytes,
+        *,
+        media_type: str = "",
+        schema: str = "",
+        note: str = "",
+        if_revision: int | None = None,
+        force: bool = False,
+        timeout: Seconds | None = None,
+    ) -> Proposed:
+        """Publish a version of a configuration document; returns once it is agreed.
+
+        With `if_revision`, only if the document has this revision (0: does not exist): raises
+        ConflictError otherwise. `schema` (a JSON Schema as text) is kept for later versions.
+        `force` publishes what looks like a secret. Errors are those of `propose`.
+        """
+        key = document_key(component, name)
+        value = document_value(content, media_type=media_type, schema=schema, note=note)
+        return self.propose("set", key, value, expected=if_revision, timeout=timeout)
+
+    def delete(
+        self, key: str, *, if_revision: int | None = None, timeout: Seconds | None = None
+    ) -> Proposed:
+        """Delete an entry; its past stays in the history. Errors are those of `propose`."""
+        return self.propose("delete", key, expected=if_revision, timeout=timeout)
+
+    def set_record(
+        self,
+        kind: str,
+        name: str,
+        value: dict[str, Any],
+        *,
+        if_revision: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> Proposed:
+        """Say what a component is or has. Errors are those of `propose`."""
+        key = f"record/{kind}/{name}"
+        return self.propose("set", key, value, expected=if_revision, timeout=timeout)
+
+    def propose(
+        self,
+        kind: str,
+        key: str,
+        value: dict[str, Any] | None = None,
+        *,
+        expected: int | None = None,
+        base: int | None = None,
+        id: ChangeId = "",
+        timeout: Seconds | None = None,
+    ) -> Proposed:
+        """Ask for a change, at one supernode after another, until it is agreed.
+
+        `base` is the revision that the author saw; unless given, the last one this client did.
+        `id` asks again for a change whose outcome is not known. Raises ConflictError when
+        somebody else came first, RefusedError when it may not be, and UndecidedError with the id
+        when it is not agreed in time: it may be accepted, and agreed later.
+        """
+        change = self._proposing.change(
+            kind,
+            key,
+            value,
+            base=self._reading.seen if base is None else base,
+            expected=expected,
+            id=id,
+        )
+        return self.submit(change, timeout)
+
+    def submit(self, change: Change, timeout: Seconds | None = None) -> Proposed:
+        """Sign a change that was made elsewhere, and ask for it as `propose` does."""
+        proposed = self._proposing.agreed(change, self.timeout if timeout is None else timeout)
+        self._reading.saw(proposed.revision)
+        return proposed
+
+    def outcome(self, id: ChangeId) -> Proposed | None:
+        """What became of a change, by its id; None when the supernode does not know it."""
+        return self._reading.outcome(id)
+
+
+def _signed(settings: AdministratorSettings, change: Change) -> tuple[Change, str]:
+    # only who changes something needs the library of signatures, which is large
+    from nm_bus.signing import sign  # noqa: PLC0415
+
+    return sign(change, settings.tls), settings.tls.certificate.read_text()

@@ -1,0 +1,116 @@
+"""Reading the ledger through the supernodes: single entries, lists in pages, how it stands."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from nm_bus.client.asking import Asking, Struct, good, understood
+from nm_bus.errors import ConnectionLostError, RefusedError
+from nm_bus.messages import (
+    Answer,
+    ChangeId,
+    Entry,
+    NodeId,
+    Page,
+    Proposed,
+    Read,
+    Seconds,
+    Standing,
+    Update,
+)
+
+PATIENCE: Seconds = 10.0
+"""How long one supernode may take to answer before the next one is asked."""
+
+UNKNOWN_KEY = "unknown-key"
+
+
+class Reading:
+    """Reads, and remembers the highest revision that was seen."""
+
+    def __init__(self, asking: Asking, timeout: Seconds) -> None:
+        self._asking, self._timeout = asking, timeout
+        self.seen = 0
+
+    def saw(self, revision: int) -> None:
+        """This revision was heard of."""
+        self.seen = max(self.seen, revision)
+
+    def page(self, question: Read, timeout: Seconds | None = None) -> Page:
+        """The answer to a question that has pages."""
+        page = self._answer(question, Page, timeout)
+        self.saw(page.revision)
+        return page
+
+    def _answer(self, question: Read, kind: type[Struct], timeout: Seconds | None) -> Struct:
+        return self._asking.settled(
+            question,
+            partial(_read, question, kind),
+            timeout=self._timeout if timeout is None else timeout,
+            patience=PATIENCE,
+        )
+
+    def entry(self, key: str, *, at_least: int, agreed: bool) -> Entry | None:
+        """One entry, or None."""
+        try:
+            page = self.page(Read("entry", key, at_least=at_least, agreed=agreed))
+        except RefusedError as error:
+            if error.code == UNKNOWN_KEY:
+                return None
+            raise
+        return page.entries[0] if page.entries else None
+
+    def entries(self, prefix: str, *, at_least: int, agreed: bool) -> Iterator[Entry]:
+        """All entries under a prefix. Later pages are of no older state than the first."""
+        page = self.page(Read("entries", prefix, at_least=at_least, agreed=agreed))
+        yield from page.entries
+        while page.more and page.entries:
+            after = page.entries[-1].key
+            page = self.page(Read("entries", prefix, after, at_least=page.revision))
+            yield from page.entries
+
+    def updates_of(self, key: str, *, since: int) -> Iterator[Update]:
+        """Past updates, oldest first."""
+        page = self.page(Read("updates", key, since=since))
+        yield from page.updates
+        while page.more and page.updates:
+            last = page.updates[-1].revision
+            page = self.page(Read("updates", key, since=last, at_least=page.revision))
+            yield from page.updates
+
+    def history(self, key: str, *, before: int) -> Iterator[Update]:
+        """Past updates, newest first."""
+        page = self.page(Read("updates", key, since=before, newest_first=True))
+        yield from page.updates
+        while page.more and page.updates and page.updates[-1].revision > 1:
+            last = page.updates[-1].revision
+            page = self.page(Read("updates", key, since=last, newest_first=True))
+            yield from page.updates
+
+    def standing(self) -> Standing:
+        """How the ledger stands at a supernode that answers."""
+        standing = self._answer(Read("ledger"), Standing, None)
+        self.saw(standing.revision)
+        return standing
+
+    def applied(self, revision: int, timeout: Seconds | None) -> Standing:
+        """How it stands at a supernode that has applied a revision."""
+        return self._answer(Read("ledger", at_least=revision), Standing, timeout)
+
+    def outcome(self, id: ChangeId) -> Proposed | None:
+        """What became of a change."""
+        try:
+            return self._answer(Read("answer", id), Proposed, None)
+        except RefusedError as error:
+            if error.code == UNKNOWN_KEY:
+                return None
+            raise
+
+
+def _read(question: Read, kind: type[Struct], answer: Answer, supernode: NodeId) -> Struct:
+    found = understood(good(answer, supernode).data, kind)
+    revision = getattr(found, "revision", question.at_least)
+    if revision < question.at_least:
+        raise ConnectionLostError(
+            f"{supernode} has applied revision {revision}, not yet {question.at_least}; try again"
+        )
+    return found
