@@ -32,7 +32,12 @@ def explain(message: type[Message], event: Any) -> str:
 
     Empty when nothing is wrong.
     """
-    error = best_match(islice(checker(message).iter_errors(event), ERRORS_READ))
+    return most_wrong(checker(message), event)
+
+
+def most_wrong(validator: Validator, instance: Any) -> str:
+    """Say what a validator holds against an instance, and where; empty when nothing is wrong."""
+    error = best_match(islice(validator.iter_errors(instance), ERRORS_READ))
     if error is None:
         return ""
     where = ".".join(_printable(str(step)) for step in error.absolute_path)
