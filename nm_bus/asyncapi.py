@@ -22,17 +22,23 @@ from nm_bus.messages import (
     Connection,
     Heartbeat,
     Hello,
+    Ledger,
     Message,
     Metrics,
     Properties,
+    Propose,
     Quarantined,
     Query,
+    Read,
     Report,
     Rollups,
+    Running,
     Statement,
     Subscribe,
     Supernode,
+    Sync,
     Tail,
+    Update,
     message_type,
 )
 from nm_bus.topology import Binding, Exchange, Queue, Sizes, Topology
@@ -40,13 +46,13 @@ from nm_bus.topology import Binding, Exchange, Queue, Sizes, Topology
 Json = dict[str, Any]
 Messages = tuple[type[Message], ...]
 
-BETWEEN_SUPERNODES: Messages = (Statement, Rollups, Supernode, Alert, Canary)
+BETWEEN_SUPERNODES: Messages = (Statement, Rollups, Supernode, Alert, Canary, Ledger)
 
 CARRIED: dict[str, Messages] = {
     topology.HEARTBEAT: (Heartbeat, Connection, Canary),
-    topology.METRICS: (Metrics, Properties, Canary),
-    topology.REQUESTS: (Hello, Query, Ask, Report, Subscribe, Tail),
-    topology.UPDATES: (),
+    topology.METRICS: (Metrics, Properties, Running, Canary),
+    topology.REQUESTS: (Hello, Query, Ask, Report, Subscribe, Tail, Propose, Sync, Read),
+    topology.UPDATES: (Update,),
     topology.ALERTS: (Alert,),
     topology.DEAD: (Quarantined, Heartbeat, Metrics, Properties, Canary),
     topology.REPORTS: (Statement, Rollups),
@@ -217,7 +223,12 @@ def _operations() -> Json:
         "member-metrics": _operation(
             "send", _exchange_key(topology.METRICS), "A member has measured."
         ),
-        "member-inbox": _operation("receive", _queue_key(inbox), "A member is asked."),
+        "member-inbox": _operation(
+            "receive", _queue_key(inbox), "A member is asked, and hears of every update."
+        ),
+        "reader-updates": _operation(
+            "receive", _queue_key(topology.UPDATES_LOG), "Updates are read again from any point."
+        ),
         "reader-alerts": _operation("receive", _queue_key(alerts), "Alerts are read."),
     }
 
@@ -231,7 +242,7 @@ def _request(role: Role, verb: str) -> Json:
     answer = {"$ref": f"#/channels/{ANSWERS}/messages/answer"}
     return {
         **_operation("send", channel, f"A {role} sends `{verb}`, which is also the routing key."),
-        "messages": [{"$ref": f"#/channels/{channel}/messages/{verb}"}],
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{verb.partition('.')[0]}"}],
         "reply": {"channel": {"$ref": f"#/channels/{ANSWERS}"}, "messages": [answer]},
     }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nm_bus.messages import NodeId, domain_key
-from nm_bus.topology import HEARTBEAT, METRICS, REQUESTS, peer_exchange
+from nm_bus.topology import HEARTBEAT, METRICS, REQUESTS, UPDATES, UPDATES_LOG, peer_exchange
 
 
 class Role(StrEnum):
@@ -39,16 +39,23 @@ class Grant:
 
 
 NOTHING = "^$"
+_LOG = re.escape(UPDATES_LOG)
+
 SHOVEL_USER = "_shovel"
 """The user as which every shovel reads its source queue: no password, no configure right."""
 
 LINK_PREFIX = "_link."
 """No node's or person's id begins with an underscore, so nobody can be enrolled as a link."""
 
+LEDGER = ("propose", "sync", "read")
+"""What whoever lives by the ledger may ask; who may change what is decided in the ledger itself."""
+
+TAIL_UPDATES = f"tail.{UPDATES}"
+
 VERBS: dict[Role, tuple[str, ...]] = {
-    Role.MEMBER: ("hello", "query", "report"),
-    Role.COMPONENT: ("hello", "query", "subscribe"),
-    Role.ADMINISTRATOR: ("hello", "query", "ask", "subscribe", "tail"),
+    Role.MEMBER: ("hello", "query", "report", *LEDGER),
+    Role.COMPONENT: ("hello", "query", "subscribe", TAIL_UPDATES, *LEDGER),
+    Role.ADMINISTRATOR: ("hello", "query", "ask", "subscribe", "tail", TAIL_UPDATES, *LEDGER),
 }
 """The requests that each role may make: the routing keys on the exchange `requests`."""
 
@@ -67,7 +74,7 @@ def grant(role: Role, user: str) -> Grant:
 
 
 def _requests(role: Role) -> dict[str, tuple[str, str]]:
-    return {REQUESTS: (f"^({'|'.join(VERBS[role])})$", NOTHING)}
+    return {REQUESTS: (f"^({'|'.join(map(re.escape, VERBS[role]))})$", NOTHING)}
 
 
 def _supernode(user: str, _name: str) -> Grant:
@@ -80,7 +87,7 @@ def _member(user: str, name: str) -> Grant:
         user,
         NOTHING,
         f"^({HEARTBEAT}|{METRICS}|{REQUESTS})$",
-        f"^inbox\\.{name}$",
+        f"^(inbox\\.{name}|{_LOG})$",
         {HEARTBEAT: (key, NOTHING), METRICS: (key, NOTHING), **_requests(Role.MEMBER)},
     )
 
@@ -90,7 +97,7 @@ def _reader(role: Role, user: str, name: str) -> Grant:
         user,
         NOTHING,
         f"^{REQUESTS}$",
-        f"^(alerts\\.{name}(:[a-z0-9-]+)?|tail\\.{name}:[a-z0-9-]+)$",
+        f"^(alerts\\.{name}(:[a-z0-9-]+)?|tail\\.{name}:[a-z0-9-]+|{_LOG})$",
         _requests(role),
     )
 

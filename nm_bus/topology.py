@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from nm_bus.messages import DomainKey, NodeId, Severity, domain_key
+from nm_bus.messages import Change, DomainKey, Message, NodeId, Severity, Tail, domain_key
 
 Arguments = dict[str, Any]
 
@@ -22,6 +22,9 @@ HEARTBEAT, METRICS, REQUESTS, UPDATES, ALERTS, DEAD = (
     "alerts",
     "dead",
 )
+UPDATES_LOG = "updates.log"
+"""The stream that keeps a copy of the updates: for audit, and for readers in any language."""
+
 THROWN = "thrown"
 """The stem of the queues that tell what a bound threw away."""
 
@@ -127,6 +130,8 @@ class Sizes:
     alerts_expires: float = 90 * 86_400.0
     dead_length: int = 10_000
     requests_length: int = 10_000
+    updates_log_bytes: int = 1024 * 1024 * 1024
+    updates_segment_bytes: int = 64 * 1024 * 1024
     tail_length: int = 1_000
     tail_expires: float = 60.0
 
@@ -204,6 +209,32 @@ def tail_queue(principal: str, name: str) -> str:
     return f"tail.{principal}:{name}"
 
 
+def request_key(message: Message) -> str:
+    """The routing key of a request: its verb, and `tail.updates` for a tail of updates alone, so
+    that the broker can grant that to who may watch nothing else."""
+    verb = type(message).__name__.lower()
+    is_of_updates = isinstance(message, Tail) and message.exchange == UPDATES
+    return f"{verb}.{UPDATES}" if is_of_updates else verb
+
+
+OF_A_NODE = frozenset({"member", "supernode"})
+"""The keys of the ledger whose second word is a node id."""
+
+KEY_BYTES = 255
+"""The longest routing key that AMQP knows."""
+
+
+def update_key(change: Change) -> str:
+    """The routing key of an update: `config.<component>.<name>`, `member.<kind>.<domain key>`.
+
+    A longer one than AMQP allows is cut; the update itself has the whole key.
+    """
+    first, *words = change.key.split("/")
+    if first in OF_A_NODE and words:
+        words = [change.kind, domain_key("/".join(words))]
+    return ".".join([first, *words])[:KEY_BYTES]
+
+
 def alert_key(severity: str, kind: str, subject: NodeId) -> str:
     """The routing key of an alert: `<severity>.<kind>.<domain key>`."""
     return f"{severity}.{kind}.{domain_key(subject)}"
@@ -277,6 +308,7 @@ def project_topology(sizes: Sizes) -> Topology:
             ),
             Queue(DEAD, arguments=_limited(sizes.dead_length)),
             Queue(EVENTS_QUEUE, arguments=_limited(sizes.requests_length)),
+            _updates_log(sizes),
         ),
         (
             Binding(REQUESTS, REQUESTS),
@@ -284,9 +316,19 @@ def project_topology(sizes: Sizes) -> Topology:
             Binding(REPORTS, OUT, to_exchange=True),
             Binding(EVENTS, EVENTS_QUEUE, "connection.*"),
             Binding(DEAD, DEAD, "refused.#"),
+            Binding(UPDATES, UPDATES_LOG),
         ),
     )
     return own + ingest_topology(sizes)
+
+
+def _updates_log(sizes: Sizes) -> Queue:
+    """A stream drops whole segments, the oldest first; the last one is always kept."""
+    limits = {
+        "x-max-length-bytes": sizes.updates_log_bytes,
+        "x-stream-max-segment-size-bytes": sizes.updates_segment_bytes,
+    }
+    return Queue(UPDATES_LOG, "stream", limits)
 
 
 def link_topology(peer: NodeId, sizes: Sizes) -> Topology:
@@ -314,10 +356,15 @@ def link_topology(peer: NodeId, sizes: Sizes) -> Topology:
 
 
 def inbox_topology(node: NodeId, sizes: Sizes) -> Topology:
-    """A member's queue: classic, since a queue per member must be cheap, and it expires."""
+    """A member's queue: classic, since a queue per member must be cheap, and it expires.
+
+    It hears of every update; what it drops when it is full, the member asks for by `sync`.
+    """
     expires = {"x-expires": round(sizes.inbox_expires * 1000)}
+    queue = inbox_queue(node)
     return Topology(
-        queues=(Queue(inbox_queue(node), arguments=_limited(sizes.inbox_length, **expires)),)
+        queues=(Queue(queue, arguments=_limited(sizes.inbox_length, **expires)),),
+        bindings=(Binding(UPDATES, queue),),
     )
 
 

@@ -8,6 +8,7 @@ from nm_bus.grants import NOTHING, VERBS, Grant, Role, grant, link_user
 from nm_bus.topology import (
     HEARTBEAT,
     REQUESTS,
+    UPDATES_LOG,
     alerts_queue,
     inbox_queue,
     peer_exchange,
@@ -50,6 +51,21 @@ def test_who_reads_alerts_reads_only_its_own() -> None:
     assert may(own.read, tail_queue("me", "0f"))
     for foreign in (alerts_queue("me2"), alerts_queue("you", "me"), inbox_queue("me")):
         assert not may(own.read, foreign)
+
+
+@pytest.mark.parametrize("role", PRINCIPALS)
+def test_whoever_lives_by_the_ledger_may_read_its_log_and_nothing_like_it(role: Role) -> None:
+    own = grant(role, NODE)
+    assert may(own.read, UPDATES_LOG)
+    assert not may(own.read, "updatesxlog")
+    assert not may(own.write, UPDATES_LOG)
+
+
+def test_a_component_may_watch_updates_and_nothing_else() -> None:
+    write, _ = grant(Role.COMPONENT, NODE).topics[REQUESTS]
+    assert may(write, "tail.updates")
+    assert not may(write, "tail")
+    assert not may(write, "tailxupdates")
 
 
 def test_a_link_writes_to_its_own_exchange_and_to_nothing_else() -> None:

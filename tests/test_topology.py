@@ -4,10 +4,14 @@ from itertools import pairwise
 
 import pytest
 
+from nm_bus.messages import Change, Query, Tail
 from nm_bus.topology import (
     HEARTBEAT,
+    KEY_BYTES,
     METRICS,
     OUT,
+    UPDATES,
+    UPDATES_LOG,
     LinkKind,
     Queue,
     Sizes,
@@ -15,12 +19,15 @@ from nm_bus.topology import (
     alert_bindings,
     hash_exchange,
     heartbeat_queue,
+    inbox_queue,
     inbox_topology,
     ingest_topology,
     link_topology,
     metrics_queue,
     out_queue,
     project_topology,
+    request_key,
+    update_key,
 )
 
 NODE, PEER = "n1.llnl.gov", "sn2.dkrz.de"
@@ -31,11 +38,51 @@ def whole() -> Topology:
     return project_topology(sizes) + link_topology(PEER, sizes) + inbox_topology(NODE, sizes)
 
 
-@pytest.mark.parametrize("queue", whole().queues, ids=lambda queue: queue.name)
+QUEUES = [queue for queue in whole().queues if queue.type != "stream"]
+
+
+@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name)
 def test_every_queue_is_bounded_in_messages_and_bytes_and_drops_its_oldest(queue: Queue) -> None:
     assert queue.arguments["x-max-length"] > 0
     assert queue.arguments["x-max-length-bytes"] > 0
     assert queue.arguments["x-overflow"] == "drop-head"
+
+
+def test_the_log_of_updates_is_bounded_by_whole_segments() -> None:
+    (log,) = (queue for queue in whole().queues if queue.type == "stream")
+    limits = log.declared_arguments()
+    assert log.name == UPDATES_LOG
+    assert limits["x-max-length-bytes"] >= 2 * limits["x-stream-max-segment-size-bytes"] > 0
+    assert limits.keys().isdisjoint({"x-overflow", "x-max-length", "x-queue-version"})
+
+
+def test_the_log_and_every_inbox_hear_of_all_updates() -> None:
+    heard = [(b.destination, b.key) for b in whole().bindings if b.source == UPDATES]
+    assert heard == [(UPDATES_LOG, "#"), (inbox_queue(NODE), "#")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "routing_key"),
+    [
+        ("set", "config/thredds/catalog.xml", "config.thredds.catalog.xml"),
+        ("set", "config/thredds/etc/catalog.xml", "config.thredds.etc.catalog.xml"),
+        ("join", f"member/{NODE}", "member.join.gov.llnl.n1"),
+        ("admit", f"supernode/{PEER}", "supernode.admit.de.dkrz.sn2"),
+        ("set", "role/alice", "role.alice"),
+        ("set", "record/endpoint/n1.llnl.gov", "record.endpoint.n1.llnl.gov"),
+        ("lock", "lock/indexer", "lock.indexer"),
+        ("set", "policy/alerts", "policy.alerts"),
+        ("set", "config/a/" + "b" * 400, ("config.a." + "b" * 400)[:KEY_BYTES]),
+    ],
+)
+def test_an_update_is_found_by_what_it_changed(kind: str, key: str, routing_key: str) -> None:
+    assert update_key(Change("alice/1/1", "alice", kind, key)) == routing_key
+
+
+def test_a_request_is_sent_by_its_verb_and_a_tail_of_updates_by_one_of_its_own() -> None:
+    assert request_key(Query("status")) == "query"
+    assert request_key(Tail("metrics")) == "tail"
+    assert request_key(Tail("updates")) == "tail.updates"
 
 
 def test_a_members_two_streams_are_bound_in_the_same_order() -> None:

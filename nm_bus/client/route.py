@@ -21,7 +21,7 @@ from nm_bus.errors import (
 )
 from nm_bus.messages import Answer, Message, NodeId, Seconds
 from nm_bus.settings import Peer, Timing, Tls, connects_to
-from nm_bus.topology import PEER_BYTES, REQUESTS
+from nm_bus.topology import PEER_BYTES, REQUESTS, request_key
 from nm_bus.transport.diagnosis import SURELY, diagnose
 from nm_bus.transport.reply_address import REPLY_TO
 from nm_bus.transport.tls import client_context
@@ -132,7 +132,7 @@ class Route:
         kombu.Producer(channel).publish(
             body,
             exchange=REQUESTS,
-            routing_key=type(message).__name__.lower(),
+            routing_key=request_key(message),
             content_type=codec.CONTENT_TYPE,
             content_encoding="utf-8",
             user_id=self._user,

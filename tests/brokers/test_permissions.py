@@ -34,7 +34,11 @@ QUEUES_OF_PRINCIPALS: Topology = sum(
     ),
     start=Topology(),
 )
-VERBS = ("hello", "query", "report", "ask", "subscribe", "tail", "enrol")
+VERBS = (
+    *("hello", "query", "report", "ask", "subscribe", "tail", "tail.updates", "enrol"),
+    *("propose", "sync", "read"),
+)
+LEDGER = ("propose", "sync", "read")
 KEYS = {
     "heartbeat": ("org.example.m-1", "org.example.m-2", "org.example.m-1.x", "org.examplexm-1"),
     "metrics": ("org.example.m-1", "org.example.m-2", "org.example.m-1.x", "org.examplexm-1"),
@@ -67,6 +71,7 @@ def attempts() -> Iterator[tuple[str, Attempt]]:
     for queue in QUEUES:
         yield f"get {queue}", partial(BlockingChannel.basic_get, queue=queue, auto_ack=True)
         yield f"purge {queue}", partial(BlockingChannel.queue_purge, queue=queue)
+    yield "read updates.log", read_stream
     for queue, source in BINDINGS:
         bind = partial(BlockingChannel.queue_bind, queue=queue, exchange=source)
         yield f"bind {queue} to {source}", partial(bind, routing_key="org.#")
@@ -85,6 +90,13 @@ def attempts() -> Iterator[tuple[str, Attempt]]:
         yield f"delete {queue}", partial(BlockingChannel.queue_delete, queue=queue)
 
 
+def read_stream(channel: BlockingChannel) -> None:
+    channel.basic_qos(prefetch_count=10)
+    # from the end: what came and is not acknowledged would end the connection when it is left
+    end = {"x-stream-offset": "next"}
+    channel.basic_consume("updates.log", lambda *_: None, arguments=end)
+
+
 def reads(*queues: str) -> set[str]:
     return {f"{what} {queue}" for what in ("get", "purge") for queue in queues}
 
@@ -97,18 +109,25 @@ ALLOWED: dict[str, set[str]] = {
     MEMBER: {
         "publish heartbeat org.example.m-1",
         "publish metrics org.example.m-1",
-        *asks("hello", "query", "report"),
+        *asks("hello", "query", "report", *LEDGER),
+        "read updates.log",
         *reads(f"inbox.{MEMBER}"),
     },
     ALICE: {
-        *asks("hello", "query", "ask", "subscribe", "tail"),
+        *asks("hello", "query", "ask", "subscribe", "tail", "tail.updates", *LEDGER),
+        "read updates.log",
         *reads(f"alerts.{ALICE}", f"alerts.{ALICE}:llnl", f"tail.{ALICE}:1"),
     },
     BOB: {
-        *asks("hello", "query", "ask", "subscribe", "tail"),
+        *asks("hello", "query", "ask", "subscribe", "tail", "tail.updates", *LEDGER),
+        "read updates.log",
         *reads(f"alerts.{BOB}", f"tail.{BOB}:1"),
     },
-    DASHBOARD: {*asks("hello", "query", "subscribe"), *reads(f"alerts.{DASHBOARD}")},
+    DASHBOARD: {
+        *asks("hello", "query", "subscribe", "tail.updates", *LEDGER),
+        "read updates.log",
+        *reads(f"alerts.{DASHBOARD}"),
+    },
     link_user(PEER): {f"publish peer.{PEER} control.x"},
     SHOVEL_USER: reads(f"out.{PEER}.control", f"out.{PEER}.bulk"),
     SUPERNODE: {name for name, _ in attempts()},

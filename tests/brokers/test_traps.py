@@ -6,7 +6,11 @@ import pika
 import pytest
 from msgspec.structs import replace
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import ChannelClosedByBroker, ProbableAuthenticationError
+from pika.exceptions import (
+    ChannelClosedByBroker,
+    ConnectionClosedByBroker,
+    ProbableAuthenticationError,
+)
 
 from nm_broker.project import Principals
 from nm_broker.testing.federation import Site, dissolve, eventually, federate
@@ -14,6 +18,8 @@ from nm_broker.testing.sandbox import Sandbox
 from nm_bus.settings import Limits
 from nm_bus.topology import (
     OUT,
+    UPDATES,
+    UPDATES_LOG,
     LinkKind,
     Sizes,
     heartbeat_queue,
@@ -27,7 +33,8 @@ pytestmark = pytest.mark.broker
 
 MEMBER, OTHER = "m1.example.org", "m2.example.org"
 KEY, OTHER_KEY = "org.example.m1", "org.example.m2"
-PRINCIPALS = Principals((MEMBER, OTHER))
+COMPONENT = "dashboard.example.org"
+PRINCIPALS = Principals((MEMBER, OTHER), components=(COMPONENT,))
 PARTITIONS = 3
 REPLY_TO = "amq.rabbitmq.reply-to"
 Got = tuple[str, str | None, bytes]
@@ -245,3 +252,36 @@ def test_a_link_takes_messages_with_any_key_and_any_users_name(pair: tuple[Site,
             channel.basic_publish(OUT, key, b"", own)
     into = peer_queue(here.node, LinkKind.CONTROL)
     eventually(lambda: depth(there, into) == 3, "three messages at the peer")
+
+
+# --- the log of updates ----------------------------------------------------------------------
+
+
+def replayed(channel: BlockingChannel, count: int, start: str | int) -> list[bytes]:
+    """What the stream holds, from an offset on; each is acknowledged, as a stream demands."""
+    channel.basic_qos(prefetch_count=count)
+    bodies: list[bytes] = []
+    offset = {"x-stream-offset": start}
+    for method, _, body in channel.consume(UPDATES_LOG, arguments=offset, inactivity_timeout=60.0):
+        assert method is not None, "nothing came for a minute"
+        channel.basic_ack(method.delivery_tag)
+        bodies.append(body)
+        if len(bodies) == count:
+            break
+    return bodies
+
+
+def test_a_component_replays_the_log_of_updates_from_any_point_and_harms_nothing(
+    site: Site,
+) -> None:
+    """A stream is read with a prefetch and acknowledgements; reading it takes nothing from it."""
+    with site.channel() as channel:
+        for number in range(5):
+            channel.basic_publish(UPDATES, "config.a.b", str(number).encode())
+    with site.channel(COMPONENT) as channel:
+        assert replayed(channel, 5, "first") == [b"0", b"1", b"2", b"3", b"4"]
+    with site.channel(COMPONENT) as channel:
+        assert replayed(channel, 2, 3) == [b"3", b"4"]
+    with pytest.raises(ConnectionClosedByBroker) as closed, site.channel(COMPONENT) as channel:
+        channel.queue_purge(UPDATES_LOG)
+    assert closed.value.reply_code == 540

@@ -51,6 +51,7 @@ from nm_bus.topology import (
     inbox_queue,
     inbox_topology,
     out_exchange,
+    request_key,
     tail_queue,
     tail_topology,
 )
@@ -124,7 +125,7 @@ class Requests:
         if not self._rate.allows(user, self.transport.now()):
             self._refuse(asker, "unavailable", TOO_FAST)
             return
-        if delivery.key != type(data).__name__.lower():
+        if delivery.key not in (type(data).__name__.lower(), request_key(data)):
             self._refuse(asker, "not-allowed", f"{delivery.key} is not what the message asks for")
             return
         self._answer(asker, data, user)
