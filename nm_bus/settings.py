@@ -6,7 +6,7 @@ network; a file names one and may change single values. Nothing here reads the e
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -229,6 +229,7 @@ class AdministratorSettings(Section, frozen=True):
     timing: Timing | None = None
 
 
+S = TypeVar("S", bound=Section)
 Settings = TypeVar("Settings", bound=MemberSettings | SupernodeSettings | AdministratorSettings)
 
 
@@ -237,13 +238,7 @@ def load(path: Path, kind: type[Settings]) -> Settings:
 
     Raises ConfigError with the file, the key, what is wrong and what to do.
     """
-    try:
-        raw = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        raise ConfigError(path, "the settings file is not there", "give --config FILE") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(path, f"cannot be read as TOML: {error}") from None
-    return check(_anchored(raw, path.absolute().parent), kind, path)
+    return check(_anchored(toml(path), path.absolute().parent), kind, path)
 
 
 def check(raw: object, kind: type[Settings], path: Path) -> Settings:
@@ -251,13 +246,28 @@ def check(raw: object, kind: type[Settings], path: Path) -> Settings:
 
     A table `timing` changes single values of the network's preset.
     """
-    try:
-        settings = msgspec.convert(_with_preset(raw), kind, strict=True, dec_hook=_path)
-    except msgspec.ValidationError as error:
-        raise ConfigError(path, _plain(str(error)), "see the settings in the README") from None
+    settings = checked(_with_preset(raw), kind, path)
     if settings.network not in PRESETS:
         raise ConfigError(path, f"network is {settings.network!r}", "use local, lan or wan")
     return settings
+
+
+def toml(path: Path) -> dict[str, Any]:
+    """Read a file as TOML; raises ConfigError."""
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(path, "the settings file is not there", "give --config FILE") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(path, f"cannot be read as TOML: {error}") from None
+
+
+def checked(raw: object, kind: type[S], path: Path) -> S:
+    """Give decoded TOML its form, which is a Section; raises ConfigError."""
+    try:
+        return msgspec.convert(raw, kind, strict=True, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise ConfigError(path, _plain(str(error)), "see the settings in the README") from None
 
 
 def timing(settings: MemberSettings | SupernodeSettings | AdministratorSettings) -> Timing:

@@ -1,0 +1,111 @@
+"""What became of each change, by its exact id, so that asking again does nothing twice.
+
+Bounded by rules that are themselves deterministic: of each principal's incarnation the answers to
+the highest thousand sequences, and of all of them those that were used last. The highest sequence
+that was seen says nothing: 5 may well be decided before 4.
+"""
+
+import re
+from bisect import insort
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from nm_bus.messages import ChangeId, Proposed
+from nm_bus.messages.base import Part
+
+WINDOW = 1_000
+"""How many answers are kept of one incarnation of a principal."""
+
+MOST_ASKERS = 10_000
+"""How many incarnations are remembered; the one whose last answer is the oldest goes first."""
+
+MOST_ANSWERS = 200_000
+"""How many answers are kept in all; the same one goes first."""
+
+_ID = re.compile(r"([A-Za-z0-9][A-Za-z0-9._@-]{0,199})/([A-Za-z0-9._-]{1,64})/([1-9][0-9]{0,14})")
+
+Asker = tuple[str, str]
+"""A principal and its incarnation."""
+
+
+class Answered(Part, frozen=True):
+    """The answers to one asker, in the order of their sequences.
+
+    Every sequence up to `watermark` was answered or never will be.
+    """
+
+    principal: str
+    incarnation: str
+    watermark: int
+    answers: tuple[Proposed, ...]
+
+
+@dataclass(slots=True)
+class _Window:
+    watermark: int = 0
+    sequences: list[int] = field(default_factory=list)
+    answers: dict[int, Proposed] = field(default_factory=dict)
+
+
+def parts(change: ChangeId) -> tuple[Asker, int] | None:
+    """Who asked, and the sequence; None for what is no change id."""
+    found = _ID.fullmatch(change)
+    return ((found[1], found[2]), int(found[3])) if found else None
+
+
+class Answers:
+    """The answers of one ledger."""
+
+    def __init__(self, answered: Iterable[Answered] = ()) -> None:
+        """Begin with these, in the order of their last use."""
+        self._windows: dict[Asker, _Window] = {}
+        self._count = 0
+        for one in answered:
+            by_sequence = {int(a.id.rpartition("/")[2]): a for a in one.answers}
+            window = _Window(one.watermark, sorted(by_sequence), by_sequence)
+            self._windows[one.principal, one.incarnation] = window
+            self._count += len(by_sequence)
+
+    def find(self, change: ChangeId) -> Proposed | None:
+        """The answer that was given to this very id, as far as it is remembered."""
+        asked = parts(change)
+        window = self._windows.get(asked[0]) if asked else None
+        return window.answers.get(asked[1]) if asked and window else None
+
+    def is_too_old(self, change: ChangeId) -> bool:
+        """Whether it is below the window: whether it was answered is not known any more."""
+        asked = parts(change)
+        window = self._windows.get(asked[0]) if asked else None
+        return asked is not None and window is not None and asked[1] <= window.watermark
+
+    def keep(self, answer: Proposed) -> None:
+        """Keep the first answer to a well-formed id; its asker is now the last one used."""
+        asked = parts(answer.id)
+        if asked is None:
+            raise ValueError(f"{answer.id} is no change id")
+        asker, sequence = asked
+        window = self._windows.pop(asker, None) or _Window()
+        self._windows[asker] = window
+        insort(window.sequences, sequence)
+        window.answers[sequence] = answer
+        self._count += 1
+        if len(window.sequences) > WINDOW:
+            self._slide(window)
+        while len(self._windows) > MOST_ASKERS or self._count > MOST_ANSWERS:
+            self._forget_one()
+
+    def all(self) -> tuple[Answered, ...]:
+        """All of them, the asker that was used last at the end."""
+        return tuple(
+            Answered(*asker, one.watermark, tuple(one.answers[n] for n in one.sequences))
+            for asker, one in self._windows.items()
+        )
+
+    def _slide(self, window: _Window) -> None:
+        window.watermark = window.sequences.pop(0)
+        del window.answers[window.watermark]
+        self._count -= 1
+
+    def _forget_one(self) -> None:
+        oldest = next(iter(self._windows))
+        self._count -= len(self._windows.pop(oldest).sequences)

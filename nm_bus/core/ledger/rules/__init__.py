@@ -1,0 +1,1 @@
+"""What each kind of change does: a rule looks at the state and says the outcome, and no more."""

@@ -1,0 +1,141 @@
+"""What the ledger holds after a revision: one flat map of keys to entries, and the answers.
+
+A state is owned by one supernode and changed by `applying` alone. What is derived of it (the order
+of keys, the voters) is kept beside it and is no part of a snapshot.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator
+
+from nm_bus.core.ledger.answers import Answered, Answers
+from nm_bus.messages import ChangeId, Entry, Micros, Proposed, VoterId
+from nm_bus.messages.base import Part
+
+SUPERNODES = "supernode/"
+_LAST = "\U0010ffff"
+
+
+class Snapshot(Part, frozen=True):
+    """A whole state as data: entries in the order of their keys, askers in that of their use."""
+
+    project: str
+    epoch: int
+    revision: int
+    head: str
+    time: Micros
+    entries: tuple[Entry, ...]
+    answers: tuple[Answered, ...] = ()
+
+
+class State:
+    """The ledger at a revision. Reading costs no more than what is read."""
+
+    def __init__(
+        self,
+        project: str,
+        *,
+        epoch: int,
+        revision: int,
+        head: str,
+        time: Micros = 0,
+        entries: Iterable[Entry] = (),
+        answers: Answers | None = None,
+    ) -> None:
+        """Begin at a revision whose head is `head`."""
+        self.project, self.epoch = project, epoch
+        self.revision, self.head, self.time = revision, head, time
+        self.entries = {entry.key: entry for entry in entries}
+        self.answers = answers or Answers()
+        self._keys = sorted(self.entries)
+        self._voters: frozenset[VoterId] | None = None
+        self._standbys: frozenset[VoterId] | None = None
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "State":
+        """The state that a snapshot was taken of."""
+        return cls(
+            snapshot.project,
+            epoch=snapshot.epoch,
+            revision=snapshot.revision,
+            head=snapshot.head,
+            time=snapshot.time,
+            entries=snapshot.entries,
+            answers=Answers(snapshot.answers),
+        )
+
+    def snapshot(self) -> Snapshot:
+        """All of it, as data that shares nothing that changes."""
+        entries = tuple(self.entries[key] for key in self._keys)
+        return Snapshot(
+            self.project,
+            self.epoch,
+            self.revision,
+            self.head,
+            self.time,
+            entries,
+            self.answers.all(),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both would go on alike for ever."""
+        return isinstance(other, State) and self.snapshot() == other.snapshot()
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def get(self, key: str) -> Entry | None:
+        """The entry of a key, if there is one."""
+        return self.entries.get(key)
+
+    def under(self, prefix: str, after: str = "") -> Iterator[Entry]:
+        """The entries whose keys begin with `prefix`, in the order of keys, after this key."""
+        first = bisect_left(self._keys, prefix)
+        if after:
+            first = max(first, bisect_right(self._keys, after))
+        for key in self._keys[first : bisect_left(self._keys, prefix + _LAST)]:
+            yield self.entries[key]
+
+    def count(self, prefix: str) -> int:
+        """How many keys begin with `prefix`."""
+        return bisect_left(self._keys, prefix + _LAST) - bisect_left(self._keys, prefix)
+
+    def answer(self, change: ChangeId) -> Proposed | None:
+        """What became of a change, as far as that is remembered."""
+        return self.answers.find(change)
+
+    @property
+    def voters(self) -> frozenset[VoterId]:
+        """The supernodes that decide what comes next."""
+        if self._voters is None:
+            self._voters = self._with_role("voter")
+        return self._voters
+
+    @property
+    def standbys(self) -> frozenset[VoterId]:
+        """The supernodes that follow without a vote."""
+        if self._standbys is None:
+            self._standbys = self._with_role("standby")
+        return self._standbys
+
+    def put(self, entry: Entry) -> None:
+        """Set a key; for `applying` alone."""
+        if entry.key not in self.entries:
+            insort(self._keys, entry.key)
+        self.entries[entry.key] = entry
+        self._touched(entry.key)
+
+    def drop(self, key: str) -> None:
+        """Delete a key that is there; for `applying` alone."""
+        del self.entries[key]
+        del self._keys[bisect_left(self._keys, key)]
+        self._touched(key)
+
+    def _touched(self, key: str) -> None:
+        if key.startswith(SUPERNODES):
+            self._voters = self._standbys = None
+
+    def _with_role(self, role: str) -> frozenset[VoterId]:
+        return frozenset(
+            f"{entry.key.removeprefix(SUPERNODES)}#{entry.value['incarnation']}"
+            for entry in self.under(SUPERNODES)
+            if entry.value["role"] == role
+        )
