@@ -9,9 +9,19 @@ transaction before anything is sent.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from nm_bus.core.ledger.batches import fill, is_far_ahead
+from nm_bus.core.ledger.effects import (
+    Effect,
+    KeepBatch,
+    KeepChange,
+    KeepVote,
+    Machine,
+    Pace,
+    Send,
+    SendLog,
+    Vote,
+)
+from nm_bus.core.ledger.waiting import Waiting
 from nm_bus.messages import (
     Accept,
     Accepted,
@@ -32,101 +42,16 @@ from nm_bus.messages import (
     VoterId,
 )
 
-PIGGYBACK = 256 * 1024
-"""How many bytes of pending changes travel with an answer."""
-
 BUFFERED = 64
-"""How many decisions beyond a gap are remembered."""
+"""How far beyond a gap decisions are remembered."""
 
-MOST_PENDING = 10_000
-"""How many changes of others are remembered; their own supernodes keep them for sure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """What waits for what, in seconds.
-
-    `delay` is about 1.5 round trips to a majority, `resend` above two round trips; an author is
-    suspected after `suspect` of silence.
-    """
-
-    delay: Seconds = 1.5
-    resend: Seconds = 4.0
-    suspect: Seconds = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """What an acceptor has on disk for a slot: its promise, and what it accepted, at a ballot."""
-
-    promised: Ballot
-    accepted: Ballot | None = None
-    batch: Batch | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Tell another supernode."""
-
-    to: VoterId
-    step: Step
-
-
-@dataclass(frozen=True, slots=True)
-class KeepVote:
-    """Make durable before anything is sent."""
-
-    slot: int
-    vote: Vote
-
-
-@dataclass(frozen=True, slots=True)
-class KeepBatch:
-    """Make durable: the slot is decided. Votes up to it, and its changes, are needed no more."""
-
-    slot: int
-    batch: Batch
-
-
-@dataclass(frozen=True, slots=True)
-class KeepChange:
-    """Make durable in the outbox: an own change, accepted from now on."""
-
-    change: Change
-
-
-@dataclass(frozen=True, slots=True)
-class SendLog:
-    """Send another supernode what was decided from a slot on, or a snapshot when that is gone."""
-
-    to: VoterId
-    slot: int
-
-
-Effect = Send | KeepVote | KeepBatch | KeepChange | SendLog
-
-
-class Machine(Protocol):
-    """What is decided upon: it applies batches and says who decides the next slot."""
-
-    @property
-    def voters(self) -> frozenset[VoterId]:
-        """The voters of the next slot."""
-
-    @property
-    def standbys(self) -> frozenset[VoterId]:
-        """Who follows without a vote."""
-
-    def apply(self, slot: int, batch: Batch) -> None:
-        """Take the decision of the next slot."""
-
-    def is_answered(self, change: ChangeId) -> bool:
-        """Whether a change was decided before, as far as that is remembered."""
+MOST_DOUBLINGS = 4
+"""How often the wait after a refusal is doubled, at most."""
 
 
 @dataclass(slots=True)
 class Proposal:
-    """An attempt to decide a slot. `batch` is None in its first phase."""
+    """An attempt to decide a slot, last asked for `since`. No `batch`: it is in its first phase."""
 
     slot: int
     ballot: Ballot
@@ -153,109 +78,118 @@ class Agreement:
     outbox: dict[ChangeId, Change] = field(default_factory=dict)
 
     proposal: Proposal | None = None
-    foreign: dict[ChangeId, Change] = field(default_factory=dict)
-    left_out: dict[ChangeId, Change] = field(default_factory=dict)
-    """Changes that were not proposed here because their clock is wild."""
+    waiting: Waiting = field(init=False)
+    _now: Seconds = 0.0
     _moment: Micros = 0
-    _highest: int = 0
+    _refused_at: int = 0
     _nacks: int = 0
     _not_before: Seconds = 0.0
-    _waiting_since: dict[ChangeId, Seconds] = field(default_factory=dict)
-    _heard: dict[VoterId, Seconds] = field(default_factory=dict)
-    _handed: dict[ChangeId, VoterId] = field(default_factory=dict)
-    _submitted: Seconds = 0.0
     _stuck_at: Seconds | None = None
-    _ahead: dict[int, Decided] = field(default_factory=dict)
+    _heard: dict[VoterId, Seconds] = field(default_factory=dict)
+    _submitted: Seconds = 0.0
+    _ahead: dict[int, tuple[VoterId, Decided]] = field(default_factory=dict)
     _fetched: tuple[int, Seconds] | None = None
     _effects: list[Effect] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.waiting = Waiting(self.outbox)
+
+    @property
+    def left_out(self) -> dict[ChangeId, Change]:
+        """The changes that were not proposed here because their clock is wild."""
+        return self.waiting.left_out
 
     # --- what happens to it
 
     def offer(self, change: Change, now: Seconds, moment: Micros) -> list[Effect]:
-        """Take an own change; it is accepted once the effects are durable."""
-        if change.id not in self.outbox:
-            self.outbox[change.id] = change
-            self._waiting_since[change.id] = now
+        """Take an own change, unless it is decided; it is accepted once the effects are durable."""
+        self._now, self._moment = now, moment
+        if change.id not in self.outbox and not self.machine.is_answered(change.id):
+            self.waiting.add_own(change, now)
             self._effects.append(KeepChange(change))
             self._submit(self.author)
-        return self._after(now, moment)
+        return self._after()
 
     def receive(self, sender: VoterId, step: Step, now: Seconds, moment: Micros) -> list[Effect]:
         """Take what another supernode said. Steps that are not the agreement's are not for here."""
+        self._now, self._moment = now, moment
         self._heard[sender] = now
         match step:
             case Prepare():
-                self._prepare(sender, step, now)
+                self._prepare(sender, step)
             case Accept():
-                self._accept(sender, step, now)
+                self._accept(sender, step)
             case Promise() | Accepted():
-                self._answer(sender, step, now)
+                self._answer(sender, step)
             case Nack():
-                self._nack(sender, step, now)
+                self._nack(step)
             case Decided():
-                self._decided(sender, step, now)
+                self._decided(sender, step)
             case Submit():
-                self._take_in(step.changes, now)
+                self._take_in(step.changes)
             case Fetch():
                 self._effects.append(SendLog(sender, step.slot))
             case Log():
-                self._log(sender, step, now)
-        return self._after(now, moment)
+                self._log(sender, step)
+        return self._after()
 
     def behind(self, sender: VoterId, height: int, now: Seconds, moment: Micros) -> list[Effect]:
         """Another supernode is at this height: fetch what is missing."""
+        self._now, self._moment = now, moment
         self._heard[sender] = now
         if height > self.height:
-            self._fetch(sender, now)
-        return self._after(now, moment)
+            self._fetch(sender)
+        return self._after()
 
     def tick(self, now: Seconds, moment: Micros) -> list[Effect]:
         """Let time pass: resend, suspect, propose."""
-        self._resend(now)
-        return self._after(now, moment)
+        self._now, self._moment = now, moment
+        self._resend()
+        return self._after()
 
     def installed(self, slot: int, author: VoterId) -> None:
-        """A snapshot of a later slot was taken; the caller makes that durable."""
-        for change in (*self.outbox, *self.foreign):
+        """The machine is now that of a snapshot after a later slot; the caller makes it durable."""
+        if slot <= self.height:
+            raise ValueError(f"a snapshot after slot {slot} is not ahead of {self.height}")
+        for change in (*self.outbox, *self.waiting.foreign):
             if self.machine.is_answered(change):
-                self._forget(change)
+                self.waiting.forget(change)
         self._move_to(slot, author)
 
     # --- as acceptor
 
-    def _prepare(self, sender: VoterId, step: Prepare, now: Seconds) -> None:
-        if self._is_decided(sender, step.slot):
+    def _prepare(self, sender: VoterId, step: Prepare) -> None:
+        if self._is_decided(sender, step.slot) or self._refuses(sender, step):
             return
-        vote = self.votes.get(step.slot)
-        if vote is not None and step.ballot < vote.promised:
-            self._tell(sender, Nack(step.slot, step.ballot, vote.promised, self._pending(sender)))
-            return
-        accepted, batch = (vote.accepted, vote.batch) if vote is not None else (None, None)
-        self._keep(step.slot, Vote(step.ballot, accepted, batch))
-        pending = self._pending(sender)
-        self._tell(sender, Promise(step.slot, step.ballot, accepted, batch, pending))
-        if step.slot > self.height + 1:
-            self._fetch(sender, now)
+        vote = self.votes.get(step.slot, _NO_VOTE)
+        self._keep(step.slot, Vote(step.ballot, vote.accepted, vote.batch))
+        pending = self.waiting.hand_to(sender)
+        self._tell(sender, Promise(step.slot, step.ballot, vote.accepted, vote.batch, pending))
 
-    def _accept(self, sender: VoterId, step: Accept, now: Seconds) -> None:
-        if self._is_decided(sender, step.slot):
-            return
-        vote = self.votes.get(step.slot)
-        if vote is not None and step.ballot < vote.promised:
-            self._tell(sender, Nack(step.slot, step.ballot, vote.promised, self._pending(sender)))
+    def _accept(self, sender: VoterId, step: Accept) -> None:
+        if self._is_decided(sender, step.slot) or self._refuses(sender, step):
             return
         self._keep(step.slot, Vote(step.ballot, step.ballot, step.batch))
-        self._tell(sender, Accepted(step.slot, step.ballot, self._pending(sender)))
-        if step.slot > self.height + 1:
-            self._fetch(sender, now)
+        self._tell(sender, Accepted(step.slot, step.ballot, self.waiting.hand_to(sender)))
 
     def _is_decided(self, sender: VoterId, slot: int) -> bool:
+        """Whether it is too late to ask about a slot. Who does not know is told, and who is ahead
+        is asked."""
         if slot <= self.height:
             self._effects.append(SendLog(sender, slot))
+        elif slot > self.height + 1:
+            self._fetch(sender)
         return slot <= self.height
 
+    def _refuses(self, sender: VoterId, step: Prepare | Accept) -> bool:
+        """Whether a higher ballot was promised; the asker is told."""
+        promised = self.votes.get(step.slot, _NO_VOTE).promised
+        if step.ballot < promised:
+            pending = self.waiting.hand_to(sender)
+            self._tell(sender, Nack(step.slot, step.ballot, promised, pending))
+        return step.ballot < promised
+
     def _keep(self, slot: int, vote: Vote) -> None:
-        self._highest = max(self._highest, vote.promised.round)
         if self.votes.get(slot) != vote:
             self.votes[slot] = vote
             self._stuck_at = None
@@ -263,230 +197,217 @@ class Agreement:
 
     # --- as proposer
 
-    def _propose(self, now: Seconds, moment: Micros) -> None:
+    def _propose(self) -> None:
         """Begin an attempt: at once in round 0 with the right to it, else by asking first."""
         slot = self.height + 1
-        if self.author == self.me and slot not in self.votes:
-            self.proposal = Proposal(slot, Ballot(0, self.me), now)
-            self._vote_for(self._own_batch(moment), now)
+        if self._may_skip_asking(slot):
+            self.proposal = Proposal(slot, Ballot(0, self.me), self._now)
+            self._vote_for(self.waiting.batch(self.me, self._moment))
             return
-        before = self.votes.get(slot, Vote(Ballot(0, "")))
-        ballot = Ballot(max(self._highest, before.promised.round) + 1, self.me)
-        self.proposal = Proposal(slot, ballot, now)
-        self._keep(slot, Vote(ballot, before.accepted, before.batch))
+        vote, ballot = self.votes.get(slot, _NO_VOTE), self._next_ballot(slot)
+        self.proposal = Proposal(slot, ballot, self._now)
+        self._keep(slot, Vote(ballot, vote.accepted, vote.batch))
         self._ask(Prepare(slot, ballot))
-        own = Promise(slot, ballot, before.accepted, before.batch)
-        self._count(self.me, own, now, moment)
+        self._count(self.me, Promise(slot, ballot, vote.accepted, vote.batch))
 
-    def _answer(self, sender: VoterId, step: Promise | Accepted, now: Seconds) -> None:
-        self._take_in(step.pending, now)
+    def _may_skip_asking(self, slot: int) -> bool:
+        """Round 0 is the last author's, and only once: a stored vote may be its own."""
+        return self.author == self.me and slot not in self.votes
+
+    def _next_ballot(self, slot: int) -> Ballot:
+        """Higher than all that was seen, and than the own promise on disk."""
+        promised = self.votes.get(slot, _NO_VOTE).promised
+        return Ballot(max(self._refused_at, promised.round) + 1, self.me)
+
+    def _answer(self, sender: VoterId, step: Promise | Accepted) -> None:
+        self._take_in(step.pending)
         proposal = self.proposal
-        if proposal is None or (step.slot, step.ballot) != (proposal.slot, proposal.ballot):
+        if proposal is None or not self._is_for(step, proposal):
             return
         if isinstance(step, Promise) is (proposal.batch is None):
-            self._count(sender, step if isinstance(step, Promise) else None, now, self._moment)
+            self._count(sender, step if isinstance(step, Promise) else None)
 
-    def _count(
-        self, sender: VoterId, promise: Promise | None, now: Seconds, moment: Micros
-    ) -> None:
+    def _is_for(self, step: Promise | Accepted | Nack, proposal: Proposal) -> bool:
+        """Whether this answers the current question."""
+        return (step.slot, step.ballot) == (proposal.slot, proposal.ballot)
+
+    def _count(self, sender: VoterId, promise: Promise | None) -> None:
         """Count an answer once per voter; a majority ends the phase."""
         proposal = self.proposal
         if proposal is None or sender not in self.machine.voters:
             return
         proposal.answers[sender] = promise
-        if 2 * len(proposal.answers) <= len(self.machine.voters):
+        if not self._has_majority(proposal):
             return
         if proposal.batch is not None:
-            self._decide(proposal.slot, proposal.ballot, proposal.batch, now)
+            self._decide(proposal.slot, proposal.ballot, proposal.batch)
             return
-        promises = [p for p in proposal.answers.values() if p is not None and p.accepted]
-        highest = max(promises, key=lambda p: p.accepted or proposal.ballot, default=None)
-        bound = highest.batch if highest is not None else None
-        self._vote_for(bound or self._own_batch(moment), now)
+        bound = self._bound(p for p in proposal.answers.values() if p is not None)
+        self._vote_for(bound or self.waiting.batch(self.me, self._moment))
 
-    def _vote_for(self, batch: Batch, now: Seconds) -> None:
+    def _has_majority(self, proposal: Proposal) -> bool:
+        return 2 * len(proposal.answers) > len(self.machine.voters)
+
+    def _bound(self, promises: Iterable[Promise]) -> Batch | None:
+        """What must be proposed, since it may be decided: the batch accepted last."""
+        highest = max(promises, key=lambda p: p.accepted or _NO_VOTE.promised)
+        return highest.batch
+
+    def _vote_for(self, batch: Batch) -> None:
         """Begin the second phase with the own vote, unless a higher ballot was promised since."""
         proposal = self.proposal
         if proposal is None:
             return
-        vote = self.votes.get(proposal.slot)
-        if vote is not None and vote.promised > proposal.ballot:
-            self._give_up(now)
+        if self.votes.get(proposal.slot, _NO_VOTE).promised > proposal.ballot:
+            self._give_up()
             return
         self._keep(proposal.slot, Vote(proposal.ballot, proposal.ballot, batch))
-        proposal.batch, proposal.since, proposal.answers = batch, now, {}
+        proposal.batch, proposal.since, proposal.answers = batch, self._now, {}
         self._ask(Accept(proposal.slot, proposal.ballot, batch))
-        self._count(self.me, None, now, self._moment)
+        self._count(self.me, None)
 
-    def _nack(self, sender: VoterId, step: Nack, now: Seconds) -> None:
-        self._take_in(step.pending, now)
-        self._highest = max(self._highest, step.promised.round)
-        proposal = self.proposal
-        if proposal is not None and (step.slot, step.ballot) == (proposal.slot, proposal.ballot):
-            self._give_up(now)
+    def _nack(self, step: Nack) -> None:
+        self._take_in(step.pending)
+        if step.slot == self.height + 1:
+            self._refused_at = max(self._refused_at, step.promised.round)
+        if self.proposal is not None and self._is_for(step, self.proposal):
+            self._give_up()
 
-    def _give_up(self, now: Seconds) -> None:
+    def _give_up(self) -> None:
+        """Leave the slot to the higher ballot, longer each time, by chance not all alike."""
         self.proposal = None
-        self._not_before = now + self.pace.delay * (1 + self.random() * 2 ** min(self._nacks, 6))
+        wait = 1 + self.random() * 2 ** min(self._nacks, MOST_DOUBLINGS)
+        self._not_before = self._now + self.pace.delay * wait
         self._nacks += 1
-
-    def _own_batch(self, moment: Micros) -> Batch:
-        known = {**self.foreign, **self.outbox}
-        self.left_out = {i: c for i, c in known.items() if is_far_ahead(c, moment)}
-        good = [c for i, c in known.items() if i not in self.left_out]
-        return Batch(self.me, moment, fill(good))
 
     # --- what is decided
 
-    def _decide(self, slot: int, ballot: Ballot, batch: Batch, now: Seconds) -> None:
+    def _decide(self, slot: int, ballot: Ballot, batch: Batch) -> None:
         """Take a decision of this supernode's own making, and tell everybody."""
-        voted = set(self.proposal.answers) if self.proposal is not None else set()
+        voted = self.proposal.answers.keys() if self.proposal is not None else ()
         everyone = self.machine.voters | self.machine.standbys
         for other in sorted(everyone - {self.me}):
             self._tell(other, Decided(slot, ballot, None if other in voted else batch))
-        self._apply(slot, batch, now)
+        self._apply(slot, batch)
 
-    def _decided(self, sender: VoterId, step: Decided, now: Seconds) -> None:
-        if step.slot > self.height + 1:
-            if len(self._ahead) < BUFFERED:
-                self._ahead[step.slot] = step
-            self._fetch(sender, now)
-            return
+    def _decided(self, sender: VoterId, step: Decided) -> None:
         if step.slot <= self.height:
             return
-        vote = self.votes.get(step.slot)
-        mine = vote.batch if vote is not None and vote.accepted == step.ballot else None
-        batch = step.batch or mine
-        if batch is None:
-            self._fetch(sender, now)
+        vote = self.votes.get(step.slot, _NO_VOTE)
+        batch = step.batch or (vote.batch if vote.accepted == step.ballot else None)
+        if step.slot == self.height + 1 and batch is not None:
+            self._apply(step.slot, batch)
             return
-        self._apply(step.slot, batch, now)
-        following = self._ahead.pop(self.height + 1, None)
-        if following is not None:
-            self._decided(sender, following, now)
+        if self.height + 1 < step.slot <= self.height + BUFFERED:
+            self._ahead[step.slot] = sender, step
+        self._fetch(sender)
 
-    def _log(self, sender: VoterId, step: Log, now: Seconds) -> None:
+    def _log(self, sender: VoterId, step: Log) -> None:
         for slot, batch in enumerate(step.batches, start=step.slot):
             if slot == self.height + 1:
-                self._apply(slot, batch, now)
+                self._apply(slot, batch)
         if step.height > self.height:
-            self._fetch(sender, now)
+            self._fetch(sender)
 
-    def _apply(self, slot: int, batch: Batch, now: Seconds) -> None:
+    def _apply(self, slot: int, batch: Batch) -> None:
         self._effects.append(KeepBatch(slot, batch))
         for change in batch.changes:
-            self._forget(change.id)
+            self.waiting.forget(change.id)
         self.machine.apply(slot, batch)
         self._move_to(slot, batch.author)
-        self._heard.setdefault(batch.author, now)
 
     def _move_to(self, slot: int, author: VoterId) -> None:
-        """The next slot begins; whoever decided the last one is handed what waits here."""
+        """The next slot begins; a new author is handed what waits here."""
         is_new, self.author, self.height = author != self.author, author, slot
         self.votes = {n: vote for n, vote in self.votes.items() if n > slot}
         self._ahead = {n: step for n, step in self._ahead.items() if n > slot}
-        self._highest = max((v.promised.round for v in self.votes.values()), default=0)
-        self.proposal, self._stuck_at = None, None
-        self._nacks, self._not_before = 0, 0.0
+        self._refused_at = self._nacks = 0
+        self.proposal, self._stuck_at, self._not_before = None, None, 0.0
+        self._heard.setdefault(author, self._now)
         if is_new:
             self._submit(author)
 
-    def _forget(self, change: ChangeId) -> None:
-        for known in (self.outbox, self.foreign, self.left_out, self._waiting_since, self._handed):
-            known.pop(change, None)
-
     # --- what time brings
 
-    def _after(self, now: Seconds, moment: Micros) -> list[Effect]:
-        """After every event: propose if that is due; give what is to be done."""
-        self._moment = moment
-        self.left_out = {i: c for i, c in self.left_out.items() if is_far_ahead(c, moment)}
-        while self.proposal is None and self._is_due(now):
-            self._propose(now, moment)
+    def _after(self) -> list[Effect]:
+        """After every event: go on with what is known, propose if that is due, give the effects."""
+        while following := self._ahead.pop(self.height + 1, None):
+            self._decided(*following)
+        while self.proposal is None and self._is_due():
+            self._propose()
         effects, self._effects = self._effects, []
         return effects
 
-    def _is_due(self, now: Seconds) -> bool:
+    def _is_due(self) -> bool:
         """Whether this supernode should propose now."""
-        if self.me not in self.machine.voters or now < self._not_before:
+        if self.me not in self.machine.voters or self._now < self._not_before:
             return False
-        slot = self.height + 1
-        if slot in self.votes:
-            return self._is_stuck(now)
-        if len(self.outbox) + len(self.foreign) <= len(self.left_out):
+        if self.height + 1 in self.votes:
+            return self._is_stuck()
+        if not self.waiting.has_some(self._moment):
             return False
-        return self.author == self.me or self._author_is_silent(now) or self._is_overdue(now)
+        is_overdue = self.waiting.longest(self._now) > 3 * self.pace.delay
+        return self.author == self.me or self._author_is_silent() or is_overdue
 
-    def _is_stuck(self, now: Seconds) -> bool:
+    def _is_stuck(self) -> bool:
         """Whether what somebody began for this slot, this supernode too, has not come to an end."""
         if self._stuck_at is None:
-            self._stuck_at = now + self.pace.delay * (2 + self.random())
-        return now >= self._stuck_at
+            self._stuck_at = self._now + self.pace.delay * (2 + self.random())
+        return self._now >= self._stuck_at
 
-    def _author_is_silent(self, now: Seconds) -> bool:
-        if not self.author or self.author not in self.machine.voters:
+    def _author_is_silent(self) -> bool:
+        if self.author not in self.machine.voters:
             return True
-        heard = self._heard.setdefault(self.author, now)
-        return now - heard > self.pace.suspect
+        return self._now - self._heard.setdefault(self.author, self._now) > self.pace.suspect
 
-    def _is_overdue(self, now: Seconds) -> bool:
-        for change in self.outbox:  # those from before a restart have no time yet
-            self._waiting_since.setdefault(change, now)
-        return now - next(iter(self._waiting_since.values()), now) > 3 * self.pace.delay
-
-    def _resend(self, now: Seconds) -> None:
+    def _resend(self) -> None:
         """Say again what was not answered."""
         proposal = self.proposal
-        if proposal is not None and now - proposal.since >= self.pace.resend:
-            proposal.since = now
-            if proposal.batch is None:
-                self._ask(Prepare(proposal.slot, proposal.ballot))
-            else:
-                self._ask(Accept(proposal.slot, proposal.ballot, proposal.batch))
-        if self.outbox and now - self._submitted >= self.pace.resend:
-            self._submitted = now
-            self._handed.clear()
-            self._submit(self._whom_to_ask(now))
+        if proposal is not None and self._now - proposal.since >= self.pace.resend:
+            proposal.since = self._now
+            self._ask(
+                Prepare(proposal.slot, proposal.ballot)
+                if proposal.batch is None
+                else Accept(proposal.slot, proposal.ballot, proposal.batch)
+            )
+        if self.outbox and self._now - self._submitted >= self.pace.resend:
+            self._submitted = self._now
+            self.waiting.hand_again()
+            self._submit(self._whom_to_ask())
 
-    def _whom_to_ask(self, now: Seconds) -> VoterId:
+    def _whom_to_ask(self) -> VoterId:
         """The author, or any voter when that is silent: a standby cannot propose by itself."""
         voters = sorted(self.machine.voters - {self.me})
-        if not voters or not self._author_is_silent(now):
+        if not voters or self.author == self.me or not self._author_is_silent():
             return self.author
         return voters[int(self.random() * len(voters)) % len(voters)]
 
+    # --- what it says
+
     def _submit(self, to: VoterId) -> None:
-        if to not in ("", self.me) and (changes := self._pending(to)):
+        if to not in ("", self.me) and (changes := self.waiting.hand_to(to)):
             self._tell(to, Submit(changes))
 
-    def _fetch(self, sender: VoterId, now: Seconds) -> None:
+    def _fetch(self, sender: VoterId) -> None:
         """Ask for what is missing; not again before it may have come."""
         asked, since = self._fetched or (-1, 0.0)
-        if asked != self.height or now - since >= self.pace.resend:
-            self._fetched = (self.height, now)
+        if asked != self.height or self._now - since >= self.pace.resend:
+            self._fetched = (self.height, self._now)
             self._tell(sender, Fetch(self.height + 1))
 
-    # --- small things
-
-    def _take_in(self, changes: Iterable[Change], now: Seconds) -> None:
+    def _take_in(self, changes: Iterable[Change]) -> None:
         for change in changes:
-            known = change.id in self.outbox or self.machine.is_answered(change.id)
-            if not known and len(self.foreign) < MOST_PENDING:
-                self.foreign[change.id] = change
-                self._waiting_since.setdefault(change.id, now)
-
-    def _pending(self, to: VoterId) -> tuple[Change, ...]:
-        """The own changes that were not handed to this supernode yet, as many as fit."""
-        new = [c for i, c in self.outbox.items() if self._handed.get(i) != to]
-        changes = fill(new, size=PIGGYBACK) if new else ()
-        self._handed.update((change.id, to) for change in changes)
-        return changes
+            if not self.machine.is_answered(change.id):
+                self.waiting.add_foreign(change, self._now)
 
     def _ask(self, step: Prepare | Accept) -> None:
         """Ask the voters that have not answered yet."""
-        answered = self.proposal.answers if self.proposal is not None else {}
-        for voter in sorted(self.machine.voters - {self.me} - answered.keys()):
+        answered = self.proposal.answers.keys() if self.proposal is not None else ()
+        for voter in sorted(self.machine.voters - {self.me, *answered}):
             self._tell(voter, step)
 
     def _tell(self, to: VoterId, step: Step) -> None:
         self._effects.append(Send(to, step))
+
+
+_NO_VOTE = Vote(Ballot(-1, ""))
