@@ -40,13 +40,16 @@ UNMISTAKABLE = {
     "a Stripe key": r"\b[rs]k_live_[A-Za-z0-9]{16}",
     "an npm token": r"\bnpm_[A-Za-z0-9]{36}\b",
     "a PyPI token": r"\bpypi-AgEIcHlwaS5vcmc",
-    "a signed token (JWT)": r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
+    "a signed token (JWT)": r"\beyJ[\w-]{10,2048}\.eyJ[\w-]{10,2048}\.[\w-]{10}",
 }
 _UNMISTAKABLE = [(what, re.compile(pattern)) for what, pattern in UNMISTAKABLE.items()]
 
-_URL_PASSWORD = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"'<>]*:([^\s/@\"'<>]+)@")
+_URL_PASSWORD = re.compile(
+    r"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s/:@\"'<>]{0,256}:([^\s/@\"'<>]{1,256})@"
+)
 
-_NAME = r"(?P<name>[A-Za-z_][\w.-]*)"
+# only where a word begins, and of limited length: a long line must not cost its length squared
+_NAME = r"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{0,127})"
 _VALUE = r"""(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"'<>,;#][^\s"'<>,;]*))"""
 _ASSIGNED = re.compile(rf"""{_NAME}["']?\s*(?:=>|:=|=|:)\s*{_VALUE}""")
 _ELEMENT = re.compile(rf"<(?:[\w.-]+:)?{_NAME}(?:\s[^<>]*)?>(?P<bare>[^<>]+)</")

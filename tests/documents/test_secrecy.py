@@ -126,3 +126,8 @@ def test_no_real_configuration_file_of_the_federation_is_taken_for_a_secret() ->
     assert {str(path): findings(path.read_bytes()) for path in files} == {
         str(path): [] for path in files
     }
+
+
+@pytest.mark.parametrize("part", ["x", "x.", "x=", "a://", "<a ", "eyJ-", "password", '"'])
+def test_a_long_line_is_searched_once_not_once_from_each_place(part: str) -> None:
+    assert findings(part.encode() * (65_536 // len(part))) == []
