@@ -94,6 +94,18 @@ class Answers:
         while len(self._windows) > MOST_ASKERS or self._count > MOST_ANSWERS:
             self._forget_one()
 
+    def window(self, asker: Asker) -> Answered | None:
+        """What is held of one asker."""
+        one = self._windows.get(asker)
+        if one is None:
+            return None
+        return Answered(*asker, one.watermark, tuple(one.answers[n] for n in one.sequences))
+
+    @property
+    def askers(self) -> int:
+        """How many askers are remembered."""
+        return len(self._windows)
+
     def all(self) -> tuple[Answered, ...]:
         """All of them, the asker that was used last at the end."""
         return tuple(

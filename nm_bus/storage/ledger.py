@@ -1,0 +1,426 @@
+"""A supernode's ledger in one SQLite file: votes, log, state, outbox and feed, event by event.
+
+What one event changes is one transaction, durable before anything of it is said. The current state
+is the newest snapshot; older log and feed rows go by the rules of `compact`. Nothing is decided
+here.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from nm_bus.core.ledger.answers import Answered
+from nm_bus.core.ledger.effects import Vote
+from nm_bus.core.ledger.state import Snapshot
+from nm_bus.errors import StorageError
+from nm_bus.messages import (
+    Ballot,
+    Batch,
+    Change,
+    ChangeId,
+    Echo,
+    Entry,
+    Micros,
+    NodeId,
+    Proposed,
+    Update,
+    VoterId,
+)
+from nm_bus.storage.sqlitefile import SqliteFile
+
+SCHEMA = 1
+"""The version of the tables below. A file of another one is not touched."""
+
+MAX_BYTES = 8 * 1024**3
+"""How large a file may grow."""
+
+LOG_SLOTS, LOG_BYTES = 5_000, 256 * 1024**2
+"""How much of the log is kept for supernodes that were away; who lacks more gets a snapshot."""
+
+FEED_REVISIONS = 10_000
+FEED_AGE: Micros = 30 * 86_400_000_000
+FEED_MOST, FEED_BYTES = 100_000, 2 * 1024**3
+"""Updates are kept for so many revisions, or so long where that is more; never more than these."""
+
+COMPACT_EVERY = 200
+"""After how many slots old rows are looked for."""
+
+PAGE_BYTES = 1024**2
+"""How much of the log goes into one page."""
+
+_MEND = "join anew and take a snapshot from the others: nm-bus init --anew --config FILE"
+
+_TABLES = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE outbox (id TEXT PRIMARY KEY, change BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE acceptor (slot INTEGER PRIMARY KEY, vote BLOB NOT NULL);
+CREATE TABLE log (slot INTEGER PRIMARY KEY, batch BLOB NOT NULL);
+CREATE TABLE entries (key TEXT PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE askers (
+    id INTEGER PRIMARY KEY, principal TEXT, incarnation TEXT, watermark INTEGER, used INTEGER,
+    UNIQUE (principal, incarnation)
+);
+CREATE INDEX askers_used ON askers (used);
+CREATE TABLE answers (
+    asker INTEGER, sequence INTEGER, answer BLOB NOT NULL, PRIMARY KEY (asker, sequence)
+) WITHOUT ROWID;
+CREATE TABLE feed (revision INTEGER PRIMARY KEY, time INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE touched (key TEXT, revision INTEGER, PRIMARY KEY (key, revision)) WITHOUT ROWID;
+CREATE TABLE peers (voter TEXT PRIMARY KEY, echo BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+_encode = msgspec.json.encode
+T = TypeVar("T")
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Whose ledger it is. `file` is the identity of the project file that it was made from, and
+    `boot` and `nonce` those of its last start."""
+
+    project: str
+    node: NodeId
+    incarnation: str
+    epoch: int
+    file: str
+    boot: int = 0
+    nonce: str = ""
+
+    @property
+    def voter(self) -> VoterId:
+        """Who this supernode is to the others."""
+        return f"{self.node}#{self.incarnation}"
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far it is. `clock` is the last moment of its hybrid clock; `feed_from` the revision
+    after which the feed has everything."""
+
+    height: int = 0
+    author: VoterId = ""
+    time: Micros = 0
+    revision: int = 0
+    head: str = ""
+    clock: Micros = 0
+    feed_from: int = 0
+
+
+class SqliteLedger:
+    """A ledger's file, by `open_ledger` or `create_ledger`; every method raises StorageError."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file, self.path = file, file.path
+        self.identity = self._about("identity", Identity)
+        self.position = self._about("position", Position)
+        self.published = self._about("published", int)
+        """Up to which revision the feed was published."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """One event: all of it, or nothing."""
+        return self._file.transaction()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    # --- what is taken up at a start
+
+    def started(self, nonce: str) -> None:
+        """Begin another life, before its first word."""
+        self.keep_identity(
+            msgspec.structs.replace(self.identity, boot=self.identity.boot + 1, nonce=nonce)
+        )
+
+    def votes(self) -> dict[int, Vote]:
+        """The acceptor's records above the height."""
+        return {slot: _vote(body) for slot, body in self._file.rows("SELECT * FROM acceptor")}
+
+    def outbox(self) -> dict[ChangeId, Change]:
+        """The own changes that are not decided yet, in the order of their stamps."""
+        found = [_read(body, Change) for (body,) in self._file.rows("SELECT change FROM outbox")]
+        return {each.id: each for each in sorted(found, key=lambda each: each.timestamp)}
+
+    def entries(self) -> Iterator[Entry]:
+        """The state, in the order of its keys."""
+        rows = self._file.rows("SELECT entry FROM entries ORDER BY key")
+        return (_read(body, Entry) for (body,) in rows)
+
+    def answers(self) -> Iterator[Answered]:
+        """The stored answers, the asker that was used last at the end."""
+        query = "SELECT id, principal, incarnation, watermark FROM askers ORDER BY used"
+        for id, principal, incarnation, watermark in self._file.rows(query):
+            yield Answered(principal, incarnation, watermark, self._answers_to(id))
+
+    def peers(self) -> dict[VoterId, Echo]:
+        """What was known of the others."""
+        return {who: _read(body, Echo) for who, body in self._file.rows("SELECT * FROM peers")}
+
+    # --- what an event changes
+
+    def keep_identity(self, identity: Identity) -> None:
+        """Say anew whose ledger it is."""
+        self._set("identity", identity)
+        self.identity = identity
+
+    def keep_position(self, position: Position) -> None:
+        """Move on; old rows go now and then."""
+        self._set("position", position)
+        before, self.position = self.position, position
+        if position.height // COMPACT_EVERY > before.height // COMPACT_EVERY:
+            self.compact()
+
+    def keep_vote(self, slot: int, vote: Vote) -> None:
+        """Keep what was promised and accepted for a slot."""
+        body = _encode((vote.promised, vote.accepted, vote.batch))
+        self._file.run("INSERT OR REPLACE INTO acceptor VALUES (?, ?)", (slot, body))
+
+    def keep_change(self, change: Change) -> None:
+        """Take an own change into the outbox."""
+        self._file.run("INSERT OR REPLACE INTO outbox VALUES (?, ?)", (change.id, _encode(change)))
+
+    def keep_batch(self, slot: int, batch: Batch) -> None:
+        """A slot is decided: its changes wait no more, and votes up to it are needed no more."""
+        self._file.run("INSERT OR REPLACE INTO log VALUES (?, ?)", (slot, _encode(batch)))
+        self._file.run("DELETE FROM acceptor WHERE slot <= ?", (slot,))
+        self._decided(change.id for change in batch.changes)
+
+    def keep_entries(self, entries: Mapping[str, Entry | None]) -> None:
+        """Change the state; None: the key is gone."""
+        gone = [(key,) for key, entry in entries.items() if entry is None]
+        kept = [(key, _encode(entry)) for key, entry in entries.items() if entry is not None]
+        self._file.run_many("DELETE FROM entries WHERE key = ?", gone)
+        self._file.run_many("INSERT OR REPLACE INTO entries VALUES (?, ?)", kept)
+
+    def keep_answers(self, given: Iterable[tuple[Answered, list[Proposed]]], askers: int) -> None:
+        """Keep what was answered: all that is held of each asker now, and what is new of it.
+
+        Askers come in the order of their last use; those used longest ago go, down to `askers`.
+        """
+        for window, new in given:
+            id = self._used(window)
+            self._put_answers(id, new)
+            gone = "DELETE FROM answers WHERE asker = ? AND sequence <= ?"
+            self._file.run(gone, (id, window.watermark))
+            ((held,),) = self._file.rows("SELECT count(*) FROM answers WHERE asker = ?", (id,))
+            if held != len(window.answers):  # forgotten and begun anew meanwhile
+                self._file.run("DELETE FROM answers WHERE asker = ?", (id,))
+                self._put_answers(id, window.answers)
+        ((stored,),) = self._file.rows("SELECT count(*) FROM askers")
+        if stored > askers:
+            self._forget_askers(stored - askers)
+
+    def keep_update(self, update: Update, keys: Iterable[str]) -> None:
+        """Take a revision into the feed; `keys` are those that it touched."""
+        row = (update.revision, update.time, _encode(update))
+        self._file.run("INSERT OR REPLACE INTO feed VALUES (?, ?, ?)", row)
+        touched = [(key, update.revision) for key in {update.change.key, *keys}]
+        self._file.run_many("INSERT OR IGNORE INTO touched VALUES (?, ?)", touched)
+
+    def keep_peers(self, peers: Mapping[VoterId, Echo]) -> None:
+        """Keep what is known of some of the others."""
+        rows = [(voter, _encode(echo)) for voter, echo in peers.items()]
+        self._file.run_many("INSERT OR REPLACE INTO peers VALUES (?, ?)", rows)
+
+    def keep_published(self, revision: int) -> None:
+        """The feed was published up to this revision."""
+        self._set("published", revision)
+        self.published = revision
+
+    def replace_state(self, snapshot: Snapshot) -> None:
+        """Put a snapshot in place of the state, and of log and feed, which it leaves a gap in."""
+        for table in ("entries", "askers", "answers", "log", "feed", "touched"):
+            self._file.run(f"DELETE FROM {table}")
+        self.keep_entries({entry.key: entry for entry in snapshot.entries})
+        windows = [(window, list(window.answers)) for window in snapshot.answers]
+        self.keep_answers(windows, len(windows))
+
+    def forget_before(self, slot: int, changes: Iterable[ChangeId]) -> None:
+        """A snapshot after this slot has these own changes decided."""
+        self._file.run("DELETE FROM acceptor WHERE slot <= ?", (slot,))
+        self._decided(changes)
+
+    # --- what is read
+
+    def batches(self, slot: int) -> tuple[Batch, ...] | None:
+        """What was decided from a slot on, a page of it; None when that is gone from the log."""
+        chosen: list[bytes] = []
+        size = 0
+        while True:
+            query = "SELECT batch FROM log WHERE slot = ?"
+            found = self._file.rows(query, (slot + len(chosen),))
+            if not found or (chosen and size + len(found[0][0]) > PAGE_BYTES):
+                break
+            chosen.append(found[0][0])
+            size += len(found[0][0])
+        if not chosen and slot <= self.position.height:
+            return None
+        return tuple(_read(body, Batch) for body in chosen)
+
+    def update(self, revision: int) -> Update | None:
+        """One revision, if the feed has it."""
+        found = self._file.rows("SELECT body FROM feed WHERE revision = ?", (revision,))
+        return _read(found[0][0], Update) if found else None
+
+    def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
+        """The revisions after `since`, of one key or of all, oldest first."""
+        if not key:
+            query = "SELECT body FROM feed WHERE revision > ? ORDER BY revision LIMIT ?"
+            return self._updates(query, (since, limit))
+        query = _OF_KEY + "AND revision > ? ORDER BY revision LIMIT ?"
+        return self._updates(query, (key, since, limit))
+
+    def history(self, key: str, before: int, limit: int) -> list[Update]:
+        """The revisions before `before` (0: all), of one key or (empty) of all, newest first."""
+        before = before or self.position.revision + 1
+        if not key:
+            query = "SELECT body FROM feed WHERE revision < ? ORDER BY revision DESC LIMIT ?"
+            return self._updates(query, (before, limit))
+        query = _OF_KEY + "AND revision < ? ORDER BY revision DESC LIMIT ?"
+        return self._updates(query, (key, before, limit))
+
+    # --- what goes
+
+    def compact(self) -> None:
+        """Drop the log and the feed that are older than they are kept."""
+        with self.transaction():
+            slot = max(self.position.height - LOG_SLOTS, self._too_large("log", "slot", LOG_BYTES))
+            self._file.run("DELETE FROM log WHERE slot <= ?", (slot,))
+            self._compact_feed()
+
+    def _compact_feed(self) -> None:
+        revision = self.position.revision
+        old = "SELECT coalesce(max(revision), 0) FROM feed WHERE time < ?"
+        ((by_age,),) = self._file.rows(old, (self.position.time - FEED_AGE,))
+        upto = max(
+            min(revision - FEED_REVISIONS, by_age),
+            revision - FEED_MOST,
+            self._too_large("feed", "revision", FEED_BYTES),
+        )
+        if self._file.run("DELETE FROM feed WHERE revision <= ?", (upto,)):
+            self._file.run("DELETE FROM touched WHERE revision <= ?", (upto,))
+            moved = msgspec.structs.replace(self.position, feed_from=upto)
+            self._set("position", moved)
+            self.position = moved
+
+    def _too_large(self, table: str, number: str, most: int) -> int:
+        """The last row that must go so that the rest is no larger than `most` bytes, or 0."""
+        body = {"log": "batch", "feed": "body"}[table]
+        total = f"SELECT coalesce(sum(length({body})), 0) FROM {table}"
+        ((size,),) = self._file.rows(total)
+        if size <= most:
+            return 0
+        running = f"sum(length({body})) OVER (ORDER BY {number} DESC)"
+        query = f"SELECT max(n) FROM (SELECT {number} AS n, {running} AS size FROM {table})"
+        ((last,),) = self._file.rows(f"{query} WHERE size > ?", (most,))
+        return int(last or 0)
+
+    # --- small things
+
+    def _decided(self, changes: Iterable[ChangeId]) -> None:
+        self._file.run_many("DELETE FROM outbox WHERE id = ?", [(id,) for id in changes])
+
+    def _used(self, window: Answered) -> int:
+        """Mark an asker as the one used last; gives its number."""
+        upsert = (
+            "INSERT INTO askers (principal, incarnation, watermark, used)"
+            " VALUES (?, ?, ?, (SELECT coalesce(max(used), 0) + 1 FROM askers))"
+            " ON CONFLICT DO UPDATE SET watermark = excluded.watermark, used = excluded.used"
+        )
+        self._file.run(upsert, (window.principal, window.incarnation, window.watermark))
+        query = "SELECT id FROM askers WHERE principal = ? AND incarnation = ?"
+        ((id,),) = self._file.rows(query, (window.principal, window.incarnation))
+        return int(id)
+
+    def _put_answers(self, asker: int, answers: Iterable[Proposed]) -> None:
+        rows = [(asker, int(each.id.rpartition("/")[2]), _encode(each)) for each in answers]
+        self._file.run_many("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", rows)
+
+    def _answers_to(self, asker: int) -> tuple[Proposed, ...]:
+        query = "SELECT answer FROM answers WHERE asker = ? ORDER BY sequence"
+        return tuple(_read(body, Proposed) for (body,) in self._file.rows(query, (asker,)))
+
+    def _forget_askers(self, count: int) -> None:
+        oldest = self._file.rows("SELECT id FROM askers ORDER BY used LIMIT ?", (count,))
+        self._file.run_many("DELETE FROM answers WHERE asker = ?", oldest)
+        self._file.run_many("DELETE FROM askers WHERE id = ?", oldest)
+
+    def _updates(self, query: str, values: tuple[Any, ...]) -> list[Update]:
+        return [_read(body, Update) for (body,) in self._file.rows(query, values)]
+
+    def _about(self, name: str, kind: type[T]) -> T:
+        found = self._file.rows("SELECT value FROM about WHERE name = ?", (name,))
+        if not found:
+            raise StorageError(f"{self.path}: the file is not whole ({name} is missing); {_MEND}")
+        return _read(found[0][0], kind)
+
+    def _set(self, name: str, value: object) -> None:
+        self._file.run("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, _encode(value)))
+
+
+_OF_KEY = "SELECT body FROM touched JOIN feed USING (revision) WHERE key = ? "
+
+
+def open_ledger(path: Path, *, max_bytes: int = MAX_BYTES) -> SqliteLedger:
+    """Open a ledger that was made before; its integrity is checked. Raises StorageError."""
+    if not path.exists():
+        raise StorageError(f"{path}: there is no ledger; make one: nm-bus init")
+    file = SqliteFile(path, max_bytes=max_bytes, mend=_MEND)
+    try:
+        _check_schema(file)
+        return SqliteLedger(file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def create_ledger(
+    path: Path,
+    identity: Identity,
+    position: Position,
+    entries: Iterable[Entry] = (),
+    *,
+    max_bytes: int = MAX_BYTES,
+) -> SqliteLedger:
+    """Make a ledger as it is after genesis, whole or not at all. Raises StorageError."""
+    if path.exists():
+        raise StorageError(f"{path}: there is a ledger already")
+    unfinished = path.with_name(f".{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    file = SqliteFile(unfinished, max_bytes=max_bytes, mend=_MEND)
+    try:
+        with file.transaction():
+            _make(file, {"identity": identity, "position": position, "published": 0})
+            SqliteLedger(file).keep_entries({entry.key: entry for entry in entries})
+    finally:
+        file.close()
+    unfinished.rename(path)
+    return open_ledger(path, max_bytes=max_bytes)
+
+
+def _make(file: SqliteFile, about: dict[str, object]) -> None:
+    for statement in filter(str.strip, _TABLES.split(";")):
+        file.run(statement)
+    for name, value in about.items():
+        file.run("INSERT INTO about VALUES (?, ?)", (name, _encode(value)))
+    file.run(f"PRAGMA user_version = {SCHEMA}")
+
+
+def _check_schema(file: SqliteFile) -> None:
+    ((found,),) = file.rows("PRAGMA user_version")
+    if found > SCHEMA:
+        raise StorageError(
+            f"{file.path}: it was written by a later version of nm-bus (tables {found}, known"
+            f" {SCHEMA}); upgrade"
+        )
+    if found != SCHEMA:
+        raise StorageError(f"{file.path}: it holds no ledger; move it away, and nm-bus init")
+
+
+def _vote(body: bytes) -> Vote:
+    return Vote(*_read(body, tuple[Ballot, Ballot | None, Batch | None]))
+
+
+def _read(body: bytes, kind: type[T]) -> T:
+    return msgspec.json.decode(body, type=kind)
