@@ -106,8 +106,14 @@ class Follower:
         """What to ask a supernode now; None when nothing is missing."""
         if self._loading is None and self._settled and not self.behind:
             return None
-        after = None if self._loading is None else self._loading.after
-        return Sync(self.place.epoch, self.place.revision, self.place.head, after)
+        here, after = self.place, None
+        if self._loading is not None:
+            here, after = self._loading.place or here, self._loading.after
+        return Sync(here.epoch, here.revision, here.head, after)
+
+    def reload(self) -> None:
+        """Take a snapshot though nothing is wrong: what was applied is needed again."""
+        self._loading = self._loading or _Loading()
 
     def reconnected(self) -> None:
         """This may be another supernode, and updates may have been missed: ask at once."""
@@ -166,8 +172,8 @@ class Follower:
     def _continue(self, answer: Synced, there: Place) -> list[Move]:
         moves = [move for update in answer.updates for move in self.take(update)]
         self._settled = not answer.more
-        same = there.order == self.place.order and self._loading is None
-        if same and self.place.head not in ("", there.head):
+        is_level = there.order == self.place.order and self._loading is None
+        if is_level and self.place.head not in ("", there.head):
             return moves + self._leave(self._other_history(there))
         return moves
 
@@ -193,10 +199,12 @@ class Follower:
         start = loading.place or there
         if start.order < self.place.order:
             return [Wait(f"the supernode's snapshot is of revision {start.revision}, an older one")]
-        if there.epoch != start.epoch or there.revision < start.revision:
+        if there.epoch != start.epoch:
             self._loading = _Loading()
-            return [Wait("another supernode goes on with another snapshot: from its first page on")]
+            return [Wait("another epoch has begun: the snapshot begins anew")]
         first = loading.place is None
+        if there.epoch != self.place.epoch:
+            self.known = there.revision
         if answer.more:
             self._loading = _Loading(start, answer.entries[-1].key)
         else:
@@ -205,7 +213,5 @@ class Follower:
 
     def _arrive(self, place: Place) -> None:
         """The snapshot is whole. What came since is asked for, and perhaps here already."""
-        if place.epoch != self.place.epoch:
-            self.known = place.revision
         self.place, self._loading, self._settled = place, None, False
         self._beyond = {number: u for number, u in self._beyond.items() if number > place.revision}

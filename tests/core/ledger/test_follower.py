@@ -242,13 +242,34 @@ def test_entries_may_be_newer_than_the_place_that_the_snapshot_leads_to() -> Non
     assert applied(ask(follower, made)) + applied(ask(follower, made)) == [7, 8, 9]
 
 
-def test_a_snapshot_from_an_older_supernode_begins_anew() -> None:
+def test_a_page_from_a_supernode_that_is_behind_the_snapshot_is_not_taken() -> None:
     made = history(9)
     made.page = 2
     follower = Follower()
     ask(follower, made, 9)
+    question = follower.question
     assert [type(move) for move in ask(follower, made, 6)] == [Wait]
+    assert follower.question == question
+
+
+def test_each_supernode_is_asked_for_a_snapshot_from_its_first_page_on() -> None:
+    made = history(9)
+    made.page = 2
+    follower = Follower()
+    ask(follower, made, 9)
+    assert follower.question == Sync(1, 9, made.head(9), "config/c/1")
+    follower.reconnected()
     assert follower.question == Sync(0, 0, NOWHERE.head, "")
+
+
+def test_a_snapshot_can_be_taken_though_nothing_is_wrong() -> None:
+    made = history(9)
+    follower = settled(made, 9)
+    follower.reload()
+    assert follower.question == Sync(1, 9, made.head(9), "")
+    moves = [move for _ in range(4) if follower.question for move in ask(follower, made)]
+    assert {type(move) for move in moves} == {Load}
+    assert follower.place == Place(1, 9, made.head(9))
 
 
 def test_a_page_that_was_not_asked_for_is_not_taken() -> None:
@@ -292,6 +313,9 @@ class Reader:
                     self._apply(update)
                 case Load(entries, first, last):
                     self._load(entries, first=first, last=last)
+                    if last:
+                        leads_to = self.follower.place.revision - len(applied(moves))
+                        self.numbers = list(range(1, leads_to + 1))
         self.places.append(self.follower.place)
 
     def _apply(self, update: Update) -> None:
@@ -311,7 +335,6 @@ class Reader:
         self.named |= {entry.key for entry in entries}
         if last:
             self.state = {key: entry for key, entry in self.state.items() if key in self.named}
-            self.numbers = list(range(1, self.follower.place.revision + 1))
 
 
 Step = tuple[str, int, int]
