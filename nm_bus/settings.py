@@ -15,6 +15,8 @@ from nm_bus.errors import ConfigError
 
 HostName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=200)]
 ProjectName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
+Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
+"""A component's name, as the ledger knows it."""
 CheckName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Positive = Annotated[float, Meta(gt=0, le=366 * 86_400)]
 """Seconds, at most a year: so neither infinity nor what is no number."""
@@ -54,6 +56,14 @@ class Timing(Section, frozen=True):
     """A link whose canaries are older than this is in trouble."""
     supernode_limit: Positive = 12.0
     """A supernode not heard for this long leaves its members `unknown`."""
+    agreement_delay: Positive = 0.5
+    """What supernodes wait before they try again to agree: 1.5 round trips to a majority."""
+    agreement_resend: Positive = 2.0
+    """When a step of an agreement is said again: above two round trips."""
+    author_limit: Positive = 2.0
+    """Silence after which others decide in the place of the supernode that decided last."""
+    beat: Interval = 0.5
+    """How often a supernode tells the others how far its ledger is."""
 
 
 LAN = Timing()
@@ -77,6 +87,10 @@ WAN = Timing(
     link_canary=5.0,
     link_limit=20.0,
     supernode_limit=30.0,
+    agreement_delay=1.5,  # half a second each way, and a majority must answer
+    agreement_resend=4.0,
+    author_limit=3.0,
+    beat=1.0,
 )
 PRESETS = {"local": LOCAL, "lan": LAN, "wan": WAN}
 
@@ -139,6 +153,23 @@ class SpoolSettings(Section, frozen=True):
     max_age: Positive = 86_400.0
 
 
+class DocumentsSettings(Section, frozen=True):
+    """A component's documents, and the folder on this host where they are kept up to date.
+
+    `names` are patterns (`*` stands for any characters, `/` too). `owner` and `group` stay the
+    agent's own when they are empty. The hook is a command (no shell), run when documents changed.
+    """
+
+    component: Word
+    folder: Path
+    names: tuple[str, ...] = ("*",)
+    owner: str = ""
+    group: str = ""
+    mode: Annotated[str, Meta(pattern=r"^0?[0-7]{3}$")] = "0644"
+    hook: tuple[str, ...] = ()
+    hook_timeout: Positive = 30.0
+
+
 class EndpointSettings(Section, frozen=True):
     """A service that this node offers."""
 
@@ -175,6 +206,7 @@ class MemberSettings(Section, frozen=True):
     checks: tuple[CheckSettings, ...] = ()
     drop_in: DropInSettings | None = None
     spool: SpoolSettings = SpoolSettings()
+    documents: tuple[DocumentsSettings, ...] = ()
     properties: PropertiesSettings = PropertiesSettings()
 
 
