@@ -23,6 +23,7 @@ RANKS = {
     "nm_bus.testing": 3,
     "nm_bus.transport": 2,
     "nm_bus.storage": 2,
+    "nm_bus.signing": 2,
     "nm_bus.core": 2,
     "nm_bus.errors": 0,
 }

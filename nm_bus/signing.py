@@ -1,0 +1,223 @@
+"""Changes are signed with the key of their actor's certificate, and a signature is judged.
+
+What is signed is `nm_bus.core.ledger.chain.signed_part`. Keys are EC, Ed25519 or RSA. The library
+of signatures is large, so it is imported when something is signed or judged, not before.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from nm_bus.core.ledger.chain import signed_part
+from nm_bus.errors import ConfigError
+from nm_bus.messages import Change, NodeId, Seconds
+from nm_bus.settings import Tls
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.types import (
+        CertificatePublicKeyTypes,
+        PrivateKeyTypes,
+    )
+    from cryptography.x509 import Certificate
+
+LONGEST_CHAIN = 5
+"""How many certificates may lead from a signer to the authority, itself included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Signs as one principal. `certificate` is the PEM that a reader needs to judge it."""
+
+    certificate: str
+    fingerprint: str
+    _key: PrivateKeyTypes
+
+    @classmethod
+    def load(cls, tls: Tls) -> Signer:
+        """Read a certificate and its key; raises ConfigError when they cannot be used."""
+        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+            load_pem_private_key,
+        )
+
+        pem = _text(tls.certificate)
+        chain = _certificates(pem)
+        if not chain:
+            raise ConfigError(tls.certificate, "holds no certificate in PEM form", "issue it anew")
+        try:
+            key = load_pem_private_key(_text(tls.key).encode(), None)
+        except (ValueError, TypeError):
+            raise ConfigError(tls.key, "holds no key in plain PEM form", "issue it anew") from None
+        if key.public_key() != chain[0].public_key():
+            raise ConfigError(tls.key, f"is not the key of {tls.certificate}")
+        return cls(pem, _fingerprint(chain[0]), key)
+
+    def sign(self, change: Change) -> Change:
+        """Give the change with its signer and signature."""
+        named = replace(change, signer=self.fingerprint)
+        signature = _signature(self._key, signed_part(named))
+        return replace(named, signature=base64.b64encode(signature).decode())
+
+
+def sign(change: Change, tls: Tls) -> Change:
+    """Sign one change with the key that `tls` names; raises ConfigError when it cannot be used."""
+    return Signer.load(tls).sign(change)
+
+
+def verify(change: Change, certificate: str, authority: str, user: NodeId, now: Seconds) -> str:
+    """Say in one sentence why a change cannot be taken as `user`'s, or nothing when it can.
+
+    `certificate` is the signer's PEM, followed by those between it and the project's `authority`
+    (PEM as well). Its first DNS name is who signed, and `now` must be within its life.
+    """
+    if change.actor != user:
+        return f"{user} may not ask for a change as {change.actor}"
+    if not change.signature:
+        return f"the change is not signed: sign it with the key of {user}'s certificate"
+    chain = _certificates(certificate)
+    if not chain:
+        return "the change comes without a certificate in PEM form, by which its signature is read"
+    return (
+        _wrong_signer(change, chain[0])
+        or _wrong_chain(chain, _certificates(authority), now)
+        or _wrong_name(chain[0], user)
+        or _wrong_signature(change, chain[0])
+    )
+
+
+def _wrong_signer(change: Change, leaf: Certificate) -> str:
+    if change.signer != _fingerprint(leaf):
+        return "the signer that the change names is not the certificate that comes with it"
+    return ""
+
+
+def _wrong_name(leaf: Certificate, user: NodeId) -> str:
+    from cryptography import x509  # noqa: PLC0415
+
+    try:
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = found.value.get_values_for_type(x509.DNSName)
+    except (x509.ExtensionNotFound, ValueError):
+        names = []
+    if names[:1] != [user]:
+        return f"the certificate that signed is of {names[0] if names else 'nobody'}, not of {user}"
+    return ""
+
+
+def _wrong_chain(
+    chain: tuple[Certificate, ...], authorities: tuple[Certificate, ...], now: Seconds
+) -> str:
+    """Go from the signer up to the project's authority, each certificate issued by the next."""
+    moment = datetime.fromtimestamp(now, UTC)
+    current, others = chain[0], list(chain[1:])
+    for _ in range(LONGEST_CHAIN):
+        if not current.not_valid_before_utc <= moment <= current.not_valid_after_utc:
+            life = f"{current.not_valid_before_utc:%F %T} to {current.not_valid_after_utc:%F %T}"
+            return f"the certificate that signed is not in force now, but from {life} UTC"
+        if any(_is_issued_by(current, each) for each in authorities):
+            return ""
+        issuer = next((each for each in others if _is_issued_by(current, each)), None)
+        if issuer is None:
+            break
+        others.remove(issuer)
+        current = issuer
+    return "the certificate that signed is not of this project's authority"
+
+
+@lru_cache(maxsize=4_096)  # the same few are asked about again and again, and a signature is slow
+def _is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+
+    try:
+        limits = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
+        certificate.verify_directly_issued_by(issuer)
+    except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature):
+        return False
+    return limits.ca
+
+
+def _wrong_signature(change: Change, leaf: Certificate) -> str:
+    try:
+        signature = base64.b64decode(change.signature, validate=True)
+    except binascii.Error:
+        return "the signature is no base64"
+    if _fits(leaf.public_key(), signature, signed_part(change)):
+        return ""
+    return "the signature is not of this change: it was altered, or signed by another key"
+
+
+def _fits(key: CertificatePublicKeyTypes, signature: bytes, text: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import (  # noqa: PLC0415
+        ec,
+        ed25519,
+        padding,
+        rsa,
+    )
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+
+    try:
+        match key:
+            case ec.EllipticCurvePublicKey():
+                key.verify(signature, text, ec.ECDSA(SHA256()))
+            case ed25519.Ed25519PublicKey():
+                key.verify(signature, text)
+            case rsa.RSAPublicKey():
+                key.verify(signature, text, padding.PKCS1v15(), SHA256())
+            case _:
+                return False
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _signature(key: PrivateKeyTypes, text: bytes) -> bytes:
+    from cryptography.hazmat.primitives.asymmetric import (  # noqa: PLC0415
+        ec,
+        ed25519,
+        padding,
+        rsa,
+    )
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+
+    match key:
+        case ec.EllipticCurvePrivateKey():
+            return key.sign(text, ec.ECDSA(SHA256()))
+        case ed25519.Ed25519PrivateKey():
+            return key.sign(text)
+        case rsa.RSAPrivateKey():
+            return key.sign(text, padding.PKCS1v15(), SHA256())
+    raise ConfigError("tls.key", "is neither an EC, an Ed25519 nor an RSA key", "issue it anew")
+
+
+@lru_cache(maxsize=256)
+def _certificates(pem: str) -> tuple[Certificate, ...]:
+    """The certificates of a PEM text, none when it holds what is no certificate."""
+    from cryptography import x509  # noqa: PLC0415
+
+    try:
+        return tuple(x509.load_pem_x509_certificates(pem.encode()))[:LONGEST_CHAIN]
+    except ValueError:
+        return ()
+
+
+def _fingerprint(certificate: Certificate) -> str:
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+
+    return certificate.fingerprint(SHA256()).hex()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(path, f"cannot be read: {error}", "check the path") from None

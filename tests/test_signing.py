@@ -1,0 +1,198 @@
+"""Signatures: whoever holds the key of the actor's certificate, and nobody else, may ask."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import NameOID
+from msgspec.structs import replace
+
+from nm_bus.errors import ConfigError
+from nm_bus.messages import Change
+from nm_bus.settings import Tls
+from nm_bus.signing import Signer, sign, verify
+
+ALICE, BOB = "alice.llnl.gov", "bob.llnl.gov"
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+NOW = NOON.timestamp()
+Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+KEYS: dict[str, Callable[[], Key]] = {
+    "ec": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "rsa": lambda: rsa.generate_private_key(65_537, 2_048),
+}
+CHANGE = Change(f"{ALICE}/a1/1", ALICE, "set", "config/a/b", 3, {"content": "x"}, expected=0)
+
+
+class Issuer:
+    """An authority, or one between it and those that it vouches for."""
+
+    def __init__(
+        self, name: str, above: "Issuer | None" = None, *, is_authority: bool = True
+    ) -> None:
+        self.name, self.key = name, KEYS["ec"]()
+        self.certificate = (above or self).certify(name, self.key, is_authority=is_authority)
+
+    def certify(
+        self, name: str, key: Key, *, is_authority: bool = False, names: tuple[str, ...] = ()
+    ) -> x509.Certificate:
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(_named(name))
+            .issuer_name(_named(self.name))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOON - timedelta(days=1))
+            .not_valid_after(NOON + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
+        )
+        if names:
+            listed = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
+            builder = builder.add_extension(listed, critical=False)
+        return builder.sign(self.key, hashes.SHA256())
+
+    def issue(self, folder: Path, *names: str, key: Key | None = None) -> Tls:
+        key = key or KEYS["ec"]()
+        kind = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        secret = key.private_bytes(serialization.Encoding.PEM, *kind)
+        tls = Tls(folder / "ca.crt", folder / "own.crt", folder / "own.key")
+        tls.ca.write_text(pem(self.certificate))
+        tls.certificate.write_text(pem(self.certify(names[0], key, names=names)))
+        tls.key.write_bytes(secret)
+        return tls
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def pem(*certificates: x509.Certificate) -> str:
+    kind = serialization.Encoding.PEM
+    return "".join(each.public_bytes(kind).decode() for each in certificates)
+
+
+AUTHORITY = Issuer("authority")
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Tls:
+    """Alice's certificate."""
+    return AUTHORITY.issue(tmp_path, ALICE)
+
+
+def judged(
+    change: Change, tls: Tls, *, certificate: str = "", user: str = ALICE, now: float = NOW
+) -> str:
+    own = certificate or tls.certificate.read_text()
+    return verify(change, own, pem(AUTHORITY.certificate), user, now)
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_signature_is_known_again_whatever_the_kind_of_key(kind: str, tmp_path: Path) -> None:
+    tls = AUTHORITY.issue(tmp_path, ALICE, "also.llnl.gov", key=KEYS[kind]())
+    signed = sign(CHANGE, tls)
+    assert judged(signed, tls) == ""
+    assert "altered" in judged(replace(signed, key="config/a/c"), tls)
+
+
+def test_what_the_accepting_supernode_adds_is_not_signed(tls: Tls) -> None:
+    stamped = replace(sign(CHANGE, tls), timestamp=17, supernode="sn1.llnl.gov")
+    assert judged(stamped, tls) == ""
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"value": {"content": "y"}},
+        {"base": 4},
+        {"expected": None},
+        {"kind": "delete"},
+        {"id": f"{ALICE}/a1/2"},
+    ],
+)
+def test_whatever_else_is_altered_is_found_out(altered: dict[str, object], tls: Tls) -> None:
+    assert "altered" in judged(replace(sign(CHANGE, tls), **altered), tls)
+
+
+def test_nobody_asks_in_anothers_name(tls: Tls) -> None:
+    signed = sign(CHANGE, tls)
+    assert judged(signed, tls, user=BOB) == f"{BOB} may not ask for a change as {ALICE}"
+    as_bob = sign(replace(CHANGE, actor=BOB), tls)
+    assert judged(as_bob, tls, user=BOB).endswith(f"is of {ALICE}, not of {BOB}")
+
+
+def test_the_first_name_of_the_certificate_counts(tmp_path: Path) -> None:
+    tls = AUTHORITY.issue(tmp_path, BOB, ALICE)
+    assert judged(sign(CHANGE, tls), tls).endswith(f"is of {BOB}, not of {ALICE}")
+
+
+def test_a_certificate_without_a_host_name_is_nobodys(tls: Tls, tmp_path: Path) -> None:
+    key = KEYS["ec"]()
+    signer = Signer.load(tls)
+    nameless = AUTHORITY.certify(ALICE, key)
+    own = Signer("", nameless.fingerprint(hashes.SHA256()).hex(), key)
+    assert "of nobody" in judged(own.sign(CHANGE), tls, certificate=pem(nameless))
+    assert signer.fingerprint != own.fingerprint
+
+
+def test_a_change_that_is_not_signed_is_not_taken(tls: Tls) -> None:
+    assert "not signed" in judged(CHANGE, tls)
+    signed = sign(CHANGE, tls)
+    assert "without a certificate" in judged(signed, tls, certificate="none")
+    assert "no base64" in judged(replace(signed, signature="%"), tls)
+
+
+def test_another_certificate_of_the_same_name_is_found_out(tls: Tls, tmp_path: Path) -> None:
+    signed = sign(CHANGE, tls)
+    other = pem(AUTHORITY.certify(ALICE, KEYS["ec"](), names=(ALICE,)))
+    assert "signer" in judged(signed, tls, certificate=other)
+
+
+def test_a_certificate_counts_only_within_its_life(tls: Tls) -> None:
+    signed = sign(CHANGE, tls)
+    for days in (-2, 2):
+        assert "not in force" in judged(signed, tls, now=NOW + days * 86_400)
+
+
+def test_a_certificate_of_another_authority_does_not_count(tmp_path: Path) -> None:
+    tls = Issuer("authority").issue(tmp_path, ALICE)
+    assert "authority" in judged(sign(CHANGE, tls), tls)
+
+
+def test_a_chain_leads_to_the_authority_over_those_that_may_issue(tmp_path: Path) -> None:
+    between = Issuer("between", AUTHORITY)
+    tls = between.issue(tmp_path, ALICE)
+    signed = sign(CHANGE, tls)
+    own = tls.certificate.read_text()
+    assert judged(signed, tls, certificate=own + pem(between.certificate)) == ""
+    assert "authority" in judged(signed, tls, certificate=own)
+
+
+def test_who_was_issued_a_certificate_may_issue_none(tmp_path: Path) -> None:
+    between = Issuer("between", AUTHORITY, is_authority=False)
+    tls = between.issue(tmp_path, ALICE)
+    own = tls.certificate.read_text() + pem(between.certificate)
+    assert "authority" in judged(sign(CHANGE, tls), tls, certificate=own)
+
+
+def test_what_cannot_be_used_to_sign_is_said(tls: Tls, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        sign(CHANGE, replace(tls, key=tmp_path / "none.key"))
+    with pytest.raises(ConfigError, match="no certificate"):
+        sign(CHANGE, replace(tls, certificate=tls.key))
+    with pytest.raises(ConfigError, match="no key"):
+        sign(CHANGE, replace(tls, key=tls.certificate))
+    (tmp_path / "more").mkdir()
+    with pytest.raises(ConfigError, match="is not the key of"):
+        sign(CHANGE, replace(tls, key=AUTHORITY.issue(tmp_path / "more", BOB).key))
+
+
+def test_the_library_of_signatures_is_loaded_only_when_it_is_needed() -> None:
+    program = "import sys; import nm_bus.signing; sys.exit('cryptography' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
