@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from nm_bus.client.asking import Asking, Supernodes, good, understood
-from nm_bus.client.connection import Bus
-from nm_bus.client.documents import document_key, document_value
+from nm_bus.client.connection import Bus, route_to
 from nm_bus.client.proposing import Proposing, Signed
 from nm_bus.client.reading import Reading
+from nm_bus.client.updates import Lines, Updates, of_component
+from nm_bus.core.ledger.follower import Place
+from nm_bus.documents import Document, key_of, stored, why_not
+from nm_bus.errors import RefusedError
 from nm_bus.messages import (
     Change,
     ChangeId,
@@ -44,11 +47,13 @@ class Client:
         timeout: Seconds = 30.0,
         bus: Supernodes | None = None,
         signed: Signed | None = None,
+        lines: Lines | None = None,
     ) -> None:
         if isinstance(settings, Path):
             settings = load(settings, AdministratorSettings)
         self.settings, self.timeout = settings, timeout
         self._bus = bus or Bus(settings)
+        self._lines = lines or partial(route_to, settings=settings, user=self._bus.user)
         asking = Asking(self._bus, (p.node for p in settings.supernodes), timing(settings))
         self._reading = Reading(asking, timeout)
         self._proposing = Proposing(asking, self._bus.user, signed or partial(_signed, settings))
@@ -82,8 +87,8 @@ class Client:
     def document(
         self, component: str, name: str, *, at_least: int = 0, agreed: bool = False
     ) -> Entry | None:
-        """A configuration document, read as by `get`; `content_of` gives its bytes."""
-        return self.get(document_key(component, name), at_least=at_least, agreed=agreed)
+        """A configuration document, read as by `get`; `content_of` gives its value's bytes."""
+        return self.get(key_of(component, name), at_least=at_least, agreed=agreed)
 
     def entries(
         self, prefix: str = "", *, at_least: int = 0, agreed: bool = False
@@ -124,6 +129,37 @@ class Client:
         """Wait until a supernode has applied a revision. Raises TimedOutError."""
         return self._reading.applied(revision, timeout)
 
+    # --- following
+
+    def updates(
+        self,
+        component: str | None = None,
+        since: Place | int | None = None,
+        *,
+        quiet: Seconds | None = None,
+    ) -> Updates:
+        """Follow what is agreed: each revision once, in order, verified by the hash chain.
+
+        `since`: a place or a revision, to go on after it; None: from now on; NOWHERE: from the
+        whole state, as a Snapshot, on. With `component`, the updates of its documents alone. It
+        never ends by itself; with `quiet`, it gives Quiet whenever nothing came for so long.
+        What it yields and raises is told in `nm_bus.client.updates`.
+        """
+        return Updates(
+            self.settings.supernodes,
+            self._lines,
+            timing(self.settings),
+            start=since if isinstance(since, Place) else self._place(since),
+            wanted=of_component(component),
+            quiet=quiet,
+        )
+
+    def _place(self, revision: int | None) -> Place:
+        standing = self.standing()
+        if revision is None:
+            return Place(standing.epoch, standing.revision, standing.head)
+        return Place(standing.epoch, revision, "")
+
     # --- changing
 
     def put(
@@ -132,8 +168,7 @@ class Client:
         name: str,
         content: str | bytes,
         *,
-        media_type: str = "",
-        schema: str = "",
+        schema: str | None = None,
         note: str = "",
         if_revision: int | None = None,
         force: bool = False,
@@ -142,12 +177,21 @@ class Client:
         """Publish a version of a configuration document; returns once it is agreed.
 
         With `if_revision`, only if the document has this revision (0: does not exist): raises
-        ConflictError otherwise. `schema` (a JSON Schema as text) is kept for later versions.
-        `force` publishes what looks like a secret. Errors are those of `propose`.
+        ConflictError otherwise. It is checked against `schema` (a JSON Schema as text), which is
+        kept for later versions until another one is given. Raises RefusedError for what may not
+        be published; `force` lets through what looks like a secret. Else as `propose`.
         """
-        key = document_key(component, name)
-        value = document_value(content, media_type=media_type, schema=schema, note=note)
-        return self.propose("set", key, value, expected=if_revision, timeout=timeout)
+        data = content.encode() if isinstance(content, str) else content
+        known = self._schema_of(component, name) if schema is None else schema
+        document = Document(component, name, data, known)
+        if flaw := why_not(document, forced=force):
+            raise RefusedError(f"{document.key} {flaw}", "bad-value")
+        value = stored(document, schema=schema, note=note)
+        return self.propose("set", document.key, value, expected=if_revision, timeout=timeout)
+
+    def _schema_of(self, component: str, name: str) -> str:
+        entry = self.document(component, name)
+        return str(entry.value.get("schema", "")) if entry else ""
 
     def delete(
         self, key: str, *, if_revision: int | None = None, timeout: Seconds | None = None

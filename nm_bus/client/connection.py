@@ -27,6 +27,21 @@ ROUNDS = 2
 """How often all supernodes are tried for one request."""
 
 
+def route_to(
+    peer: Peer, settings: AdministratorSettings, user: NodeId, connect: Seconds | None = None
+) -> Route:
+    """A connection of one's own to a supernode of the settings; open it by `with`."""
+    times = timing(settings)
+    return Route(
+        peer,
+        vhost=vhost(settings.project),
+        user=user,
+        tls=settings.tls,
+        timing=times,
+        connect=times.connect if connect is None else connect,
+    )
+
+
 class Bus:
     """Connections to the supernodes of the settings. Raises ConfigError for the own certificate."""
 
@@ -46,14 +61,7 @@ class Bus:
         self._leave()
 
     def _opened(self, peer: Peer, connect: Seconds) -> Route:
-        return Route(
-            peer,
-            vhost=vhost(self._settings.project),
-            user=self.user,
-            tls=self._settings.tls,
-            timing=self._timing,
-            connect=connect,
-        )
+        return route_to(peer, self._settings, self.user, connect)
 
     def _leave(self) -> None:
         if self._route is not None:

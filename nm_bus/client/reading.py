@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from nm_bus.client.asking import Asking, Struct, good, understood
-from nm_bus.errors import ConnectionLostError, RefusedError
+from nm_bus.errors import RefusedError, TimedOutError
 from nm_bus.messages import (
     Answer,
     ChangeId,
@@ -110,7 +110,7 @@ def _read(question: Read, kind: type[Struct], answer: Answer, supernode: NodeId)
     found = understood(good(answer, supernode).data, kind)
     revision = getattr(found, "revision", question.at_least)
     if revision < question.at_least:
-        raise ConnectionLostError(
+        raise TimedOutError(
             f"{supernode} has applied revision {revision}, not yet {question.at_least}; try again"
         )
     return found
