@@ -11,7 +11,15 @@ from nm_bus.core.ledger.answers import parts
 from nm_bus.core.ledger.batches import order
 from nm_bus.core.ledger.chain import next_head
 from nm_bus.core.ledger.keys import FORMS, family, is_key
-from nm_bus.core.ledger.rules import documents
+from nm_bus.core.ledger.rules import (
+    documents,
+    locks,
+    members,
+    policies,
+    records,
+    sessions,
+    supernodes,
+)
 from nm_bus.core.ledger.rules.outcome import (
     BAD_VALUE,
     CONFLICT,
@@ -28,12 +36,35 @@ from nm_bus.core.ledger.rules.values import flaw
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Batch, Change, Entry, Micros, Proposed, Update
 
+MOST_ENTRIES = 200_000
+"""How many keys a ledger holds; beyond them something must be deleted first."""
+
 READ = "read"
 """The kind of a change that does nothing: what was agreed before it has been applied."""
 
 RULES: dict[tuple[str, str], Rule] = {
     ("set", "config"): documents.put,
     ("delete", "config"): documents.delete,
+    ("set", "record"): records.put,
+    ("delete", "record"): records.delete,
+    ("set", "role"): policies.put_role,
+    ("delete", "role"): policies.delete_role,
+    ("set", "policy"): policies.put,
+    ("delete", "policy"): policies.delete,
+    ("set", "silence"): policies.put,
+    ("delete", "silence"): policies.delete,
+    ("join", "member"): members.join,
+    ("leave", "member"): members.leave,
+    ("maintain", "member"): members.maintain,
+    ("resume", "member"): members.resume,
+    ("remove", "member"): members.remove,
+    ("admit", "supernode"): supernodes.admit,
+    ("dismiss", "supernode"): supernodes.dismiss,
+    ("open", "session"): sessions.open_,
+    ("close", "session"): sessions.close,
+    ("expire", "session"): sessions.expire,
+    ("lock", "lock"): locks.lock,
+    ("unlock", "lock"): locks.unlock,
 }
 """What is done, by the kind of change and the family of its key."""
 
@@ -98,7 +129,8 @@ def _outcome(state: State, change: Change) -> Outcome:
     rule = RULES.get((change.kind, family(change.key)))
     if rule is None or not is_key(change.key):
         return Refusal(UNKNOWN_KEY, _unknown(change))
-    return roles.refusal(state, change) or _conflict(state, change) or rule(state, change)
+    refusal = roles.refusal(state, change) or _conflict(state, change) or _full(state, change)
+    return refusal or rule(state, change)
 
 
 def _unknown(change: Change) -> str:
@@ -123,6 +155,12 @@ def _conflict(state: State, change: Change) -> Refusal | None:
         was = f"{change.key} is at revision {entry.revision}, {expected} was expected"
         return Refusal(CONFLICT, f"{was}: look again")
     return None
+
+
+def _full(state: State, change: Change) -> Refusal | None:
+    if len(state.entries) < MOST_ENTRIES or state.get(change.key) is not None:
+        return None
+    return Refusal(BAD_VALUE, f"the ledger holds {MOST_ENTRIES} keys: delete some first")
 
 
 def _unstored(change: Change, refusal: Refusal) -> Applied:

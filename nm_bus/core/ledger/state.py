@@ -6,6 +6,7 @@ of keys, the voters) is kept beside it and is no part of a snapshot.
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from nm_bus.core.ledger.answers import Answered, Answers
 from nm_bus.messages import ChangeId, Entry, Micros, Proposed, VoterId
@@ -85,6 +86,11 @@ class State:
     def get(self, key: str) -> Entry | None:
         """The entry of a key, if there is one."""
         return self.entries.get(key)
+
+    def value(self, key: str) -> dict[str, Any] | None:
+        """The value of a key, if there is one."""
+        entry = self.entries.get(key)
+        return entry.value if entry else None
 
     def under(self, prefix: str, after: str = "") -> Iterator[Entry]:
         """The entries whose keys begin with `prefix`, in the order of keys, after this key."""

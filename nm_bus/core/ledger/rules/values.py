@@ -16,7 +16,15 @@ DEEPEST = 32
 LARGEST = 2**53 - 1
 """The largest whole number that every language reads alike."""
 
-_TEXTS = {"id": 300, "actor": 200, "kind": 32, "key": 1_000, "signer": 200, "signature": 2_000}
+_TEXTS = {
+    "id": 300,
+    "actor": 200,
+    "kind": 32,
+    "key": 1_000,
+    "signer": 200,
+    "signature": 2_000,
+    "supernode": 200,
+}
 _NUMBERS = ("base", "timestamp")
 
 P = TypeVar("P", bound=Part)
@@ -24,7 +32,7 @@ P = TypeVar("P", bound=Part)
 
 def flaw(change: Change) -> str:
     """What a change must not hold, in one sentence; empty when it is sound."""
-    for field, most in {**_TEXTS, "supernode": 200}.items():
+    for field, most in _TEXTS.items():
         text = getattr(change, field)
         if not isinstance(text, str) or len(text) > most or not _is_unicode(text):
             return f"{field} is no text of at most {most} characters"

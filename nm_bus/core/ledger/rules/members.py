@@ -1,0 +1,86 @@
+"""Who belongs: `member/<node>`.
+
+A member's state is `joined`, `maintenance` or `left`. Joins and leaves of different nodes never
+conflict. Whom an administrator removed comes back by an administrator alone.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import Meta, field
+
+from nm_bus.core.ledger.keys import name
+from nm_bus.core.ledger.roles import is_administrator
+from nm_bus.core.ledger.rules.homes import with_homes
+from nm_bus.core.ledger.rules.outcome import NOT_ALLOWED, UNKNOWN_KEY, Outcome, Refusal, Value
+from nm_bus.core.ledger.rules.values import read
+from nm_bus.core.ledger.state import State
+from nm_bus.messages import Change
+from nm_bus.messages.base import Part
+
+JOINED, MAINTENANCE, LEFT = "joined", "maintenance", "left"
+
+NEW: Mapping[str, object] = {"state": LEFT, "home": "", "weight": 1, "properties": {}}
+
+
+class Joining(Part, frozen=True):
+    """What a join may say; what it leaves out stays as it was."""
+
+    weight: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+def join(state: State, change: Change) -> Outcome:
+    """A node is a member, with what it says of itself. Maintenance goes on through a restart."""
+    said = read(change.value, Joining)
+    if isinstance(said, Refusal):
+        return said
+    before = state.value(change.key) or dict(NEW)
+    if before.get("removed") and not is_administrator(state, change.actor):
+        node = name(change.key)
+        reason = f"an administrator removed {node}: an administrator must join it again"
+        return Refusal(NOT_ALLOWED, reason)
+    given = {k: v for k, v in (change.value or {}).items() if k in ("weight", "properties")}
+    state_now = MAINTENANCE if before["state"] == MAINTENANCE else JOINED
+    after = {**before, **given, "state": state_now}
+    after.pop("removed", None)
+    return with_homes(state, {change.key: after})
+
+
+def leave(state: State, change: Change) -> Outcome:
+    """A member goes, at will; its entry stays, without a home."""
+    return _gone(state, change, {})
+
+
+def remove(state: State, change: Change) -> Outcome:
+    """An administrator sends a member away, also one that left by itself."""
+    return _gone(state, change, {"removed": True})
+
+
+def maintain(state: State, change: Change) -> Outcome:
+    """Somebody works on a member: nobody is alarmed, and it keeps its home."""
+    return _present(state, change) or {change.key: _with(state, change, MAINTENANCE)}
+
+
+def resume(state: State, change: Change) -> Outcome:
+    """The work is done."""
+    refusal = _present(state, change)
+    return refusal or with_homes(state, {change.key: _with(state, change, JOINED)})
+
+
+def _gone(state: State, change: Change, mark: Value) -> Outcome:
+    before = state.value(change.key)
+    if before is None or (before["state"] == LEFT and not mark):
+        return Refusal(UNKNOWN_KEY, f"{name(change.key)} is no member")
+    return with_homes(state, {change.key: {**before, **mark, "state": LEFT, "home": ""}})
+
+
+def _present(state: State, change: Change) -> Refusal | None:
+    before = state.value(change.key)
+    if before is None or before["state"] == LEFT:
+        return Refusal(UNKNOWN_KEY, f"{name(change.key)} is no member")
+    return None
+
+
+def _with(state: State, change: Change, word: str) -> Value:
+    return {**(state.value(change.key) or {}), "state": word}
