@@ -48,8 +48,11 @@ FEED_MOST, FEED_BYTES = 100_000, 2 * 1024**3
 COMPACT_EVERY = 200
 """After how many slots old rows are looked for."""
 
-PAGE_BYTES = 1024**2
+PAGE_SLOTS, PAGE_BYTES = 1_000, 1024**2
 """How much of the log goes into one page."""
+
+NEWCOMER = 0
+"""The epoch of a ledger that knows nothing yet, not even how the project began."""
 
 _MEND = "join anew and take a snapshot from the others: nm-bus init --anew --config FILE"
 
@@ -95,10 +98,13 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """How far it is. `clock` is the last moment of its hybrid clock; `feed_from` the revision
-    after which the feed has everything."""
+    """How far it is; slot 0 is the beginning, which a newcomer lacks.
 
-    height: int = 0
+    `clock` is the last moment of its hybrid clock, `feed_from` the revision after which the feed
+    has everything.
+    """
+
+    height: int = -1
     author: VoterId = ""
     time: Micros = 0
     revision: int = 0
@@ -247,13 +253,12 @@ class SqliteLedger:
         """What was decided from a slot on, a page of it; None when that is gone from the log."""
         chosen: list[bytes] = []
         size = 0
-        while True:
-            query = "SELECT batch FROM log WHERE slot = ?"
-            found = self._file.rows(query, (slot + len(chosen),))
-            if not found or (chosen and size + len(found[0][0]) > PAGE_BYTES):
+        while len(chosen) < PAGE_SLOTS:
+            found = self._file.rows("SELECT batch FROM log WHERE slot = ?", (slot + len(chosen),))
+            size += len(found[0][0]) if found else 0
+            if not found or (chosen and size > PAGE_BYTES):
                 break
             chosen.append(found[0][0])
-            size += len(found[0][0])
         if not chosen and slot <= self.position.height:
             return None
         return tuple(_read(body, Batch) for body in chosen)

@@ -86,7 +86,7 @@ def is_another(echo: Echo, boot: int, nonce: str) -> bool:
 
 def is_behind(echo: Echo, height: int, votes: Mapping[int, Vote]) -> bool:
     """Whether a file lacks what a peer saw of it. An echo without a ballot: the slot is decided."""
-    if echo.slot <= height:
+    if echo.slot <= max(height, 0):
         return False
     vote = votes.get(echo.slot)
     return echo.ballot is None or vote is None or vote.promised < echo.ballot

@@ -1,0 +1,471 @@
+"""The ledger of one supernode at work: the agreement over its file and the links.
+
+One event, one transaction: what it brought about is on disk before anything of it is sent or told.
+The decisions are the core's; here is only what performs them.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from nm_agents.supernode.ledger.checkpoints import Checkpoints, Forked
+from nm_agents.supernode.ledger.keeping import Moved, is_durable, keep
+from nm_agents.supernode.ledger.machine import LedgerMachine
+from nm_agents.supernode.ledger.post import Post
+from nm_agents.supernode.ledger.snapshots import Assembly, Cutting, Whole
+from nm_bus.codec import Reason, Rejected
+from nm_bus.core.ledger.agreement import Agreement
+from nm_bus.core.ledger.answers import Answers
+from nm_bus.core.ledger.applying import Applied
+from nm_bus.core.ledger.batches import FAR_AHEAD
+from nm_bus.core.ledger.boots import JOIN_ANEW, Boots
+from nm_bus.core.ledger.effects import Effect, Pace, Send, SendLog
+from nm_bus.core.ledger.hybrid import HybridClock
+from nm_bus.core.ledger.state import State
+from nm_bus.messages import (
+    Accept,
+    Beat,
+    Change,
+    ChangeId,
+    Echo,
+    Ledger,
+    Log,
+    Micros,
+    NodeId,
+    Prepare,
+    Proposed,
+    Seconds,
+    Snap,
+    Standing,
+    Update,
+    VoterId,
+)
+from nm_bus.settings import Timing
+from nm_bus.storage.ledger import NEWCOMER, Identity, Position, SqliteLedger
+from nm_bus.transport.base import Transport
+
+_LOG = logging.getLogger(__name__)
+
+MOST_OWN = 10_000
+"""How many own changes may wait to be decided; one more is not taken."""
+
+Done = Callable[[Proposed], None]
+Sign = Callable[[Change], Change]
+
+
+@dataclass(slots=True)
+class LedgerDriver:
+    """One life of a supernode's ledger, by `start_life`. Every method may raise StorageError."""
+
+    store: SqliteLedger
+    transport: Transport
+    timing: Timing
+    agreement: Agreement
+    machine: LedgerMachine
+    boots: Boots
+    post: Post
+    clock: HybridClock
+    checkpoints: Checkpoints
+    sign: Sign
+    reason: str = ""
+    """Why it has stopped, if it has: it votes no more, but can still be read."""
+    _awake: bool = False
+    _own: int = 0
+    _done: dict[ChangeId, Done] = field(default_factory=dict)
+    _heights: dict[VoterId, int] = field(default_factory=dict)
+    _dirty: dict[VoterId, Echo] = field(default_factory=dict)
+    _cutting: Cutting = field(default_factory=Cutting)
+    _assembly: Assembly = field(default_factory=Assembly)
+    _news: deque[list[Applied]] = field(default_factory=deque)
+    _listeners: list[Callable[[list[Applied]], None]] = field(default_factory=list)
+    _installed: list[Callable[[], None]] = field(default_factory=list)
+    _ticking: list[Callable[[Seconds], None]] = field(default_factory=list)
+
+    # --- what others may see of it
+
+    @property
+    def identity(self) -> Identity:
+        """Whose ledger it is."""
+        return self.store.identity
+
+    @property
+    def node(self) -> NodeId:
+        """The supernode."""
+        return self.identity.node
+
+    @property
+    def voter_id(self) -> VoterId:
+        """Who it is to the others."""
+        return self.identity.voter
+
+    @property
+    def state(self) -> State:
+        """What the ledger holds, as far as it was applied here. Not to be changed."""
+        return self.machine.state
+
+    @property
+    def height(self) -> int:
+        """The last slot that was decided, as far as it is known here."""
+        return self.agreement.height
+
+    @property
+    def is_awake(self) -> bool:
+        """Whether it votes: the others have confirmed that its file is the one that voted."""
+        return self._awake and not self.reason
+
+    def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
+        """The revisions after `since`, of one key or of all, oldest first."""
+        return self.store.updates(since, limit, key)
+
+    def history(self, key: str, before: int, limit: int) -> list[Update]:
+        """The revisions before one (0: from the newest on), newest first."""
+        return self.store.history(key, before, limit)
+
+    @property
+    def feed_from(self) -> int:
+        """The revision after which all updates are there; who has less needs a snapshot."""
+        return self.store.position.feed_from
+
+    def standing(self) -> Standing:
+        """How it stands."""
+        state = self.state
+        return Standing(
+            self.node,
+            self.identity.incarnation,
+            state.epoch,
+            state.revision,
+            state.head,
+            self.height,
+            self.agreement.author,
+            tuple(sorted(state.voters)),
+            tuple(sorted(state.standbys)),
+            pending=len(self.agreement.outbox),
+            state="stopped" if self.reason else "running" if self._awake else "listening",
+            reason=self.reason,
+            heights=dict(self._heights),
+        )
+
+    def on_applied(self, listener: Callable[[list[Applied]], None]) -> None:
+        """Call `listener` with what was applied, in order, once it is on disk."""
+        self._listeners.append(listener)
+
+    def on_installed(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when a snapshot has taken the place of the state."""
+        self._installed.append(listener)
+
+    def on_tick(self, listener: Callable[[Seconds], None]) -> None:
+        """Call `listener` with the time at every beat."""
+        self._ticking.append(listener)
+
+    # --- changes of this supernode and of those who ask it
+
+    def propose(self, change: Change, done: Done) -> str:
+        """Stamp a change and take it into the outbox, on disk when this returns.
+
+        Gives `accepted`; or `agreed` or `refused` when it was answered before, and `done` has been
+        told; or `full`: nothing was taken, try another supernode. `done` is told once the change
+        is applied here, and of one id only the last one that asked, in this life of the program.
+        """
+        answer = self.state.answer(change.id)
+        if answer is not None:
+            done(answer)
+            return answer.state
+        known = change.id in self.agreement.outbox
+        if not known and (self.reason or len(self.agreement.outbox) >= MOST_OWN):
+            return "full"
+        self._done[change.id] = done
+        if not known:
+            moment = self.clock.tick(self._micros())
+            stamped = msgspec.structs.replace(change, timestamp=moment, supernode=self.node)
+            self._perform(self.agreement.offer(stamped, self._now(), self._micros()))
+        return "accepted"
+
+    def own_change(
+        self,
+        kind: str,
+        key: str,
+        value: dict[str, Any] | None = None,
+        expected: int | None = None,
+    ) -> Change:
+        """A new change in this supernode's own name, signed."""
+        self._own += 1
+        change = Change(
+            id=f"{self.node}/{self.identity.nonce}/{self._own}",
+            actor=self.node,
+            kind=kind,
+            key=key,
+            base=self.state.revision,
+            value=value,
+            expected=expected,
+        )
+        return self.sign(change)
+
+    def keep_published(self, revision: int) -> None:
+        """The feed was published up to this revision."""
+        self.store.keep_published(revision)
+
+    # --- what happens
+
+    def start(self) -> None:
+        """Begin to speak and to listen."""
+        _LOG.info("ledger of %s: revision %d, listening", self.voter_id, self.state.revision)
+        self._confirm()
+        self._beat()
+        self._tick()
+
+    def take(self, peer: NodeId, message: Ledger) -> Rejected | None:
+        """Take what a peer's link brought."""
+        if message.origin != peer:
+            return Rejected(Reason.NOT_SENDER, f"{peer} speaks for {message.origin}")
+        sender, step = f"{message.origin}#{message.incarnation}", message.step
+        if self.reason or not self._is_heard(sender, message):
+            return None
+        now, moment = self._now(), self._micros()
+        match step:
+            case Beat():
+                self._compare(sender, peer, step)
+                if not self.reason:
+                    self._perform(self.agreement.behind(sender, step.height, now, moment))
+            case Snap():
+                self._take_page(sender, step)
+            case Prepare() | Accept() if not self._awake:
+                pass
+            case _:
+                self._perform(self.agreement.receive(sender, step, now, moment))
+        return None
+
+    def _is_heard(self, sender: VoterId, message: Ledger) -> bool:
+        """Whether it comes from a living process of this epoch; a new life is answered at once."""
+        epochs = {message.epoch, self.state.epoch}
+        if len(epochs) > 1 and NEWCOMER not in epochs:
+            _LOG.debug("%s is in epoch %d", sender, message.epoch)
+            return False
+        before = self.boots.known.get(sender)
+        if not self.boots.heard(sender, message.boot, message.nonce, message.step):
+            return False
+        self._dirty[sender] = self.boots.known[sender]
+        if before is None or before.boot != message.boot:
+            self.post.tell(message.origin, self._own_beat())
+        return True
+
+    def _compare(self, sender: VoterId, peer: NodeId, beat: Beat) -> None:
+        self._heights[sender] = beat.height
+        echo = beat.echoes.get(self.voter_id)
+        reason = self.boots.echoed(sender, echo, self.height, self.agreement.votes)
+        if reason:
+            self.stop(reason)
+            return
+        self._confirm()
+        self.checkpoints.compare(peer, beat.revision, beat.head)
+
+    def _confirm(self) -> None:
+        is_new = self.state.epoch == NEWCOMER
+        if not self._awake and not is_new and self.boots.may_vote(self.state.voters):
+            self._awake = True
+            _LOG.info("ledger of %s: the others know it, so it votes", self.voter_id)
+
+    def stop(self, reason: str) -> None:
+        """Vote and speak no more: this file is not the one that the others know."""
+        self.reason = f"{reason}; {JOIN_ANEW}"
+        _LOG.error("the ledger has stopped: %s", self.reason)
+
+    # --- what time brings
+
+    def _tick(self) -> None:
+        if self.reason:
+            return
+        self._perform(self.agreement.tick(self._now(), self._micros()))
+        self.transport.later(self.timing.agreement_delay / 4, self._tick)
+
+    def _beat(self) -> None:
+        if self.reason:
+            return
+        now = self._now()
+        self.post.tell_all(self._own_beat())
+        self._cutting.forget_old(now)
+        self._assembly.forget_old(now)
+        for listener in self._ticking:
+            listener(now)
+        self.transport.later(self.timing.beat, self._beat)
+
+    def _own_beat(self) -> Beat:
+        known, last = self.boots.known, self.checkpoints
+        return Beat(max(self.height, 0), dict(known), last.revision, last.head)
+
+    # --- what is done
+
+    def _perform(self, effects: list[Effect]) -> None:
+        """Write down what an event brought about, then say it, then tell of it."""
+        applied, answers = self.machine.applied, self.machine.answers
+        self.machine.begin()
+        if applied or any(map(is_durable, effects)):
+            self._see_clocks(applied)
+            dirty, self._dirty = self._dirty, {}
+            keep(self.store, Moved(effects, applied, answers, self._position(), dirty), self.state)
+        for effect in effects:
+            match effect:
+                case Send():
+                    self.post.tell(_node(effect.to), effect.step)
+                case SendLog():
+                    self._send_log(_node(effect.to), effect.slot)
+        if applied:
+            self._tell(applied)
+
+    def _position(self) -> Position:
+        return msgspec.structs.replace(
+            self.store.position,
+            height=self.agreement.height,
+            author=self.agreement.author,
+            time=self.state.time,
+            revision=self.state.revision,
+            head=self.state.head,
+            clock=self.clock.last,
+        )
+
+    def _see_clocks(self, applied: Iterable[Applied]) -> None:
+        now = self._micros()
+        for each in applied:
+            self.clock.seen(each.change.timestamp, now, FAR_AHEAD)
+
+    def _tell(self, applied: list[Applied]) -> None:
+        """Tell of what was applied, in order: who is told may propose more, which comes after."""
+        self.checkpoints.applied(applied)
+        self._news.append(applied)
+        if len(self._news) > 1:
+            return
+        while self._news:
+            for listener in self._listeners:
+                listener(self._news[0])
+            for each in self._news[0]:
+                done = self._done.pop(each.change.id, None)
+                if done is not None:
+                    done(each.answer)
+            self._news.popleft()
+
+    # --- who is behind
+
+    def _send_log(self, node: NodeId, slot: int) -> None:
+        batches = self.store.batches(slot)
+        if batches:
+            self.post.tell(node, Log(slot, batches, self.height))
+        elif batches is None and self._cutting.is_due(node, self._now()):
+            self._send_snapshot(node)
+
+    def _send_snapshot(self, node: NodeId) -> None:
+        now = self._now()
+        if not self._cutting.is_fresh(now):
+            whole = Whole(self.agreement.author, self.state.snapshot())
+            self._cutting.cut(self.height, whole, now)
+        for page in self._cutting.pages(self.height):
+            self.post.tell(node, page)
+
+    def _take_page(self, sender: VoterId, snap: Snap) -> None:
+        if snap.slot <= self.height:
+            return
+        text = self._assembly.take(sender, snap, self._now())
+        if text is not None:
+            self._install(sender, snap.slot, text)
+
+    def _install(self, sender: VoterId, slot: int, text: str) -> None:
+        """Put a snapshot in the state's place, in one transaction."""
+        try:
+            whole = msgspec.json.decode(text, type=Whole)
+        except msgspec.DecodeError as error:
+            _LOG.warning("a snapshot of %s cannot be read: %s", sender, error)
+            return
+        state = State.of(whole.state)
+        if state.project != self.state.project or self.state.epoch not in (NEWCOMER, state.epoch):
+            _LOG.warning("a snapshot of %s is of another project or epoch", sender)
+            return
+        self.machine.state = state
+        decided = [state.answer(change) for change in self.agreement.outbox]
+        self.agreement.installed(slot, whole.author)
+        self._keep_installed(slot, whole, [answer for answer in decided if answer is not None])
+        _LOG.info("ledger: took a snapshot of %s, revision %d", sender, state.revision)
+        for answer in filter(None, decided):
+            done = self._done.pop(answer.id, None)
+            if done is not None:
+                done(answer)
+        for listener in self._installed:
+            listener()
+
+    def _keep_installed(self, slot: int, whole: Whole, decided: list[Proposed]) -> None:
+        position = msgspec.structs.replace(self._position(), feed_from=whole.state.revision)
+        with self.store.transaction():
+            self.store.keep_identity(
+                msgspec.structs.replace(self.identity, epoch=whole.state.epoch)
+            )
+            self.store.replace_state(whole.state)
+            self.store.forget_before(slot, (answer.id for answer in decided))
+            self.store.keep_position(position)
+            if self.store.published < whole.state.revision:
+                self.store.keep_published(whole.state.revision)
+        self.post.identity = self.identity
+        self.checkpoints.load()
+
+    def _now(self) -> Seconds:
+        return self.transport.now()
+
+    def _micros(self) -> Micros:
+        return round(self.transport.now() * 1_000_000)
+
+
+def start_life(
+    store: SqliteLedger,
+    transport: Transport,
+    timing: Timing,
+    peers: Iterable[NodeId],
+    *,
+    nonce: str,
+    random: Callable[[], float],
+    sign: Sign = lambda change: change,
+    forked: Forked = lambda _fork: None,
+) -> LedgerDriver:
+    """Take up a ledger from its file and begin another life of it; `start` makes it speak."""
+    store.started(nonce)
+    identity, position = store.identity, store.position
+    state = State(
+        identity.project,
+        epoch=identity.epoch,
+        revision=position.revision,
+        head=position.head,
+        time=position.time,
+        entries=store.entries(),
+        answers=Answers(store.answers()),
+    )
+    boots = Boots(identity.voter, identity.boot, nonce, store.peers())
+    driver: LedgerDriver
+    machine = LedgerMachine(identity.voter, state, lambda: not driver.is_awake)
+    agreement = Agreement(
+        identity.voter,
+        machine,
+        Pace(timing.agreement_delay, timing.agreement_resend, timing.author_limit),
+        random,
+        position.height,
+        position.author,
+        store.votes(),
+        store.outbox(),
+    )
+    checkpoints = Checkpoints(store, forked)
+    checkpoints.load()
+    driver = LedgerDriver(
+        store,
+        transport,
+        timing,
+        agreement,
+        machine,
+        boots,
+        Post(transport, identity, frozenset(peers)),
+        HybridClock(position.clock),
+        checkpoints,
+        sign,
+    )
+    return driver
+
+
+def _node(voter: VoterId) -> NodeId:
+    return voter.partition("#")[0]

@@ -1,0 +1,52 @@
+"""What the agreement decides for: the state of the ledger, and what was applied to it just now."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nm_bus.core.ledger.applying import Applied, apply_batch
+from nm_bus.core.ledger.state import State
+from nm_bus.messages import Batch, ChangeId, Proposed, VoterId
+
+
+@dataclass(slots=True)
+class LedgerMachine:
+    """A `Machine` over a state. While it `listens`, its own supernode counts as no voter."""
+
+    me: VoterId
+    state: State
+    listens: Callable[[], bool]
+    applied: list[Applied] = field(default_factory=list)
+    """What was applied in this event."""
+    answers: list[Proposed] = field(default_factory=list)
+    """The answers that were stored in this event, in their order."""
+
+    @property
+    def voters(self) -> frozenset[VoterId]:
+        """See Machine. Without a vote of its own, a supernode proposes nothing."""
+        voters = self.state.voters
+        return voters - {self.me} if self.listens() else voters
+
+    @property
+    def standbys(self) -> frozenset[VoterId]:
+        """See Machine."""
+        return self.state.standbys
+
+    def apply(self, slot: int, batch: Batch) -> None:
+        """See Machine."""
+        find = self.state.answer
+        before = {change.id: find(change.id) for change in batch.changes}
+        applied = apply_batch(self.state, batch)
+        self.applied += applied
+        for each in applied:
+            answer = each.answer
+            if find(answer.id) is answer and before.get(answer.id) is not answer:
+                before[answer.id] = answer
+                self.answers.append(answer)
+
+    def is_answered(self, change: ChangeId) -> bool:
+        """See Machine."""
+        return self.state.answer(change) is not None
+
+    def begin(self) -> None:
+        """Another event begins."""
+        self.applied, self.answers = [], []

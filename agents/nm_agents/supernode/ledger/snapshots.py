@@ -1,0 +1,114 @@
+"""Snapshots in pages: the state cut for a supernode that is far behind, and put together there.
+
+The pages of one cut are sent again as they are for a while, so that lost ones can be made up for.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from nm_bus.core.ledger.state import Snapshot
+from nm_bus.messages import NodeId, Seconds, Snap, VoterId
+from nm_bus.messages.base import Part
+
+PIECE = 256 * 1024
+"""How many characters go in a page: at most 1 MiB of UTF-8."""
+
+MOST_PAGES = 2_048
+"""A larger state is no state of ours."""
+
+KEPT: Seconds = 60.0
+"""How long a cut is good for, and how long a page is waited for."""
+
+AGAIN: Seconds = 5.0
+"""One supernode gets the pages no more often than this."""
+
+
+class Whole(Part, frozen=True):
+    """All that a supernode needs to go on after a slot."""
+
+    author: VoterId
+    state: Snapshot
+
+
+@dataclass(slots=True)
+class Cutting:
+    """The last cut of the own state."""
+
+    _slot: int = 0
+    _text: str = ""
+    _since: Seconds | None = None
+    _sent: dict[NodeId, Seconds] = field(default_factory=dict)
+
+    def is_due(self, node: NodeId, now: Seconds) -> bool:
+        """Whether a supernode that asks is sent the pages; if so it was."""
+        if now - self._sent.get(node, now - AGAIN) < AGAIN:
+            return False
+        self._sent[node] = now
+        return True
+
+    def is_fresh(self, now: Seconds) -> bool:
+        """Whether the last cut will do."""
+        return self._since is not None and now - self._since < KEPT
+
+    def cut(self, slot: int, whole: Whole, now: Seconds) -> None:
+        """Cut the state as it is after a slot."""
+        self._slot, self._since = slot, now
+        self._text = msgspec.json.encode(whole).decode()
+
+    def pages(self, height: int) -> Iterator[Snap]:
+        """The pages of the last cut; `height` is how far this supernode is now."""
+        pages = -(-len(self._text) // PIECE)
+        for page in range(pages):
+            text = self._text[page * PIECE : (page + 1) * PIECE]
+            yield Snap(self._slot, page, pages, text, height)
+
+    def forget_old(self, now: Seconds) -> None:
+        """Let go of a cut that nobody may ask for any more."""
+        if not self.is_fresh(now):
+            self._since, self._text = None, ""
+            self._sent.clear()
+
+
+@dataclass(slots=True)
+class Assembly:
+    """The pages of one snapshot at a time."""
+
+    _of: tuple[VoterId, int, int] | None = None
+    _pages: dict[int, str] = field(default_factory=dict)
+    _since: Seconds = 0.0
+
+    def take(self, sender: VoterId, snap: Snap, now: Seconds) -> str | None:
+        """Take a page; gives the whole text once all are there.
+
+        Another snapshot takes the place of one that is stale, or of the same sender's earlier one.
+        """
+        if snap.pages > MOST_PAGES or snap.page >= snap.pages:
+            return None
+        this = (sender, snap.slot, snap.pages)
+        if this != self._of:
+            if not self._gives_way(sender, snap.slot, now):
+                return None
+            self._of, self._pages = this, {}
+        self._since = now
+        self._pages[snap.page] = snap.text
+        if len(self._pages) < snap.pages:
+            return None
+        text = "".join(self._pages[page] for page in range(snap.pages))
+        self.forget()
+        return text
+
+    def forget(self) -> None:
+        """Drop what there is."""
+        self._of, self._pages = None, {}
+
+    def forget_old(self, now: Seconds) -> None:
+        """Drop what has waited too long for its other pages."""
+        if now - self._since >= KEPT:
+            self.forget()
+
+    def _gives_way(self, sender: VoterId, slot: int, now: Seconds) -> bool:
+        if self._of is None or now - self._since >= KEPT:
+            return True
+        return self._of[0] == sender and self._of[1] < slot
