@@ -1,0 +1,1 @@
+"""A watched folder of configuration documents, whose files become changes of the ledger."""

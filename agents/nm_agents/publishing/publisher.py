@@ -1,0 +1,301 @@
+"""One look at a folder and the ledger, and what follows: proposals, deletions, reasons beside files.
+
+What is decided is decided in `nm_bus.core.publishing`; here files are read and the ledger is asked.
+"""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from nm_agents.publishing import scanning
+from nm_agents.publishing.memory import Memory
+from nm_agents.publishing.scanning import Found, Signature
+from nm_bus.core.ledger.history import diff
+from nm_bus.core.publishing import (
+    DELETED,
+    Action,
+    Agree,
+    Base,
+    Delete,
+    Folder,
+    Forget,
+    Held,
+    Put,
+    Refuse,
+    Rest,
+    decide,
+    to_ask,
+)
+from nm_bus.documents import MOST_BYTES, Document, content_of, named, why_not
+from nm_bus.errors import RefusedError, UndecidedError
+from nm_bus.messages import Entry, Proposed, Seconds
+
+
+class Ledger(Protocol):
+    """What is asked of the ledger; `nm_bus.client.Client` is the real one."""
+
+    def get(self, key: str) -> Entry | None:
+        """The entry of a key."""
+
+    def put(
+        self,
+        component: str,
+        name: str,
+        content: str | bytes,
+        *,
+        if_revision: int | None = None,
+        force: bool = False,
+    ) -> Proposed:
+        """Publish a version of a document; see `Client.put`."""
+
+    def delete(self, key: str, *, if_revision: int | None = None) -> Proposed:
+        """Delete an entry; see `Client.delete`."""
+
+
+class What(StrEnum):
+    """What became of a document."""
+
+    PUT = "put"
+    DELETED = "deleted"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    WELL = "well"
+    WOULD_PUT = "would put"
+    WOULD_DELETE = "would delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing that happened: `revision` where something was agreed, `lines` of a diff."""
+
+    what: What
+    key: str
+    text: str = ""
+    revision: int = 0
+    lines: tuple[str, ...] = ()
+
+
+@dataclass
+class Publisher:
+    """Publishes a folder, one look after the other. A dry one changes nothing, and tells.
+
+    `force` lets through what looks like a secret; `allow_empty` lets a vanished folder delete.
+    """
+
+    root: Path
+    ledger: Ledger
+    memory: Memory
+    rest: Rest
+    clock: Callable[[], Seconds]
+    tell: Callable[[Told], None]
+    dry: bool = False
+    force: bool = False
+    allow_empty: bool = False
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why, by key."""
+    _digests: dict[str, tuple[Signature, str]] = field(default_factory=dict)
+    _tried: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """The content that did not become agreed, and the revision it was to follow."""
+
+    def look(self, *, everything: bool) -> bool:
+        """Look once, and do what follows; tells whether a file there does not rest yet.
+
+        `everything`: ask the ledger even for what did not change here, and try again what was
+        refused. Raises OSError when the folder cannot be read, StorageError when it cannot be
+        written, ConnectionLostError and TimedOutError when nobody answers.
+        """
+        if everything:
+            self._tried.clear()
+        found = scanning.scan(self.root)
+        folder, still_changing = self._folder(found)
+        keys = to_ask(folder, self.memory.documents) | (self.refused.keys() & folder.documents)
+        if everything:
+            keys |= folder.documents.keys() | self.memory.documents.keys()
+        entries = {key: self.ledger.get(key) for key in sorted(keys - folder.unsure)}
+        held = {key: _held(entry) for key, entry in entries.items()}
+        actions = decide(folder, held, self.memory.documents, allow_empty=self.allow_empty)
+        refused = self._flaws(found)
+        for action in actions:
+            refused |= self._done(action, entries)
+        kept = {k: why for k, why in self.refused.items() if k in folder.unsure}
+        self._show_reasons(found, kept | refused)
+        self.memory.save()
+        return still_changing
+
+    # --- the folder
+
+    def _folder(self, found: Found) -> tuple[Folder, bool]:
+        known = dict.fromkeys(self.memory.documents) | found.files
+        restless = self.rest.restless(known, self.clock())
+        documents, vanished = {}, set()
+        for key, signature in found.files.items():
+            digest = "" if key in restless else self._digest(key, signature, found)
+            if digest:
+                documents[key] = digest
+            else:
+                vanished.add(key)
+        self._digests = {k: d for k, d in self._digests.items() if k in found.files}
+        unread = {k for k in known if k.startswith(tuple(found.unread))}
+        flawed = found.flaws.keys() & known.keys()
+        unsure = restless | vanished | unread | flawed
+        return Folder(documents, frozenset(found.components), frozenset(unsure)), bool(restless)
+
+    def _digest(self, key: str, signature: Signature, found: Found) -> str:
+        before = self._digests.get(key)
+        if before is not None and before[0] == signature:
+            return before[1]
+        try:
+            digest = _sha256(self._content(key))
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            found.flaws[key] = f"cannot be read: {error.strerror}"
+            return ""
+        self._digests[key] = (signature, digest)
+        return digest
+
+    def _content(self, key: str) -> bytes:
+        """One byte more than is allowed, so that it is noticed."""
+        return scanning.read(scanning.path_of(self.root, key), MOST_BYTES + 1)
+
+    def _flaws(self, found: Found) -> dict[str, str]:
+        return dict(found.flaws)
+
+    # --- what follows
+
+    def _done(self, action: Action, entries: dict[str, Entry | None]) -> dict[str, str]:
+        """Do it; gives the reason when it comes to nothing."""
+        match action:
+            case Agree(key, base):
+                self.memory.documents[key] = base
+            case Forget(key):
+                del self.memory.documents[key]
+            case Refuse(key, reason):
+                return {key: reason}
+            case Put():
+                return self._put(action, entries[action.key])
+            case Delete():
+                return self._delete(action)
+        return {}
+
+    def _put(self, put: Put, entry: Entry | None) -> dict[str, str]:
+        if self._tried.get(put.key) == (put.digest, put.expected):
+            return self._still(put.key)
+        with suppress(FileNotFoundError):
+            content = self._content(put.key)
+            if _sha256(content) == put.digest:
+                return self._put_content(put, content, entry)
+        return {}
+
+    def _put_content(self, put: Put, content: bytes, entry: Entry | None) -> dict[str, str]:
+        schema = str(entry.value.get("schema", "")) if entry else ""
+        document = Document(*named(put.key), content, schema)
+        if reason := why_not(document, forced=self.force):
+            return {put.key: reason}
+        if self.dry:
+            lines = diff(_content(entry), content, ("ledger", "folder"))
+            self.tell(Told(What.WOULD_PUT, put.key, lines=tuple(lines)))
+            return {}
+        self._remember_asking(put.key, put.digest)
+
+        def ask() -> Proposed:
+            component, name = named(put.key)
+            return self.ledger.put(
+                component, name, content, if_revision=put.expected, force=self.force
+            )
+
+        return self._asked(put.key, What.PUT, (put.digest, put.expected), ask)
+
+    def _delete(self, delete: Delete) -> dict[str, str]:
+        if delete.moved_to and not self._is_agreed(delete.moved_to):
+            return {}
+        if self._tried.get(delete.key) == (DELETED, delete.expected):
+            return self._still(delete.key)
+        if self.dry:
+            self.tell(Told(What.WOULD_DELETE, delete.key))
+            return {}
+        self._remember_asking(delete.key, DELETED)
+
+        def ask() -> Proposed:
+            return self.ledger.delete(delete.key, if_revision=delete.expected)
+
+        return self._asked(delete.key, What.DELETED, (DELETED, delete.expected), ask)
+
+    def _is_agreed(self, key: str) -> bool:
+        """Whether the folder's document is the ledger's; a dry run shows what would follow."""
+        base, known = self.memory.documents.get(key), self._digests.get(key)
+        return self.dry or (base is not None and known is not None and base.digest == known[1])
+
+    def _remember_asking(self, key: str, digest: str) -> None:
+        """Durable before it is asked: an answer that is lost must not look like another's work."""
+        base = self.memory.documents.get(key, Base())
+        self.memory.documents[key] = base.asking(digest)
+        self.memory.save()
+
+    def _asked(
+        self, key: str, what: What, tried: tuple[str, int], ask: Callable[[], Proposed]
+    ) -> dict[str, str]:
+        try:
+            proposed = ask()
+        except UndecidedError as error:
+            self._tried[key] = tried
+            self.tell(Told(What.ACCEPTED, key, str(error)))
+            return {}
+        except RefusedError as error:
+            self._tried[key] = tried
+            return {key: str(error)}
+        if what is What.DELETED:
+            del self.memory.documents[key]
+        else:
+            self.memory.documents[key] = Base(proposed.revision, tried[0])
+        self.tell(Told(what, key, f"agreed at revision {proposed.revision}", proposed.revision))
+        return {}
+
+    def _still(self, key: str) -> dict[str, str]:
+        """Refused before, and nothing changed since; what was only accepted has no reason."""
+        return {key: self.refused[key]} if key in self.refused else {}
+
+    # --- reasons
+
+    def _show_reasons(self, found: Found, refused: dict[str, str]) -> None:
+        for key, reason in refused.items():
+            if self.refused.get(key) != reason:
+                self.tell(Told(What.REFUSED, key, reason))
+        for key in sorted(self.refused.keys() - refused.keys()):
+            self.tell(Told(What.WELL, key))
+        if not self.dry:
+            self._write_reasons(found, refused)
+        self.refused = refused
+
+    def _write_reasons(self, found: Found, refused: dict[str, str]) -> None:
+        # a name too long for a reason file, or a folder that may not be written: it was told
+        for key, reason in refused.items():
+            if key not in found.reasons or self.refused.get(key) != reason:
+                with suppress(OSError):
+                    scanning.reason_path(self.root, key).write_text(f"{reason}\n")
+        for key in found.reasons - refused.keys():
+            with suppress(OSError):
+                scanning.reason_path(self.root, key).unlink(missing_ok=True)
+
+
+def _held(entry: Entry | None) -> Held | None:
+    if entry is None:
+        return None
+    return Held(entry.revision, _sha256(_content(entry) or b""), entry.actor)
+
+
+def _content(entry: Entry | None) -> bytes | None:
+    if entry is None:
+        return None
+    try:
+        return content_of(entry.value)
+    except ValueError:
+        return b""
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
