@@ -27,3 +27,18 @@ def pages(items: Iterable[T], limit: int = PAGE_BYTES) -> Iterator[tuple[T, ...]
         page.append(item)
         size += size_of(item)
     yield tuple(page)
+
+
+def first_page(
+    items: Iterable[T], most: int, limit: int = PAGE_BYTES
+) -> tuple[tuple[T, ...], bool]:
+    """Give the first items, at most `most` and within `limit` bytes unless the first alone is
+    more, and whether there are others after them."""
+    page: list[T] = []
+    size = 0
+    for item in items:
+        size += size_of(item)
+        if page and (size > limit or len(page) == most):
+            return tuple(page), True
+        page.append(item)
+    return tuple(page), False

@@ -1,0 +1,47 @@
+"""What a supernode answers to a question about the ledger's entries and its past. Pure."""
+
+from collections.abc import Iterator
+
+from nm_bus.core.ledger.feed import Feed, backward, forward
+from nm_bus.core.ledger.rules.outcome import UNKNOWN_KEY, Refusal
+from nm_bus.core.ledger.state import State
+from nm_bus.core.pages import first_page
+from nm_bus.messages import Entry, Page, Read, Update
+
+BAD_REQUEST = "bad-request"
+
+
+def page(question: Read, state: State, feed: Feed) -> Page | Refusal:
+    """Answer `entry`, `entries` or `updates` from what was applied here, in pages that fit."""
+    match question.what:
+        case "entry":
+            entry = state.get(question.key)
+            if entry is None:
+                return Refusal(UNKNOWN_KEY, f"there is no {question.key or 'key without a name'}")
+            return _page(state, entries=(entry,))
+        case "entries":
+            found = state.under(question.key, question.after)
+            entries, more = first_page(found, question.limit)
+            return _page(state, entries=entries, more=more)
+        case "updates":
+            updates, more = first_page(_past(question, feed), question.limit)
+            return _page(state, updates=updates, more=more)
+        case _:
+            known = "entry, entries, updates, answer or ledger"
+            return Refusal(BAD_REQUEST, f"what is {question.what!r}; use {known}")
+
+
+def _past(question: Read, feed: Feed) -> Iterator[Update]:
+    if question.newest_first:
+        return backward(feed, question.since, question.key)
+    return forward(feed, question.since, question.key)
+
+
+def _page(
+    state: State,
+    *,
+    entries: tuple[Entry, ...] = (),
+    updates: tuple[Update, ...] = (),
+    more: bool = False,
+) -> Page:
+    return Page(state.revision, state.head, state.epoch, entries, updates, more)
