@@ -1,0 +1,357 @@
+"""A change is applied once, alike everywhere, and nothing it holds makes applying fail."""
+
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nm_bus.core.ledger import applying
+from nm_bus.core.ledger.applying import RULES, apply, apply_batch
+from nm_bus.core.ledger.chain import next_head
+from nm_bus.core.ledger.genesis import genesis
+from nm_bus.core.ledger.keys import FORMS
+from nm_bus.core.ledger.roles import MAY
+from nm_bus.core.ledger.state import Snapshot, State
+from nm_bus.messages import Batch, Change
+from nm_bus.testing.desk import Desk, project
+
+DOCUMENT = "config/search/a"
+
+
+def put(sequence: int, content: str = "x", **fields: object) -> Change:
+    change = Change(f"pub/a/{sequence}", "pub", "set", DOCUMENT, value={"content": content})
+    return msgspec.structs.replace(change, **fields)
+
+
+def test_an_effective_change_is_the_next_revision_and_link_of_the_chain() -> None:
+    state = genesis(project())
+    before = state.head
+    applied = apply(state, put(1), time=7)
+    assert applied.update is not None
+    assert applied.answer.revision == applied.update.revision == state.revision == 1
+    assert applied.update.previous == before
+    assert applied.update.head == state.head == next_head(before, 1, put(1))
+    entry = applied.entries[DOCUMENT]
+    assert entry is not None
+    assert (entry.revision, entry.actor, entry.time) == (1, "pub", 7)
+    assert state.get(DOCUMENT) == entry
+
+
+def test_asked_again_the_answer_is_the_same_and_nothing_is_done() -> None:
+    state = genesis(project())
+    first = apply(state, put(1, "one"), 1)
+    apply(state, put(2, "two"), 2)
+    again = apply(state, put(1, "one"), 3)
+    assert (again.answer, again.update, again.entries) == (first.answer, None, {})
+    assert state.value(DOCUMENT) == {"content": "two"}
+
+
+def test_a_later_sequence_does_not_swallow_an_earlier_one() -> None:
+    state = genesis(project())
+    for sequence in (5, 4):
+        assert apply(state, put(sequence), 1).update is not None
+
+
+def test_a_refusal_takes_no_revision_and_stands() -> None:
+    desk = Desk()
+    head = desk.state.head
+    assert desk.refused("eve", "set", DOCUMENT, {"content": "x"}, id="eve/a/1") == "not-allowed"
+    desk.done("admin", "set", "role/eve", {"administrator": True})
+    assert desk.refused("eve", "set", DOCUMENT, {"content": "x"}, id="eve/a/1") == "not-allowed"
+    assert desk.done("eve", "set", DOCUMENT, {"content": "x"}, id="eve/a/2") == 2
+    assert desk.state.head != head
+
+
+def test_the_later_of_two_plain_sets_wins() -> None:
+    desk = Desk()
+    desk.done("pub", "set", DOCUMENT, {"content": "one"}, base=0)
+    desk.done("admin", "set", DOCUMENT, {"content": "two"}, base=0)
+    assert desk.state.value(DOCUMENT) == {"content": "two"}
+
+
+@pytest.mark.parametrize(
+    ("expected", "code"), [(0, "conflict"), (1, "conflict"), (2, ""), (3, "conflict")]
+)
+def test_an_expected_revision_must_be_that_of_the_key(expected: int, code: str) -> None:
+    desk = Desk()
+    desk.done("pub", "set", "config/search/b", {"content": "x"})
+    desk.done("pub", "set", DOCUMENT, {"content": "x"})
+    answer = desk.ask("pub", "set", DOCUMENT, {"content": "y"}, expected=expected).answer
+    assert answer.code == code
+
+
+def test_expecting_nothing_needs_a_key_that_is_not_there() -> None:
+    desk = Desk()
+    assert desk.refused("pub", "set", DOCUMENT, {"content": "x"}, expected=1) == "conflict"
+    desk.done("pub", "set", DOCUMENT, {"content": "x"}, expected=0)
+    assert desk.refused("admin", "set", "role/admin", {"administrator": True}, expected=0)
+
+
+def test_who_saw_a_later_revision_saw_another_ledger() -> None:
+    assert Desk().refused("pub", "set", DOCUMENT, {"content": "x"}, base=9) == "conflict"
+
+
+def test_reading_is_agreed_and_changes_nothing_but_the_answers() -> None:
+    desk = Desk()
+    desk.done("pub", "set", DOCUMENT, {"content": "x"})
+    applied = desk.ask("s1.org", "read", "whatever it is")
+    assert (applied.answer.revision, applied.update, applied.entries) == (1, None, {})
+    assert desk.state.revision == 1
+
+
+@pytest.mark.parametrize("id_", ["", "pub/a", "admin/a/1", "pub/a/0", "x" * 400])
+def test_nobody_takes_the_id_of_another(id_: str) -> None:
+    desk = Desk()
+    assert desk.refused("pub", "set", DOCUMENT, {"content": "x"}, id=id_)
+    assert desk.state.answers.all() == ()
+
+
+@pytest.mark.parametrize(
+    "key", ["", "config", "config/a", "config//a", "config/a/../b", "config/a/.b", "other/x/y"]
+)
+def test_a_key_that_cannot_be_is_unknown(key: str) -> None:
+    assert Desk().refused("admin", "set", key, {"content": "x"}) == "unknown-key"
+
+
+@pytest.mark.parametrize("kind", ["", "put", "join", "SET"])
+def test_a_kind_that_does_not_fit_the_key_is_unknown(kind: str) -> None:
+    assert Desk().refused("admin", kind, DOCUMENT, {"content": "x"}) == "unknown-key"
+
+
+def test_below_the_window_of_answers_a_change_is_too_old() -> None:
+    desk = Desk()
+    for sequence in range(2, 1_004):
+        desk.ask("eve", "read", "read", id=f"eve/a/{sequence}")
+    assert desk.refused("eve", "read", "read", id="eve/a/1") == "too-old"
+
+
+def test_a_full_ledger_takes_no_new_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    desk.done("pub", "set", DOCUMENT, {"content": "x"})
+    monkeypatch.setattr(applying, "MOST_ENTRIES", len(desk.state.entries))
+    assert desk.refused("pub", "set", "config/search/b", {"content": "x"}) == "bad-value"
+    desk.done("pub", "set", DOCUMENT, {"content": "y"})
+
+
+def test_a_batch_is_applied_in_the_order_of_changes_at_one_time() -> None:
+    state = genesis(project())
+    late, early = put(1, "late", timestamp=9), put(2, "early", timestamp=8)
+    applied = apply_batch(state, Batch("s1.org#genesis", time=100, changes=(late, early)))
+    assert [one.change for one in applied] == [early, late]
+    assert [one.update.time for one in applied if one.update] == [100, 100]
+
+
+def test_the_agreed_time_never_goes_back() -> None:
+    state = genesis(project())
+    for time, agreed in ((100, 100), (50, 101), (101, 102)):
+        apply_batch(state, Batch("s1.org#genesis", time=time))
+        assert state.time == agreed
+
+
+def test_every_rule_has_its_roles_and_no_role_is_without_a_rule() -> None:
+    assert RULES.keys() == MAY.keys()
+    assert {family for _, family in RULES} == FORMS.keys()
+
+
+# --- properties
+
+TEXTS = st.text(max_size=6) | st.characters(categories=["Cs"])
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.binary(max_size=2),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+WORDS = [
+    "role",
+    "state",
+    "weight",
+    "session",
+    "generation",
+    "ttl",
+    "content",
+    "encoding",
+    "schema",
+    "incarnation",
+    "host",
+    "port",
+    "properties",
+    "administrator",
+    "publisher",
+    "reverts",
+]
+VALUES = st.dictionaries(st.sampled_from(WORDS), ANY, max_size=5) | ANY
+REAL_KEYS = (
+    f"{DOCUMENT} member/m1.org supernode/s1.org supernode/s9.org role/admin "
+    "record/log/m1.org session/admin/s lock/l policy/alerts silence/1"
+).split()
+KINDS = sorted({kind for kind, _ in RULES} | {"read"})
+
+
+@given(
+    st.sampled_from(KINDS) | ANY,
+    st.sampled_from(REAL_KEYS) | ANY,
+    VALUES,
+    st.none() | st.just(0) | ANY,
+    st.sampled_from([{}, {"base": 2**60}]) | st.dictionaries(st.just("timestamp"), ANY),
+)
+def test_nothing_that_a_change_holds_makes_applying_fail(
+    kind: str, key: str, value: dict[str, object], expected: int | None, more: dict[str, int]
+) -> None:
+    desk = Desk()
+    desk.done("s1.org", "join", "member/m1.org")
+    desk.done("admin", "open", "session/admin/s", {"ttl": 1_000})
+    desk.done("admin", "lock", "lock/l", {"session": "session/admin/s"})
+    before = desk.state.revision
+    applied = desk.ask("admin", kind, key, value, expected=expected, **more)
+    assert msgspec.json.decode(msgspec.json.encode(applied.answer))["state"] != "accepted"
+    assert (applied.update is not None) is (desk.state.revision == before + 1)
+    snapshot = desk.state.snapshot()
+    assert msgspec.json.decode(msgspec.json.encode(snapshot), type=Snapshot) == snapshot
+
+
+@given(ANY, ANY, ANY, ANY)
+def test_nor_does_whoever_asks(id_: str, actor: str, signer: str, supernode: str) -> None:
+    change = Change(id_, actor, "read", "read", signer=signer, supernode=supernode)
+    answer = apply(genesis(project()), change, 1).answer
+    assert msgspec.json.encode(answer)
+
+
+ACTORS = ("admin", "pub", "eve", "s1.org", "s2.org", "m1.org", "m2.org", "m3.org")
+SESSIONS = tuple(f"session/{actor}/{n}" for actor in ("admin", "eve") for n in "ab")
+LOCKS = ("lock/x", "lock/y")
+
+
+Asked = tuple[str, str, dict[str, Any] | None]
+
+
+def _ask(
+    kinds: tuple[str, ...], keys: tuple[str, ...], *values: dict[str, Any] | None
+) -> st.SearchStrategy[Asked]:
+    return st.tuples(st.sampled_from(kinds), st.sampled_from(keys), st.sampled_from(values))
+
+
+ASKED = st.one_of(
+    _ask(("set", "delete"), (DOCUMENT, "config/search/b"), {"content": "1"}, {"content": "2"}),
+    _ask(("join", "leave", "maintain", "resume"), tuple(f"member/m{n}.org" for n in "123"), None),
+    _ask(("remove",), ("member/m1.org",), None),
+    _ask(
+        ("admit", "dismiss"),
+        tuple(f"supernode/s{n}.org" for n in "1234"),
+        {"role": "voter"},
+        {"role": "standby", "incarnation": "i"},
+        {"role": "voter", "incarnation": "i"},
+    ),
+    _ask(("open", "close"), SESSIONS, {"ttl": 1_000}),
+    _ask(("expire",), SESSIONS, *({"generation": n} for n in range(1, 12))),
+    _ask(("lock", "unlock"), LOCKS, *({"session": session} for session in SESSIONS)),
+    _ask(("read",), ("read",), None),
+)
+ONE = st.tuples(st.sampled_from(ACTORS), st.integers(1, 6), ASKED, st.integers(0, 3))
+
+
+def _change(asked: tuple[str, int, Asked, int]) -> Change:
+    """One of few: so the same id comes again, with the same content and with another."""
+    actor, sequence, (kind, key, value), timestamp = asked
+    id_ = f"{actor}/i/{sequence}"
+    return Change(id_, actor, kind, key, value=value, timestamp=timestamp, supernode="s1.org")
+
+
+BATCHES = st.lists(st.lists(ONE.map(_change), max_size=8), max_size=8)
+
+
+def _batches(changes: list[list[Change]]) -> list[Batch]:
+    return [Batch("s1.org#genesis", time=n, changes=tuple(some)) for n, some in enumerate(changes)]
+
+
+@given(BATCHES, st.integers(0, 8))
+def test_a_snapshot_and_the_rest_end_where_all_of_it_ends(
+    changes: list[list[Change]], cut: int
+) -> None:
+    whole, half = genesis(project()), genesis(project())
+    for batch in _batches(changes):
+        apply_batch(whole, batch)
+    for batch in _batches(changes)[:cut]:
+        apply_batch(half, batch)
+    text = msgspec.json.encode(half.snapshot())
+    half = State.of(msgspec.json.decode(text, type=Snapshot))
+    for batch in _batches(changes)[cut:]:
+        apply_batch(half, batch)
+    assert half == whole
+
+
+@given(BATCHES, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_does_not_matter_inside_a_batch(
+    changes: list[list[Change]], chance: Random
+) -> None:
+    one, other = genesis(project()), genesis(project())
+    for batch in _batches(changes):
+        distinct = tuple({(c.timestamp, c.id): c for c in batch.changes}.values())
+        shuffled = list(distinct)
+        chance.shuffle(shuffled)
+        apply_batch(one, msgspec.structs.replace(batch, changes=distinct))
+        apply_batch(other, msgspec.structs.replace(batch, changes=tuple(shuffled)))
+    assert one == other
+
+
+@given(BATCHES)
+def test_the_updates_alone_lead_to_the_same_entries(changes: list[list[Change]]) -> None:
+    """Revisions are 1..R, each head follows from the last, and no id is answered twice."""
+    state, replayed = genesis(project()), genesis(project())
+    answers: dict[str, object] = {}
+    for batch in _batches(changes):
+        for applied in apply_batch(state, batch):
+            assert answers.setdefault(applied.answer.id, applied.answer) == applied.answer
+            if applied.update is not None:
+                update = applied.update
+                assert (update.revision, update.previous) == (replayed.revision + 1, replayed.head)
+                again = apply(replayed, update.change, update.time)
+                assert (again.update, again.entries) == (update, applied.entries)
+    assert (replayed.entries, replayed.head) == (state.entries, state.head)
+
+
+@given(BATCHES)
+def test_a_lock_has_one_holder_whose_session_is_open_and_its_tokens_grow(
+    changes: list[list[Change]],
+) -> None:
+    state = genesis(project())
+    tokens = dict.fromkeys(LOCKS, 0)
+    for batch in _batches(changes):
+        for applied in apply_batch(state, batch):
+            for key in LOCKS & applied.entries.keys():
+                entry = applied.entries[key]
+                if entry is not None:
+                    assert entry.value["token"] == applied.answer.revision > tokens[key]
+                    tokens[key] = entry.value["token"]
+            for lock in state.under("lock/"):
+                session = state.value(lock.value["session"])
+                assert session is not None
+                assert session["owner"] == lock.value["owner"]
+                assert session["generation"] <= lock.value["token"]
+
+
+@given(BATCHES)
+def test_there_is_always_a_voter_and_every_member_has_a_home_that_votes(
+    changes: list[list[Change]],
+) -> None:
+    state = genesis(project())
+    for batch in _batches(changes):
+        apply_batch(state, batch)
+        homes = {voter.partition("#")[0] for voter in state.voters}
+        assert homes
+        for member in state.under("member/"):
+            gone = member.value["state"] == "left"
+            assert member.value["home"] in ({""} if gone else homes)
+
+
+@given(st.permutations(["join", "join", "join", "leave"]))
+def test_joins_and_leaves_of_different_nodes_commute(order: list[str]) -> None:
+    desk = Desk()
+    desk.done("s1.org", "join", "member/gone.org")
+    for number, kind in enumerate(order):
+        desk.done("s2.org", kind, "member/gone.org" if kind == "leave" else f"member/m{number}.org")
+    states = {entry.key: entry.value["state"] for entry in desk.state.under("member/")}
+    assert sorted(states.values()) == ["joined"] * 3 + ["left"]
+    assert states["member/gone.org"] == "left"
