@@ -23,6 +23,7 @@ from nm_bus.messages import (
     Metrics,
     NodeId,
     Properties,
+    Running,
     Seconds,
     Statement,
     domain_key,
@@ -68,6 +69,7 @@ class Member:
     latest: dict[str, float] = field(default_factory=dict)
     properties: Properties | None = None
     declared: dict[str, Declared] = field(default_factory=dict)
+    running: Running | None = None
 
 
 @dataclass(slots=True)
@@ -91,6 +93,8 @@ class Ingest:
     """Whether a health or a check changed since the last statement: worth telling at once."""
     _changed: set[DomainKey] = field(default_factory=set)
     _described: set[DomainKey] = field(default_factory=set)
+    _moved: set[DomainKey] = field(default_factory=set)
+    """Members whose report of what they run is another than was told."""
     _beaten: set[DomainKey] = field(default_factory=set)
 
     def heard(self, node: NodeId, beat: Heartbeat, sent: Seconds, now: Seconds) -> Novelty:
@@ -167,6 +171,14 @@ class Ingest:
             self._changed.add(member.key)
             self._described.add(member.key)
 
+    def runs(self, node: NodeId, running: Running, now: Seconds) -> None:
+        """Take which updates and documents a member has."""
+        member = self._member(node, now)
+        if member.running != running:
+            member.running = running
+            self._changed.add(member.key)
+            self._moved.add(member.key)
+
     def declared(self, node: NodeId) -> Mapping[str, Declared]:
         """What a member declared of its metrics."""
         member = self.known(domain_key(node))
@@ -194,6 +206,7 @@ class Ingest:
         self.members[key] = member
         self._changed.add(key)
         self._described.add(key)
+        self._moved.add(key)
         return member.node
 
     def disown(self) -> list[NodeId]:
@@ -232,6 +245,7 @@ class Ingest:
             yield self._statement(page, now, heard=heard)
             heard = {}
         self._described.clear()
+        self._moved.clear()
 
     def roster(self, now: Seconds) -> Iterator[Statement]:
         """Everything, in pages; the last one carries the list of all members."""
@@ -239,15 +253,20 @@ class Ingest:
         self._changed.clear()
         self._beaten.clear()
         self._described.update(self.members)
+        self._moved.update(self.members)
         self.urgent = False
         told = list(self._pages(everyone, now))
         for page in told[:-1]:
             yield self._statement(page, now)
         yield self._statement(told[-1], now, roster=tuple(m.node for m in everyone))
         self._described.clear()
+        self._moved.clear()
 
     def _pages(self, members: list[Member], now: Seconds) -> Iterator[tuple[MemberState, ...]]:
-        return pages(_told(m, now, described=m.key in self._described) for m in members)
+        return pages(
+            _told(m, now, described=m.key in self._described, moved=m.key in self._moved)
+            for m in members
+        )
 
     def _statement(
         self,
@@ -298,7 +317,7 @@ def _gone(member: Member, now: Seconds) -> bool:
     return member.health is Health.DOWN and now - member.heard > FORGET_DOWN
 
 
-def _told(member: Member, now: Seconds, *, described: bool) -> MemberState:
+def _told(member: Member, now: Seconds, *, described: bool, moved: bool) -> MemberState:
     return MemberState(
         node=member.node,
         health=member.health,
@@ -319,4 +338,5 @@ def _told(member: Member, now: Seconds, *, described: bool) -> MemberState:
         latest=member.latest,
         properties=member.properties if described else None,
         declared=tuple(member.declared.values()) if described else None,
+        running=member.running if moved else None,
     )

@@ -261,12 +261,13 @@ def _tell(stream: Stream, state: MemberState, version: int, now: Seconds) -> Non
 
 def _completed(state: MemberState, old: MemberState) -> MemberState:
     """What a state does not repeat is as it was."""
-    if state.properties is not None and state.declared is not None:
+    if None not in (state.properties, state.declared, state.running):
         return state
     return msgspec.structs.replace(
         state,
         properties=state.properties or old.properties,
         declared=old.declared if state.declared is None else state.declared,
+        running=state.running or old.running,
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from nm_bus.messages.base import AlertState, Data, Health, NodeId, Part, Seconds, Severity
+from nm_bus.messages.ledger import Running
 from nm_bus.messages.members import Check, Declared, Properties
 
 
@@ -28,7 +29,8 @@ class MemberState(Part, frozen=True):
 
     `sampled` counts the metrics messages of this incarnation that were taken, `unsampled` those
     below the highest number that have not come, or not yet.
-    `properties` and `declared` are told when they change and with each roster; None: as before.
+    `properties`, `declared` and `running` are told when they change and with each roster; None: as
+    before.
     """
 
     node: NodeId
@@ -50,6 +52,7 @@ class MemberState(Part, frozen=True):
     latest: dict[str, float] = {}
     properties: Properties | None = None
     declared: tuple[Declared, ...] | None = None
+    running: Running | None = None
 
 
 class PipeState(Part, frozen=True):

@@ -22,6 +22,7 @@ from nm_bus.messages import (
     Metrics,
     NodeId,
     Properties,
+    Running,
     Seconds,
 )
 from nm_bus.topology import HEARTBEAT
@@ -65,6 +66,9 @@ class Reader:
                 self._feed(node, data, now)
         elif type(data) is Properties:
             self.ingest.described(node, data, now)
+            return None
+        elif type(data) is Running:
+            self.ingest.runs(node, data, now)
             return None
         else:
             return _astray(data)

@@ -1,8 +1,8 @@
-"""The member's inbox: it introduces itself, is given a queue, and answers what it is asked there.
+"""The member's inbox: it introduces itself, is given a queue, and reads there: asks and updates.
 
-Only the member's own supernode may ask; the broker's word on who sent a message decides, never the
-message. An ask is acknowledged before it is answered: one that kills the agent is not repeated, and
-who hears nothing asks again.
+Only the member's own supernode may speak; the broker's word on who sent a message decides, never
+the message. What comes is acknowledged before it is answered or taken: what kills the agent is not
+repeated; who hears nothing asks again, and an update that is missed is asked for.
 """
 
 import logging
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 
 from nm_bus import codec
-from nm_bus.messages import Answer, Ask, Event, Hello, Message, NodeId, Report, Seconds
-from nm_bus.topology import REQUESTS, inbox_queue
+from nm_bus.messages import Answer, Ask, Event, Hello, Message, NodeId, Report, Seconds, Update
+from nm_bus.topology import REQUESTS, UPDATES, inbox_queue
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Transport
 from nm_bus.transport.reconnect import Pauses
 
@@ -27,7 +27,7 @@ Reply = Callable[[Report], None]
 
 
 class Inbox:
-    """Says hello at each connection, until it is answered, and hands what is asked to `asked`."""
+    """Says hello at each connection, until it is answered, and hands on what comes."""
 
     def __init__(
         self,
@@ -39,9 +39,11 @@ class Inbox:
         hello: Hello,
         encode: Encode,
         asked: Callable[[Ask, Reply], None],
+        updated: Callable[[Update], None],
     ) -> None:
         self._node, self._supernode, self._transport = node, supernode, transport
         self._pauses, self._hello, self._encode, self._asked = pauses, hello, encode, asked
+        self._updated = updated
         self._connection = 0
         self._consuming = False
         self._complaint = ""
@@ -81,10 +83,26 @@ class Inbox:
 
     def _came(self, delivery: Delivery) -> None:
         self._transport.ack(delivery)
-        event = codec.read(delivery.body, Ask) if delivery.user_id == self._supernode else None
-        if not isinstance(event, Event) or event.data.node != self._node:
-            return self._ignore(delivery)
-        return self._asked(event.data, self._reply)
+        if delivery.user_id != self._supernode:
+            self._ignore(delivery)
+        elif delivery.exchange == UPDATES:
+            self._update(delivery)
+        else:
+            self._ask(delivery)
+
+    def _update(self, delivery: Delivery) -> None:
+        update = codec.read(delivery.body, Update)
+        if isinstance(update, Event):
+            self._updated(update.data)
+        else:
+            self._ignore(delivery)
+
+    def _ask(self, delivery: Delivery) -> None:
+        ask = codec.read(delivery.body, Ask)
+        if isinstance(ask, Event) and ask.data.node == self._node:
+            self._asked(ask.data, self._reply)
+        else:
+            self._ignore(delivery)
 
     def _ignore(self, delivery: Delivery) -> None:
         self.ignored += 1

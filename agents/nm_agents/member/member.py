@@ -1,4 +1,4 @@
-"""The member agent: heartbeats, measurements, self-checks, drop-in files and answers on one loop.
+"""The member agent: heartbeats, measurements, self-checks, files, answers and updates on one loop.
 
 Each part knows its own work; here they are put together. What is decided is in `nm_bus.core.agent`.
 """
@@ -11,15 +11,18 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import count
 
-from nm_agents.member import plugins
+from nm_agents.member import hooks, plugins
 from nm_agents.member.answers import Answers, check_told
 from nm_agents.member.beats import Beats
 from nm_agents.member.checks import Checks, Start
+from nm_agents.member.documents import Kept
 from nm_agents.member.dropin import DropIn, watch
+from nm_agents.member.following import Following
 from nm_agents.member.host import Host
 from nm_agents.member.inbox import Inbox
 from nm_agents.member.metricfile import MetricFile
 from nm_agents.member.outbox import Durable, Outbox
+from nm_agents.member.reports import Reports
 from nm_agents.member.statefile import StateFile
 from nm_agents.service import log_status
 from nm_bus import __version__, codec
@@ -67,6 +70,8 @@ class Member:
         random: Callable[[], float],
         measure: Measure,
         start: Start,
+        kept: tuple[Kept, ...] = (),
+        start_hook: hooks.StartHook = hooks.start,
     ) -> None:
         first = timing(settings).retry_first
         self._settings, self._transport, self._random = settings, transport, random
@@ -91,6 +96,16 @@ class Member:
         )
         self._checks = Checks(settings.checks, transport, start, self._checked)
         answers = Answers(self._agent, self._checks, status=self._status, metrics=self._measured)
+        self._reports = Reports(transport, self._send_running)
+        self._following = Following(
+            settings.folder / "following.json",
+            kept,
+            transport,
+            partial(Pauses, random=random),
+            encode=self._encode,
+            news=self._reports.news,
+            start_hook=start_hook,
+        )
         self._inbox = Inbox(
             settings.node,
             settings.supernode.host,
@@ -99,6 +114,7 @@ class Member:
             hello=Hello("member", self._agent.version),
             encode=self._encode,
             asked=answers.asked,
+            updated=self._following.took,
         )
         self._drop_in: DropIn | None = None
 
@@ -112,6 +128,8 @@ class Member:
         later(settings.metrics.interval, self._measure_each_interval)
         later(PROPERTIES_EVERY, self._properties_now_and_then)
         self._checks.begin(self._random())
+        self._following.begin()
+        self._reports.begin()
         self._write_state()
 
     def watch_folder(self) -> Callable[[], None]:
@@ -135,6 +153,7 @@ class Member:
     def close(self) -> None:
         """End what runs; what was not sent stays in the spool for the next start."""
         self._checks.stop()
+        self._following.close()
         self._write_state(stopped=True)
         self._outbox.close()
 
@@ -144,9 +163,11 @@ class Member:
         if status.flow is Flow.UP:
             self._beats.go()
             self._send_properties()
+            self._reports.now()
             self._measure()
         self._outbox.flow_changed(status.flow)
         self._inbox.flow_changed(status.flow)
+        self._following.flow_changed(status.flow)
         self._write_state()
 
     # --- measurements and properties
@@ -181,6 +202,11 @@ class Member:
     def _send_properties(self) -> None:
         if self._transport.status.flow is Flow.UP:
             self._publish(METRICS, properties(self._settings.properties, self._agent.incarnation))
+
+    def _send_running(self) -> None:
+        if self._transport.status.flow is Flow.UP:
+            self._publish(METRICS, self._following.running(self._agent.incarnation))
+        self._write_state()
 
     # --- self-checks
 
@@ -225,6 +251,7 @@ class Member:
                 "dropped": self._outbox.dropped,
                 "trouble": self._outbox.trouble,
             },
+            "ledger": self._following.status(),
             "quarantined": self._drop_in.quarantined if self._drop_in else 0,
             "ignored": self._inbox.ignored,
             "checks": [check_told(check) for check in self._agent.checks.values()],
@@ -267,7 +294,12 @@ def properties(settings: PropertiesSettings, incarnation: str) -> Properties:
     )
 
 
-def compose(settings: MemberSettings, transport: Transport, random: Callable[[], float]) -> Member:
+def compose(
+    settings: MemberSettings,
+    transport: Transport,
+    random: Callable[[], float],
+    kept: tuple[Kept, ...] = (),
+) -> Member:
     """Build the agent of this host on a transport, with its spool in the settings' folder."""
     limits = settings.spool
     spool = Spool.open(settings.folder / "spool.sqlite", limits.max_bytes, limits.max_age)
@@ -278,6 +310,7 @@ def compose(settings: MemberSettings, transport: Transport, random: Callable[[],
         random=random,
         measure=Host(settings.metrics.mounts).measure,
         start=plugins.start,
+        kept=kept,
     )
 
 

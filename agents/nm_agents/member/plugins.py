@@ -7,8 +7,9 @@ plugin that takes too long is killed with all its children: so it leads a group 
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Protocol
 
 from nm_bus.core.nagios import Verdict, failed, verdict
@@ -25,6 +26,8 @@ READS_A_LOOK = 16
 """A plugin that prints without end must not keep the loop to itself."""
 
 Told = Callable[[Verdict], None]
+Judge = Callable[[int, str], Verdict]
+"""Makes a verdict of an exit code and what was printed."""
 
 
 class Timers(Protocol):
@@ -50,13 +53,21 @@ class PluginRun:
     """One run of a plugin's command. `told` hears the verdict once, later, on the loop."""
 
     def __init__(
-        self, command: tuple[str, ...], timeout: Seconds, timers: Timers, told: Told
+        self,
+        command: tuple[str, ...],
+        timeout: Seconds,
+        timers: Timers,
+        told: Told,
+        *,
+        environment: Mapping[str, str],
+        judge: Judge,
     ) -> None:
         self._timers, self._told, self._timeout = timers, told, timeout
+        self._judge = judge
         self._deadline = timers.now() + timeout
         self._pause = FIRST_LOOK
         self._output = bytearray()
-        self._process = _start(command)
+        self._process = _start(command, environment)
         os.set_blocking(self._pipe, False)
         timers.later(FIRST_LOOK, self._look)
 
@@ -86,7 +97,7 @@ class PluginRun:
         if code is not None:
             self._read()
             self._close()
-            self._tell(verdict(code, self._output.decode(errors="replace")))
+            self._tell(self._judge(code, self._output.decode(errors="replace")))
             return
         self._read()
         if self._timers.now() >= self._deadline:
@@ -132,17 +143,25 @@ class NeverRun:
         self._timer.cancel()
 
 
-def start(command: tuple[str, ...], timeout: Seconds, timers: Timers, told: Told) -> Run:
+def start(
+    command: tuple[str, ...],
+    timeout: Seconds,
+    timers: Timers,
+    told: Told,
+    *,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    judge: Judge = verdict,
+) -> Run:
     """Start a plugin; one that cannot be started is `unknown`, with the reason."""
     try:
-        return PluginRun(command, timeout, timers, told)
+        return PluginRun(command, timeout, timers, told, environment=environment, judge=judge)
     except FileNotFoundError:
         return NeverRun(f"{command[0]}: there is no such program", timers, told)
     except OSError as error:
         return NeverRun(f"{command[0]}: cannot be run: {error.strerror}", timers, told)
 
 
-def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+def _start(command: tuple[str, ...], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Plugins' texts are parsed, so their numbers and words must not depend on a language."""
     return subprocess.Popen(
         command,
@@ -150,7 +169,7 @@ def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd="/",
-        env=os.environ | {"LC_ALL": "C"},
+        env=os.environ | {"LC_ALL": "C"} | dict(environment),
         start_new_session=True,
     )
 

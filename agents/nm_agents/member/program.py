@@ -10,10 +10,11 @@ from pathlib import Path
 from nm_agents.certificate import check_certificate
 from nm_agents.connecting import connect
 from nm_agents.folder import own_folder, writable
+from nm_agents.member.documents import kept_on
 from nm_agents.member.member import compose, serve
 from nm_agents.service import log_to_stderr, on_termination, served
 from nm_bus.errors import ConfigError
-from nm_bus.settings import MemberSettings, load
+from nm_bus.settings import DocumentsSettings, MemberSettings, load
 
 MOST_CHECKS = 99
 """As many as a heartbeat may tell of, and one of the agent's own."""
@@ -29,13 +30,14 @@ def _run(config: Path) -> None:
     settings = load(config, MemberSettings)
     check_settings(settings, config)
     check_certificate(settings.tls, settings.node)
+    kept = kept_on(settings.documents, config)
     with own_folder(settings.folder):
         if settings.drop_in is not None:
             writable(settings.drop_in.folder)
         # one connection serves both ways: a member reads so little that blocking it does no harm
         name = f"member {settings.node}"
         transport = connect(settings, settings.supernode, name, separate=False)
-        member = compose(settings, transport, random.random)
+        member = compose(settings, transport, random.random, kept)
         on_termination(transport, member.leave)
         serve(member, transport)
 
@@ -51,3 +53,15 @@ def check_settings(settings: MemberSettings, config: Path) -> None:
     for check in settings.checks:
         if not all(check.command[:1]) or not check.command or "\0" in "".join(check.command):
             raise ConfigError(config, f"check {check.name}: `command` names no program")
+    check_documents(settings.documents, config)
+
+
+def check_documents(documents: tuple[DocumentsSettings, ...], config: Path) -> None:
+    """Raise ConfigError where components would overwrite each other, or a hook names no program."""
+    owners: dict[Path, str] = {}
+    for each in documents:
+        if owners.setdefault(each.folder, each.component) != each.component:
+            what = f"documents of two components go to {each.folder}"
+            raise ConfigError(config, what, "give each a folder of its own")
+        if each.hook and (not each.hook[0] or "\0" in "".join(each.hook)):
+            raise ConfigError(config, f"documents of {each.component}: `hook` names no program")

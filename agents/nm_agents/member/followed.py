@@ -1,0 +1,66 @@
+"""How far a member has come with the ledger, as a small file that is whole at any moment.
+
+It may be older than the documents are, never newer: what it does not know of is applied again,
+and changes nothing.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from nm_bus.core.ledger.follower import NOWHERE, Place
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A document that was written: its revision, and the sha256 of its content."""
+
+    revision: int
+    digest: str
+
+
+class Followed(msgspec.Struct):
+    """What is kept from one life of the agent to the next, by the documents' keys.
+
+    `owed` could not be written, `unhooked` are changes whose hook has not run to its end.
+    `settings` tells for which settings all this is so.
+    """
+
+    epoch: int = NOWHERE.epoch
+    revision: int = NOWHERE.revision
+    head: str = NOWHERE.head
+    settings: str = ""
+    documents: dict[str, Held] = {}
+    owed: set[str] = set()
+    unhooked: dict[str, int] = {}
+    troubles: dict[str, str] = {}
+
+    @property
+    def place(self) -> Place:
+        """How far it is."""
+        return Place(self.epoch, self.revision, self.head)
+
+    def moved(self, place: Place) -> None:
+        """It is as far as that now."""
+        self.epoch, self.revision, self.head = place.epoch, place.revision, place.head
+
+
+def load(path: Path) -> tuple[Followed, str]:
+    """Read the file; where it cannot be, begin with nothing, and say why."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Followed), ""
+    except FileNotFoundError:
+        return Followed(), ""
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is damaged"
+        return Followed(), f"{path}: cannot be read: {reason}; all documents are fetched anew"
+
+
+def save(path: Path, followed: Followed) -> None:
+    """Replace the file; raises OSError, and then it is what it was."""
+    half = path.with_suffix(".new")
+    with half.open("wb") as file:
+        file.write(msgspec.json.encode(followed))
+        file.flush()
+        os.fsync(file.fileno())
+    half.replace(path)
