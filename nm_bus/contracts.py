@@ -37,9 +37,9 @@ def load(path: str) -> Any:
 
 
 def paths() -> list[str]:
-    """Where every schema is, below `schemas/`."""
+    """Where every message's schema is, and what they refer to, below `schemas/`."""
     folders = (files("nm_bus") / "schemas").iterdir()
-    return sorted(f"{each.name}/v1.json" for each in folders if each.is_dir())
+    return sorted(f"{each.name}/v1.json" for each in folders if (each / "v1.json").is_file())
 
 
 def retrieve(uri: str) -> Schema:
