@@ -6,6 +6,7 @@ from functools import partial
 import msgspec
 
 from nm_agents.quarantine import Quarantine, settle
+from nm_agents.supernode.ledger.driver import LedgerDriver
 from nm_agents.supernode.outbox import Outbox
 from nm_agents.supernode.requests import Asker, Requests
 from nm_bus.codec import Reason, Rejected, decode
@@ -21,6 +22,7 @@ from nm_bus.messages import (
     Ask,
     Canary,
     Event,
+    Ledger,
     Message,
     NodeId,
     Report,
@@ -48,6 +50,7 @@ class Peers:
     outbox: Outbox
     requests: Requests
     quarantine: Quarantine
+    ledger: LedgerDriver | None = None
 
     def take(self, peer: NodeId, kind: LinkKind, delivery: Delivery) -> None:
         """Take what one peer's link brought; the exchange tells who speaks, the user confirms."""
@@ -88,6 +91,8 @@ class Peers:
                 self.hearing.canary((peer, kind), data, now)
             case Ask():
                 self.requests.ask(Asker(data.request, supernode=peer), data)
+            case Ledger():
+                return self.ledger.take(peer, data) if self.ledger is not None else None
             case Report():
                 self.requests.reported(data, peer, relayed=True)
             case _:

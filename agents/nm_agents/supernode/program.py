@@ -15,6 +15,8 @@ from nm_agents.supernode.brokerwatch import BrokerWatch
 from nm_agents.supernode.children import Children
 from nm_agents.supernode.handover import hand_over
 from nm_agents.supernode.keeping import Keeping
+from nm_agents.supernode.ledger.composing import ledger_of
+from nm_agents.supernode.ledger.driver import LedgerDriver
 from nm_agents.supernode.outbox import Outbox
 from nm_agents.supernode.peers import Peers
 from nm_agents.supernode.requests import Requests
@@ -57,8 +59,10 @@ def _serve(config: Path) -> None:
         name = f"supernode of {settings.node}"
         transport = connect(settings, settings.broker, name, separate=True)
         worker = Worker(transport)
-        with closing(worker):
-            service = compose(settings, config, transport, store, worker=worker, watch=watch)
+        with closing(worker), ledger_of(settings, transport) as ledger:
+            service = compose(
+                settings, config, transport, store, worker=worker, watch=watch, ledger=ledger
+            )
             transport.on_status(log_status)
             on_termination(transport, service.stop)
             service.start()
@@ -88,6 +92,7 @@ def compose(
     *,
     worker: Worker,
     watch: BrokerWatch | None,
+    ledger: LedgerDriver | None = None,
 ) -> SupernodeService:
     """Build a supernode from its settings; what it kept from its last life is taken up."""
     limits = timing(settings)
@@ -122,6 +127,7 @@ def compose(
         outbox=outbox,
         requests=requests,
         quarantine=quarantine,
+        ledger=ledger,
     )
     return SupernodeService(
         settings=settings,
@@ -145,6 +151,7 @@ def compose(
         worker=worker,
         watch=watch,
         keep_view=keeping.save,
+        ledger=ledger,
     )
 
 

@@ -15,6 +15,8 @@ import msgspec
 from nm_agents.quarantine import Quarantine, settle
 from nm_agents.supernode.brokerwatch import BrokerWatch, Look
 from nm_agents.supernode.children import Children
+from nm_agents.supernode.ledger.driver import LedgerDriver
+from nm_agents.supernode.ledger.troubles import troubles
 from nm_agents.supernode.outbox import Outbox
 from nm_agents.supernode.peers import Peers
 from nm_agents.supernode.requests import Requests
@@ -93,6 +95,7 @@ class SupernodeService:
     worker: Worker
     watch: BrokerWatch | None
     keep_view: Callable[[], None]
+    ledger: LedgerDriver | None = None
     _spoken: int = 0
     _started: Seconds = 0.0
     _broker: BrokerState = field(default_factory=lambda: BrokerState("starting"))
@@ -124,6 +127,8 @@ class SupernodeService:
         self._listen_to_itself()
         self._send_canaries()
         self._look()
+        if self.ledger is not None:
+            self.ledger.start()
 
     def stop(self) -> None:
         """End the ingest processes, keep what is known, and end."""
@@ -214,7 +219,7 @@ class SupernodeService:
         )
         partitions = self.settings.limits.partitions
         complete = self.view.is_complete(self.settings.node, partitions, self._started)
-        self.raised(self.alerts.tick(list(wrong), now, complete=complete))
+        self.raised(self.alerts.tick([*wrong, *troubles(self.ledger)], now, complete=complete))
         if now >= self._next_roster:
             self._next_roster = now + self.timing.roster
             self.outbox.again()

@@ -1,6 +1,6 @@
 """Whether two supernodes have the same ledger: they compare the head at each hundredth revision."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nm_bus.core.ledger.applying import Applied
@@ -9,6 +9,9 @@ from nm_bus.storage.ledger import SqliteLedger
 
 EVERY = 100
 """Each of these revisions is compared."""
+
+MOST_FORKS = 100
+"""One is an alarm; more than these say nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +25,14 @@ class Fork:
     other: str
 
 
-Forked = Callable[[Fork], None]
-
-
 @dataclass(slots=True)
 class Checkpoints:
-    """The last revision to compare, 0 for the beginning; each fork is told once."""
+    """The last revision to compare, 0 for the beginning, and the forks that were found."""
 
     store: SqliteLedger
-    forked: Forked
     revision: int = 0
     head: str = ""
-    _told: set[tuple[NodeId, int]] = field(default_factory=set)
+    forks: dict[tuple[NodeId, int], Fork] = field(default_factory=dict)
 
     def load(self) -> None:
         """Take up the last one that the file has."""
@@ -49,9 +48,9 @@ class Checkpoints:
     def compare(self, peer: NodeId, revision: int, head: str) -> None:
         """Hold a peer's against what is known here, which may be nothing."""
         own = self._head(revision)
-        if own and head and own != head and (peer, revision) not in self._told:
-            self._told.add((peer, revision))
-            self.forked(Fork(self.store.identity.node, peer, revision, own, head))
+        if own and head and own != head and len(self.forks) < MOST_FORKS:
+            fork = Fork(self.store.identity.node, peer, revision, own, head)
+            self.forks[peer, revision] = fork
 
     def _head(self, revision: int) -> str:
         if revision == 0:

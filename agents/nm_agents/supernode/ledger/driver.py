@@ -12,18 +12,17 @@ from typing import Any
 
 import msgspec
 
-from nm_agents.supernode.ledger.checkpoints import Checkpoints, Forked
+from nm_agents.supernode.ledger.checkpoints import Checkpoints
 from nm_agents.supernode.ledger.keeping import Moved, is_durable, keep
 from nm_agents.supernode.ledger.machine import LedgerMachine
 from nm_agents.supernode.ledger.post import Post
 from nm_agents.supernode.ledger.snapshots import Assembly, Cutting, Whole
 from nm_bus.codec import Reason, Rejected
 from nm_bus.core.ledger.agreement import Agreement
-from nm_bus.core.ledger.answers import Answers
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.batches import FAR_AHEAD
 from nm_bus.core.ledger.boots import JOIN_ANEW, Boots
-from nm_bus.core.ledger.effects import Effect, Pace, Send, SendLog
+from nm_bus.core.ledger.effects import Effect, Send, SendLog
 from nm_bus.core.ledger.hybrid import HybridClock
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import (
@@ -73,7 +72,6 @@ class LedgerDriver:
     sign: Sign
     reason: str = ""
     """Why it has stopped, if it has: it votes no more, but can still be read."""
-    _awake: bool = False
     _own: int = 0
     _done: dict[ChangeId, Done] = field(default_factory=dict)
     _heights: dict[VoterId, int] = field(default_factory=dict)
@@ -115,7 +113,7 @@ class LedgerDriver:
     @property
     def is_awake(self) -> bool:
         """Whether it votes: the others have confirmed that its file is the one that voted."""
-        return self._awake and not self.reason
+        return not (self.machine.listens or self.reason)
 
     def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
         """The revisions after `since`, of one key or of all, oldest first."""
@@ -144,7 +142,7 @@ class LedgerDriver:
             tuple(sorted(state.voters)),
             tuple(sorted(state.standbys)),
             pending=len(self.agreement.outbox),
-            state="stopped" if self.reason else "running" if self._awake else "listening",
+            state="stopped" if self.reason else "listening" if self.machine.listens else "running",
             reason=self.reason,
             heights=dict(self._heights),
         )
@@ -232,7 +230,7 @@ class LedgerDriver:
                     self._perform(self.agreement.behind(sender, step.height, now, moment))
             case Snap():
                 self._take_page(sender, step)
-            case Prepare() | Accept() if not self._awake:
+            case Prepare() | Accept() if self.machine.listens:
                 pass
             case _:
                 self._perform(self.agreement.receive(sender, step, now, moment))
@@ -264,8 +262,8 @@ class LedgerDriver:
 
     def _confirm(self) -> None:
         is_new = self.state.epoch == NEWCOMER
-        if not self._awake and not is_new and self.boots.may_vote(self.state.voters):
-            self._awake = True
+        if self.machine.listens and not is_new and self.boots.may_vote(self.state.voters):
+            self.machine.listens = False
             _LOG.info("ledger of %s: the others know it, so it votes", self.voter_id)
 
     def stop(self, reason: str) -> None:
@@ -412,59 +410,6 @@ class LedgerDriver:
 
     def _micros(self) -> Micros:
         return round(self.transport.now() * 1_000_000)
-
-
-def start_life(
-    store: SqliteLedger,
-    transport: Transport,
-    timing: Timing,
-    peers: Iterable[NodeId],
-    *,
-    nonce: str,
-    random: Callable[[], float],
-    sign: Sign = lambda change: change,
-    forked: Forked = lambda _fork: None,
-) -> LedgerDriver:
-    """Take up a ledger from its file and begin another life of it; `start` makes it speak."""
-    store.started(nonce)
-    identity, position = store.identity, store.position
-    state = State(
-        identity.project,
-        epoch=identity.epoch,
-        revision=position.revision,
-        head=position.head,
-        time=position.time,
-        entries=store.entries(),
-        answers=Answers(store.answers()),
-    )
-    boots = Boots(identity.voter, identity.boot, nonce, store.peers())
-    driver: LedgerDriver
-    machine = LedgerMachine(identity.voter, state, lambda: not driver.is_awake)
-    agreement = Agreement(
-        identity.voter,
-        machine,
-        Pace(timing.agreement_delay, timing.agreement_resend, timing.author_limit),
-        random,
-        position.height,
-        position.author,
-        store.votes(),
-        store.outbox(),
-    )
-    checkpoints = Checkpoints(store, forked)
-    checkpoints.load()
-    driver = LedgerDriver(
-        store,
-        transport,
-        timing,
-        agreement,
-        machine,
-        boots,
-        Post(transport, identity, frozenset(peers)),
-        HybridClock(position.clock),
-        checkpoints,
-        sign,
-    )
-    return driver
 
 
 def _node(voter: VoterId) -> NodeId:

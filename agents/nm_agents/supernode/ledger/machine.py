@@ -1,6 +1,5 @@
 """What the agreement decides for: the state of the ledger, and what was applied to it just now."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nm_bus.core.ledger.applying import Applied, apply_batch
@@ -14,7 +13,7 @@ class LedgerMachine:
 
     me: VoterId
     state: State
-    listens: Callable[[], bool]
+    listens: bool = True
     applied: list[Applied] = field(default_factory=list)
     """What was applied in this event."""
     answers: list[Proposed] = field(default_factory=list)
@@ -24,7 +23,7 @@ class LedgerMachine:
     def voters(self) -> frozenset[VoterId]:
         """See Machine. Without a vote of its own, a supernode proposes nothing."""
         voters = self.state.voters
-        return voters - {self.me} if self.listens() else voters
+        return voters - {self.me} if self.listens else voters
 
     @property
     def standbys(self) -> frozenset[VoterId]:

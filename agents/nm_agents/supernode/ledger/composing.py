@@ -1,0 +1,110 @@
+"""The composition of a supernode's ledger: its file, if there is one, and one life of it."""
+
+import logging
+import random as chance
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+
+from nm_agents.supernode.ledger.checkpoints import Checkpoints
+from nm_agents.supernode.ledger.driver import LedgerDriver, Sign
+from nm_agents.supernode.ledger.machine import LedgerMachine
+from nm_agents.supernode.ledger.post import Post
+from nm_bus.core.ledger.agreement import Agreement
+from nm_bus.core.ledger.answers import Answers
+from nm_bus.core.ledger.boots import Boots
+from nm_bus.core.ledger.effects import Pace
+from nm_bus.core.ledger.hybrid import HybridClock
+from nm_bus.core.ledger.state import State
+from nm_bus.errors import ConfigError
+from nm_bus.messages import NodeId
+from nm_bus.settings import SupernodeSettings, Timing, timing
+from nm_bus.signing import Signer
+from nm_bus.storage.ledger import SqliteLedger, open_ledger
+from nm_bus.transport.base import Transport
+
+_LOG = logging.getLogger(__name__)
+
+FILE = "ledger.db"
+"""The ledger's name in a supernode's folder; `nm-bus init` makes it, and nothing else does."""
+
+
+@contextmanager
+def ledger_of(settings: SupernodeSettings, transport: Transport) -> Iterator[LedgerDriver | None]:
+    """The ledger in a supernode's folder, ready to be started; None when there is no file.
+
+    Raises StorageError for a file that cannot be used, ConfigError for one of somebody else.
+    """
+    path = settings.folder / FILE
+    if not path.exists():
+        _LOG.warning("there is no ledger in %s; make one: nm-bus init", settings.folder)
+        yield None
+        return
+    with closing(open_ledger(path)) as store:
+        _check_owner(store, settings)
+        yield start_life(
+            store,
+            transport,
+            timing(settings),
+            (peer.node for peer in settings.peers),
+            nonce=uuid.uuid4().hex,
+            random=chance.random,
+            sign=Signer.load(settings.tls).sign,
+        )
+
+
+def _check_owner(store: SqliteLedger, settings: SupernodeSettings) -> None:
+    owner, own = store.identity, (settings.project, settings.node)
+    if (owner.project, owner.node) != own:
+        what = f"is the ledger of {owner.node} in {owner.project}, not of {own[1]} in {own[0]}"
+        raise ConfigError(store.path, what, "give each supernode a folder of its own")
+
+
+def start_life(
+    store: SqliteLedger,
+    transport: Transport,
+    timing: Timing,
+    peers: Iterable[NodeId],
+    *,
+    nonce: str,
+    random: Callable[[], float],
+    sign: Sign = lambda change: change,
+) -> LedgerDriver:
+    """Take up a ledger from its file and begin another life of it; `start` makes it speak."""
+    store.started(nonce)
+    identity, position = store.identity, store.position
+    state = State(
+        identity.project,
+        epoch=identity.epoch,
+        revision=position.revision,
+        head=position.head,
+        time=position.time,
+        entries=store.entries(),
+        answers=Answers(store.answers()),
+    )
+    boots = Boots(identity.voter, identity.boot, nonce, store.peers())
+    machine = LedgerMachine(identity.voter, state)
+    agreement = Agreement(
+        identity.voter,
+        machine,
+        Pace(timing.agreement_delay, timing.agreement_resend, timing.author_limit),
+        random,
+        position.height,
+        position.author,
+        store.votes(),
+        store.outbox(),
+    )
+    checkpoints = Checkpoints(store)
+    checkpoints.load()
+    return LedgerDriver(
+        store,
+        transport,
+        timing,
+        agreement,
+        machine,
+        boots,
+        Post(transport, identity, frozenset(peers)),
+        HybridClock(position.clock),
+        checkpoints,
+        sign,
+    )
