@@ -52,6 +52,10 @@ class UndecidedError(TimedOutError):
         super().__init__(what)
 
 
+class LockLostError(NmBusError):
+    """A lock is not ours any more. Stop what it protects; another holder may be at it."""
+
+
 class StorageError(NmBusError):
     """The disk or the store does not take what must be kept: stop rather than lose it."""
 

@@ -29,6 +29,9 @@ MAY_PASS = (ConnectionLostError, TimedOutError)
 UNAVAILABLE = "unavailable"
 """The code of a supernode that cannot answer now, whatever was asked."""
 
+LEAST: Seconds = 0.5
+"""What a supernode is given to answer, however little time is left."""
+
 T = TypeVar("T")
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 Judge = Callable[[Answer, NodeId], T]
@@ -53,6 +56,11 @@ class Asking:
         self._bus, self._turns = bus, deque(supernodes)
         self._timing = timing
 
+    @property
+    def count(self) -> int:
+        """How many supernodes there are."""
+        return len(self._turns)
+
     def settled(
         self, message: Message, judge: Judge[T], *, timeout: Seconds, patience: Seconds
     ) -> T:
@@ -65,9 +73,9 @@ class Asking:
         known: deque[NmBusError] = deque(maxlen=100)
         while True:
             failures: list[NmBusError] = []
-            for _ in range(len(self._turns)):
-                share = min(patience, max(0.5, deadline - time.monotonic()))
-                found = self._asked(message, judge, share)
+            for untried in range(len(self._turns), 0, -1):
+                share = (deadline - time.monotonic()) / untried
+                found = self._asked(message, judge, min(patience, max(LEAST, share)))
                 if not isinstance(found, NmBusError):
                     return found
                 failures.append(found)

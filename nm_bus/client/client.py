@@ -4,19 +4,23 @@ It asks whichever supernode answers. One thread may use a client; what it hands 
 (`updates`, `lock`, `elect`, `alerts`) has connections of its own, each again for one thread.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nm_bus.client.asking import Asking, Supernodes, good, understood
+from nm_bus.client.asking import MAY_PASS, Asking, Supernodes, good, understood
 from nm_bus.client.connection import Bus, route_to
+from nm_bus.client.locks import LOOK, Held, Lock
 from nm_bus.client.proposing import Proposing, Signed
 from nm_bus.client.reading import Reading
+from nm_bus.client.sessions import SHARE, Session
 from nm_bus.client.updates import Lines, Updates, of_component
 from nm_bus.core.ledger.follower import Place
 from nm_bus.documents import Document, key_of, stored, why_not
-from nm_bus.errors import RefusedError
+from nm_bus.errors import ConflictError, LockLostError, RefusedError
 from nm_bus.messages import (
     Change,
     ChangeId,
@@ -52,11 +56,12 @@ class Client:
         if isinstance(settings, Path):
             settings = load(settings, AdministratorSettings)
         self.settings, self.timeout = settings, timeout
+        self._given, self._signed = bus, signed or partial(_signed, settings)
         self._bus = bus or Bus(settings)
         self._lines = lines or partial(route_to, settings=settings, user=self._bus.user)
         asking = Asking(self._bus, (p.node for p in settings.supernodes), timing(settings))
         self._reading = Reading(asking, timeout)
-        self._proposing = Proposing(asking, self._bus.user, signed or partial(_signed, settings))
+        self._proposing = Proposing(asking, self._bus.user, self._signed)
 
     def __enter__(self) -> "Client":
         return self
@@ -145,12 +150,18 @@ class Client:
         never ends by itself; with `quiet`, it gives Quiet whenever nothing came for so long.
         What it yields and raises is told in `nm_bus.client.updates`.
         """
+        start = since if isinstance(since, Place) else self._place(since)
+        return self._updates(start, of_component(component), quiet)
+
+    def _updates(
+        self, start: Place, wanted: Callable[[str], bool], quiet: Seconds | None
+    ) -> Updates:
         return Updates(
             self.settings.supernodes,
             self._lines,
             timing(self.settings),
-            start=since if isinstance(since, Place) else self._place(since),
-            wanted=of_component(component),
+            start=start,
+            wanted=wanted,
             quiet=quiet,
         )
 
@@ -250,9 +261,51 @@ class Client:
         """What became of a change, by its id; None when the supernode does not know it."""
         return self._reading.outcome(id)
 
+    # --- locks
+
+    @contextmanager
+    def lock(self, name: str, *, wait: Seconds = 0.0, ttl: Seconds = 15.0) -> Iterator[Held]:
+        """Within, the lock of this name is ours, unless it is lost: see `nm_bus.client.locks`.
+
+        Waits for it for `wait` seconds, then raises ConflictError. Once we are silent for `ttl`
+        seconds, it may be granted to another. Raises LockLostError at the end when it was lost.
+        """
+        deadline = time.monotonic() + wait
+        with self._lock(name, ttl, lambda: time.monotonic() >= deadline).held() as held:
+            yield held
+
+    def elect(
+        self, name: str, *, ttl: Seconds = 15.0, until: Callable[[], bool] = lambda: False
+    ) -> Iterator[Held]:
+        """Stand for election for ever: gives each term in which we are the active one.
+
+        A term lasts until its `lost` is set or the loop's body ends, which resigns; then we stand
+        again. Waiting ends when `until` says so, which is asked about once a second.
+        """
+        while not until():
+            try:
+                with self._lock(name, ttl, until).held() as held:
+                    yield held
+            except (LockLostError, ConflictError, *MAY_PASS):
+                continue
+
+    def _lock(self, name: str, ttl: Seconds, until: Callable[[], bool]) -> Lock:
+        def session() -> Session:
+            beside = Client(
+                self.settings,
+                timeout=ttl / SHARE,
+                bus=self._given,
+                signed=self._signed,
+                lines=self._lines,
+            )
+            return Session(self, beside, ttl)
+
+        return Lock(name, self, session, partial(self._updates, quiet=LOOK), until)
+
 
 def _signed(settings: AdministratorSettings, change: Change) -> tuple[Change, str]:
     # only who changes something needs the library of signatures, which is large
-    from nm_bus.signing import sign  # noqa: PLC0415
+    from nm_bus.signing import Signer  # noqa: PLC0415
 
-    return sign(change, settings.tls), settings.tls.certificate.read_text()
+    signer = Signer.load(settings.tls)
+    return signer.sign(change), signer.certificate

@@ -59,7 +59,7 @@ class Proposing:
         time was over first.
         """
         signed, certificate = self.signed(change)
-        asked = Propose(signed, certificate, min(PATIENCE, timeout))
+        asked = Propose(signed, certificate, min(PATIENCE, timeout / (1 + self.asking.count)))
         judge = partial(_judged, _Acceptance(change.id))
         return self.asking.settled(asked, judge, timeout=timeout, patience=asked.wait + ON_THE_WAY)
 

@@ -21,7 +21,11 @@ QUICK = type(LOCAL)(connect=0.2, retry_first=0.01, retry_most=0.02)
 
 @pytest.fixture
 def supernodes() -> FakeSupernodes:
-    entries = [Entry(f"role/{ADMIN}", {"administrator": True}, 0, "genesis")]
+    voter = {"role": "voter", "incarnation": "genesis"}
+    entries = [
+        Entry(f"role/{ADMIN}", {"administrator": True}, 0, "genesis"),
+        *(Entry(f"supernode/{node}", voter, 0, "genesis") for node in NODES),
+    ]
     state = State("demo", epoch=1, revision=0, head="ab" * 32, entries=entries)
     return FakeSupernodes(state.snapshot(), NODES, ADMIN)
 
