@@ -107,7 +107,7 @@ class Agreement:
         if change.id not in self.outbox and not self.machine.is_answered(change.id):
             self.waiting.add_own(change, now)
             self._effects.append(KeepChange(change))
-            self._submit(self.author)
+            self._submit(self._whom_to_ask())
         return self._after()
 
     def receive(self, sender: VoterId, step: Step, now: Seconds, moment: Micros) -> list[Effect]:
@@ -352,7 +352,7 @@ class Agreement:
     def _is_stuck(self) -> bool:
         """Whether what somebody began for this slot, this supernode too, has not come to an end."""
         if self._stuck_at is None:
-            self._stuck_at = self._now + self.pace.delay * (2 + self.random())
+            self._stuck_at = self._now + self.pace.delay * (1.3 + 0.7 * self.random())
         return self._now >= self._stuck_at
 
     def _author_is_silent(self) -> bool:
@@ -376,10 +376,10 @@ class Agreement:
             self._submit(self._whom_to_ask())
 
     def _whom_to_ask(self) -> VoterId:
-        """The author, or any voter when that is silent: a standby cannot propose by itself."""
-        voters = sorted(self.machine.voters - {self.me})
-        if not voters or self.author == self.me or not self._author_is_silent():
+        """The author; when that is silent, a standby, which cannot propose itself, asks anyone."""
+        if self.me in self.machine.voters or not self._author_is_silent():
             return self.author
+        voters = sorted(self.machine.voters)
         return voters[int(self.random() * len(voters)) % len(voters)]
 
     # --- what it says

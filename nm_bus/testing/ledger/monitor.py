@@ -41,6 +41,7 @@ RULES = {
     "one answer a change": "a change was answered twice, differently",
     "same state": "two supernodes at one slot have different states",
     "batches are in order": "a batch is not in the order of (timestamp, supernode, id)",
+    "healed means agreed": "all is healed, but not all that was accepted is agreed everywhere",
 }
 """What is held, and what it means when it is not."""
 
