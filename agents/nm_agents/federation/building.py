@@ -16,6 +16,7 @@ import msgspec
 import tomli_w
 
 from nm_agents.federation.lifeline import Lifeline
+from nm_agents.federation.relay import Relay, Relays
 from nm_broker.pki import Authority
 from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Program
@@ -48,6 +49,8 @@ class Plan:
     members: dict[NodeId, NodeId]
     administrator: str = "admin.example"
     network: str = "local"
+    delay: Seconds = 0.0
+    """How late each link's bytes are, one way; only with relays."""
     limits: Limits = field(default_factory=Limits)
     more: dict[NodeId, dict[str, Any]] = field(default_factory=dict)
     program: Program | None = None
@@ -55,10 +58,15 @@ class Plan:
 
 @dataclass
 class Federation:
-    """A federation that is built, started, hurt and stopped. `told` hears what is being done."""
+    """A federation that is built, started, hurt and stopped. `told` hears what is being done.
+
+    With `relays`, links go by way of these, each by one of its own.
+    """
 
     plan: Plan
     told: Told = lambda _text: None
+    relays: Relays | None = None
+    ways: dict[tuple[NodeId, NodeId], Relay] = field(default_factory=dict)
     brokers: dict[NodeId, PrivateBroker] = field(default_factory=dict)
     running: dict[NodeId, RunningBroker] = field(default_factory=dict)
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
@@ -116,6 +124,10 @@ class Federation:
         """A supernode's process."""
         return self.processes[f"supernode {node}"]
 
+    def links_of(self, node: NodeId) -> list[Relay]:
+        """The relays of all links from a supernode and to it."""
+        return [relay for ends, relay in self.ways.items() if node in ends]
+
     def stop(self) -> None:
         """End everything that was started: members, supernodes, brokers, in this order."""
         for role in ("member", "supernode"):
@@ -139,6 +151,16 @@ class Federation:
         broker = self.brokers[node]
         return Peer(node, Broker(node, broker.amqps_port, broker.address))
 
+    def _linked(self, node: NodeId, to: NodeId) -> Peer:
+        """A supernode as its peer's links reach it."""
+        peer = self._peer(to)
+        if self.relays is None:
+            return peer
+        relay = self.relays.lay((peer.broker.address, peer.broker.port), self.plan.delay)
+        self.ways[node, to] = relay
+        host, port = relay.address
+        return Peer(to, Broker(to, port, host))
+
     def _build_supernode(self, node: NodeId, authority: Authority) -> None:
         broker = self.brokers[node]
         self.settings[node] = settings = SupernodeSettings(
@@ -152,7 +174,7 @@ class Federation:
                 password_file=broker.password_file,
             ),
             link_tls=authority.issue(link_user(node), self._pki),
-            peers=tuple(self._peer(peer) for peer in self.plan.supernodes if peer != node),
+            peers=tuple(self._linked(node, to) for to in self.plan.supernodes if to != node),
             network=self.plan.network,
             limits=self.plan.limits,
         )
