@@ -27,9 +27,8 @@ def why_not(document: Document, *, forced: bool = False) -> str:
 
 
 def _too_large(document: Document) -> str:
-    size = len(document.content)
-    if size > MOST_BYTES:
-        return f"has {size:,} bytes, {MOST_BYTES:,} are allowed"
+    if len(document.content) > MOST_BYTES:
+        return f"is too large: {MOST_BYTES:,} bytes are allowed"
     if len(document.schema.encode()) > MOST_BYTES:
         return f"has a schema of more than {MOST_BYTES:,} bytes"
     return ""

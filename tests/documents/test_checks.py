@@ -21,7 +21,7 @@ REFUSED = [
     (document("", b"x"), "is no document's name"),
     (document("a" * 129, b"x"), "at most 128 characters"),
     (document("/".join(["a" * 100] * 6), b"x"), "605 characters, 512 are allowed"),
-    (document("a.txt", b"x" * (MOST_BYTES + 1)), "has 65,537 bytes, 65,536 are allowed"),
+    (document("a.txt", b"x" * (MOST_BYTES + 1)), "is too large: 65,536 bytes are allowed"),
     (document("a.txt", b"ab\xffc"), "is no text: byte 3 is no UTF-8"),
     (document("a.ini", b"ab\0c"), "is no text: byte 3 is zero"),
     (document("a.json", b'{"port": 80'), "is no JSON: Expecting ',' delimiter: line 1 column 12"),

@@ -1,4 +1,4 @@
-"""One look at a folder and the ledger, and what follows: proposals, deletions, reasons beside files.
+"""One look at a folder and the ledger, and what follows: proposals, deletions, reasons.
 
 What is decided is decided in `nm_bus.core.publishing`; here files are read and the ledger is asked.
 """
@@ -115,12 +115,11 @@ class Publisher:
         keys = to_ask(folder, self.memory.documents) | (self.refused.keys() & folder.documents)
         if everything:
             keys |= folder.documents.keys() | self.memory.documents.keys()
-        entries = {key: self.ledger.get(key) for key in sorted(keys - folder.unsure)}
-        held = {key: _held(entry) for key, entry in entries.items()}
+        held = {key: _held(self.ledger.get(key)) for key in sorted(keys - folder.unsure)}
         actions = decide(folder, held, self.memory.documents, allow_empty=self.allow_empty)
-        refused = self._flaws(found)
+        refused = dict(found.flaws)
         for action in actions:
-            refused |= self._done(action, entries)
+            refused |= self._done(action)
         kept = {k: why for k, why in self.refused.items() if k in folder.unsure}
         self._show_reasons(found, kept | refused)
         self.memory.save()
@@ -131,17 +130,17 @@ class Publisher:
     def _folder(self, found: Found) -> tuple[Folder, bool]:
         known = dict.fromkeys(self.memory.documents) | found.files
         restless = self.rest.restless(known, self.clock())
-        documents, vanished = {}, set()
+        documents, unready = {}, set()
         for key, signature in found.files.items():
             digest = "" if key in restless else self._digest(key, signature, found)
             if digest:
                 documents[key] = digest
             else:
-                vanished.add(key)
+                unready.add(key)
         self._digests = {k: d for k, d in self._digests.items() if k in found.files}
         unread = {k for k in known if k.startswith(tuple(found.unread))}
         flawed = found.flaws.keys() & known.keys()
-        unsure = restless | vanished | unread | flawed
+        unsure = restless | unready | unread | flawed
         return Folder(documents, frozenset(found.components), frozenset(unsure)), bool(restless)
 
     def _digest(self, key: str, signature: Signature, found: Found) -> str:
@@ -162,12 +161,9 @@ class Publisher:
         """One byte more than is allowed, so that it is noticed."""
         return scanning.read(scanning.path_of(self.root, key), MOST_BYTES + 1)
 
-    def _flaws(self, found: Found) -> dict[str, str]:
-        return dict(found.flaws)
-
     # --- what follows
 
-    def _done(self, action: Action, entries: dict[str, Entry | None]) -> dict[str, str]:
+    def _done(self, action: Action) -> dict[str, str]:
         """Do it; gives the reason when it comes to nothing."""
         match action:
             case Agree(key, base):
@@ -177,21 +173,22 @@ class Publisher:
             case Refuse(key, reason):
                 return {key: reason}
             case Put():
-                return self._put(action, entries[action.key])
+                return self._put(action)
             case Delete():
                 return self._delete(action)
         return {}
 
-    def _put(self, put: Put, entry: Entry | None) -> dict[str, str]:
+    def _put(self, put: Put) -> dict[str, str]:
         if self._tried.get(put.key) == (put.digest, put.expected):
             return self._still(put.key)
         with suppress(FileNotFoundError):
             content = self._content(put.key)
             if _sha256(content) == put.digest:
-                return self._put_content(put, content, entry)
+                return self._put_content(put, content)
         return {}
 
-    def _put_content(self, put: Put, content: bytes, entry: Entry | None) -> dict[str, str]:
+    def _put_content(self, put: Put, content: bytes) -> dict[str, str]:
+        entry = self.ledger.get(put.key)
         schema = str(entry.value.get("schema", "")) if entry else ""
         document = Document(*named(put.key), content, schema)
         if reason := why_not(document, forced=self.force):

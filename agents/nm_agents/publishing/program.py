@@ -1,0 +1,123 @@
+"""`nm-bus config publish`: look whenever something changes in the folder, and now and then anyway.
+
+Notices of the system are a hint that saves time, never what correctness rests on: they get lost.
+"""
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from nm_agents.publishing.publisher import Publisher
+from nm_bus.errors import ConnectionLostError, TimedOutError
+from nm_bus.messages import Seconds
+from nm_bus.transport.reconnect import Pauses
+
+RESCAN: Seconds = 15.0
+"""The folder is looked at so often even when nothing told of a change."""
+
+EVERYTHING: Seconds = 600.0
+"""So often the ledger is asked for what did not change here, and refused files are tried again."""
+
+GATHER: Seconds = 0.2
+"""How long notices are gathered before a look: one save is many of them."""
+
+FIRST_PAUSE: Seconds = 1.0
+LONGEST_PAUSE: Seconds = 60.0
+
+
+class Loop:
+    """Looks until it is stopped. `warn` tells why a look came to nothing, once for each reason."""
+
+    def __init__(self, publisher: Publisher, warn: Callable[[str], None]) -> None:
+        self._publisher, self._warn = publisher, warn
+        self._noticed, self._stopped = threading.Event(), threading.Event()
+        self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE, random.random)
+        self._trouble = ""
+        self._next_everything = time.monotonic()
+
+    def notice(self) -> None:
+        """Look soon; may be called from any thread."""
+        self._noticed.set()
+
+    def stop(self) -> None:
+        """End after the look that is going on; may be called from a signal's handler."""
+        self._stopped.set()
+        self._noticed.set()
+
+    def once(self) -> None:
+        """Look until every file rests, then end. Raises when nobody answers."""
+        while self._publisher.look(everything=True) and not self._stopped.is_set():
+            self._stopped.wait(self._publisher.rest.length / 4)
+
+    def forever(self) -> None:
+        """Look until `stop`. That nobody answers is waited out."""
+        while not self._stopped.is_set():
+            self._noticed.clear()
+            wait = self._look()
+            self._noticed.wait(wait)
+            self._stopped.wait(GATHER)
+
+    def _look(self) -> Seconds:
+        """One look; gives how long to wait before the next one."""
+        everything = time.monotonic() >= self._next_everything
+        try:
+            restless = self._publisher.look(everything=everything)
+        except (ConnectionLostError, TimedOutError) as error:
+            self._complain(str(error))
+            return self._pauses.next()
+        except OSError as error:
+            self._complain(f"{self._publisher.root} cannot be looked at: {error.strerror}")
+            return RESCAN
+        self._complain("")
+        self._pauses.reset()
+        if everything:
+            self._next_everything = time.monotonic() + EVERYTHING
+        return self._publisher.rest.length / 4 if restless else RESCAN
+
+    def _complain(self, trouble: str) -> None:
+        if trouble and trouble != self._trouble:
+            self._warn(trouble)
+        self._trouble = trouble
+
+
+@contextmanager
+def noticing(
+    folder: Path, notice: Callable[[], None], warn: Callable[[str], None]
+) -> Iterator[None]:
+    """Within, `notice` is called, from another thread, when something changes in a folder."""
+
+    class Told(FileSystemEventHandler):
+        def on_any_event(self, event: FileSystemEvent) -> None:
+            if event.event_type not in {"opened", "closed_no_write"}:
+                notice()
+
+    observer = Observer()
+    try:
+        observer.schedule(Told(), str(folder), recursive=True)
+        observer.start()
+    except OSError as error:
+        warn(f"{folder}: no notice of changes ({error.strerror}); looked at each {RESCAN:g} s")
+        yield
+        return
+    try:
+        yield
+    finally:
+        observer.stop()
+        observer.join(1.0)
+
+
+@contextmanager
+def ended_by_sigterm(stop: Callable[[], None]) -> Iterator[None]:
+    """Within, SIGTERM ends the loop in good order instead of the process."""
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
