@@ -5,14 +5,18 @@ It asks whichever supernode answers. One thread may use a client; what it hands 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from nm_bus.client.alerts import each_once
 from nm_bus.client.asking import MAY_PASS, Asking, Supernodes, good, understood
 from nm_bus.client.connection import Bus, route_to
+from nm_bus.client.following import Quiet
 from nm_bus.client.locks import LOOK, Held, Lock
 from nm_bus.client.proposing import Proposing, Signed
 from nm_bus.client.reading import Reading
@@ -22,18 +26,27 @@ from nm_bus.core.ledger.follower import Place
 from nm_bus.documents import Document, key_of, stored, why_not
 from nm_bus.errors import ConflictError, LockLostError, RefusedError
 from nm_bus.messages import (
+    Alert,
     Change,
     ChangeId,
+    DomainKey,
     Entry,
     NodeId,
+    Overview,
     Page,
     Proposed,
+    Query,
     Read,
     Seconds,
+    Severity,
     Standing,
+    Subscribe,
     Update,
 )
 from nm_bus.settings import AdministratorSettings, load, timing
+
+PAGES = 10_000
+"""More pages than any federation has."""
 
 
 class Client:
@@ -59,9 +72,10 @@ class Client:
         self._given, self._signed = bus, signed or partial(_signed, settings)
         self._bus = bus or Bus(settings)
         self._lines = lines or partial(route_to, settings=settings, user=self._bus.user)
-        asking = Asking(self._bus, (p.node for p in settings.supernodes), timing(settings))
-        self._reading = Reading(asking, timeout)
-        self._proposing = Proposing(asking, self._bus.user, self._signed)
+        peers = (peer.node for peer in settings.supernodes)
+        self._asking = Asking(self._bus, peers, timing(settings))
+        self._reading = Reading(self._asking, timeout)
+        self._proposing = Proposing(self._asking, self._bus.user, self._signed)
 
     def __enter__(self) -> "Client":
         return self
@@ -170,6 +184,33 @@ class Client:
         if revision is None:
             return Place(standing.epoch, standing.revision, standing.head)
         return Place(standing.epoch, revision, "")
+
+    # --- the federation
+
+    def status(self) -> Overview:
+        """What a supernode knows of all members, supernodes, links and alerts, pages together."""
+        first = self._page(0)
+        rest = [self._page(n) for n in range(1, min(first.pages, PAGES))]
+        members = {m.state.node: m for page in (first, *rest) for m in page.members}
+        return msgspec.structs.replace(first, pages=1, members=tuple(members.values()))
+
+    def _page(self, number: int) -> Overview:
+        answer = self._asking.settled(
+            Query("status", page=number), good, timeout=self.timeout, patience=self.timeout
+        )
+        return understood(answer.data, Overview)
+
+    def alerts(
+        self,
+        name: str = "",
+        severities: tuple[Severity, ...] = (),
+        under: tuple[DomainKey, ...] = (),
+    ) -> Generator[Alert | Quiet, None, None]:
+        """Follow alerts, each transition once: see `nm_bus.client.alerts`. Close it to end it.
+
+        The queue of this name keeps them while nobody reads; empty severities and sites mean all.
+        """
+        return each_once(Bus(self.settings).follow(Subscribe(name, severities, under)))
 
     # --- changing
 
