@@ -14,6 +14,7 @@ from nm_agents.cli.alerts import alerts
 from nm_agents.cli.ask import ask
 from nm_agents.cli.broker import broker
 from nm_agents.cli.doctor import doctor
+from nm_agents.cli.init import init
 from nm_agents.cli.pki import pki
 from nm_agents.cli.status import status
 from nm_agents.cli.tail import tail
@@ -79,6 +80,7 @@ _COMMANDS: dict[Callable[..., None], str] = {
     ask: "Ask a member itself.",
     tail: "Live messages, one line each.",
     doctor: "What is wrong, and what to do.",
+    init: "A supernode's ledger.",
     demo: "A federation on this machine, and a story that checks itself.",
 }
 

@@ -29,6 +29,7 @@ from nm_bus.messages import (
     Update,
     VoterId,
 )
+from nm_bus.project import Project
 from nm_bus.storage.sqlitefile import SqliteFile
 
 SCHEMA = 1
@@ -118,10 +119,15 @@ class SqliteLedger:
 
     def __init__(self, file: SqliteFile) -> None:
         self._file, self.path = file, file.path
-        self.identity = self._about("identity", Identity)
-        self.position = self._about("position", Position)
-        self.published = self._about("published", int)
+        self.identity: Identity = self._about("identity", Identity)
+        self.position: Position = self._about("position", Position)
+        self.published: int = self._about("published", int)
         """Up to which revision the feed was published."""
+
+    def project(self) -> Project | None:
+        """The project file that it began with; None for a newcomer's."""
+        found: Project | None = self._about("project", Project | None)
+        return found
 
     def transaction(self) -> AbstractContextManager[None]:
         """One event: all of it, or nothing."""
@@ -354,7 +360,7 @@ class SqliteLedger:
     def _updates(self, query: str, values: tuple[Any, ...]) -> list[Update]:
         return [_read(body, Update) for (body,) in self._file.rows(query, values)]
 
-    def _about(self, name: str, kind: type[T]) -> T:
+    def _about(self, name: str, kind: Any) -> Any:
         found = self._file.rows("SELECT value FROM about WHERE name = ?", (name,))
         if not found:
             raise StorageError(f"{self.path}: the file is not whole ({name} is missing); {_MEND}")
@@ -386,17 +392,23 @@ def create_ledger(
     position: Position,
     entries: Iterable[Entry] = (),
     *,
+    project: Project | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> SqliteLedger:
-    """Make a ledger as it is after genesis, whole or not at all. Raises StorageError."""
+    """Make a ledger as it is at its beginning, whole or not at all. Raises StorageError.
+
+    `project` is the file that it begins with, kept to say later what differs; None: a newcomer's.
+    """
     if path.exists():
         raise StorageError(f"{path}: there is a ledger already")
+    about: dict[str, object] = {"identity": identity, "position": position, "published": 0}
+    about["project"] = project
     unfinished = path.with_name(f".{path.name}.new")
     unfinished.unlink(missing_ok=True)
     file = SqliteFile(unfinished, max_bytes=max_bytes, mend=_MEND)
     try:
         with file.transaction():
-            _make(file, {"identity": identity, "position": position, "published": 0})
+            _make(file, about)
             SqliteLedger(file).keep_entries({entry.key: entry for entry in entries})
     finally:
         file.close()

@@ -17,12 +17,14 @@ import tomli_w
 
 from nm_agents.federation.lifeline import Lifeline
 from nm_agents.federation.relay import Relay, Relays
+from nm_agents.supernode.ledger.making import begin
 from nm_broker.pki import Authority
 from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Program
 from nm_broker.project import Principals, bring_up
 from nm_bus.grants import link_user
 from nm_bus.messages import NodeId, Seconds
+from nm_bus.project import FirstSupernode, Project
 from nm_bus.settings import (
     AdministratorSettings,
     Broker,
@@ -54,6 +56,8 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     more: dict[NodeId, dict[str, Any]] = field(default_factory=dict)
     program: Program | None = None
+    ledger: bool = True
+    """Whether the supernodes have a ledger."""
 
 
 @dataclass
@@ -78,6 +82,11 @@ class Federation:
         """The administrator's settings file."""
         return self.plan.folder / "admin.toml"
 
+    @property
+    def project(self) -> Path:
+        """The project file, from which the ledgers are made."""
+        return self.plan.folder / "project.toml"
+
     def build(self) -> None:
         """Make certificates, folders and settings files; nothing runs yet."""
         self.plan.folder.mkdir(parents=True, exist_ok=True)
@@ -90,6 +99,8 @@ class Federation:
             )
         for node in self.plan.supernodes:
             self._build_supernode(node, authority)
+        if self.plan.ledger:
+            self._build_ledgers()
         for node in self.plan.members:
             self._build_member(node, authority)
         self._build_administrator(authority)
@@ -179,6 +190,14 @@ class Federation:
             limits=self.plan.limits,
         )
         self._write(self._file(node), settings)
+
+    def _build_ledgers(self) -> None:
+        """Make each supernode's ledger from one project file, as far as it is not there."""
+        firsts = (FirstSupernode(n, n, self._peer(n).broker.port) for n in self.plan.supernodes)
+        project = Project(self.plan.project, tuple(firsts), (self.plan.administrator,))
+        self._write(self.project, project)
+        for settings in self.settings.values():
+            begin(settings, project, self.project)
 
     def _build_member(self, node: NodeId, authority: Authority) -> None:
         settings = MemberSettings(

@@ -13,6 +13,7 @@ from nm_bus.core.ledger.roles import MAY, refusal
 from nm_bus.core.ledger.rules.values import flaw
 from nm_bus.core.ledger.state import State
 from nm_bus.documents.document import content_of
+from nm_bus.documents.parsing import why_unreadable
 from nm_bus.documents.schema import why_invalid
 from nm_bus.messages import Change
 
@@ -39,14 +40,14 @@ def _is_allowed(change: Change, state: State) -> bool:
 def _document(key: str, value: dict[str, Any], state: State) -> str:
     before = state.get(key)
     kept = before.value.get("schema", "") if before else ""
-    schema = value.get("schema", kept)
-    if not isinstance(schema, str) or not schema:
-        return ""
+    schema, media_type = value.get("schema", kept), str(value.get("media_type", ""))
     try:
         content = content_of(value)
     except ValueError as error:
         return f"{key}: {error}"
-    wrong = why_invalid(content, str(value.get("media_type", "")), schema)
+    wrong = why_unreadable(content, media_type)
+    if not wrong and schema and isinstance(schema, str):
+        wrong = why_invalid(content, media_type, schema)
     return f"{key} {wrong}" if wrong else ""
 
 

@@ -1,0 +1,106 @@
+"""How a supernode's ledger comes to be: from the project file, or anew as somebody else.
+
+The file is never made silently, and never written over: what is there is told, or put aside.
+"""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nm_agents.folder import own_folder
+from nm_agents.supernode.ledger.composing import FILE
+from nm_bus.core.ledger.genesis import INCARNATION, genesis
+from nm_bus.errors import ConfigError
+from nm_bus.project import Project, identity
+from nm_bus.settings import SupernodeSettings
+from nm_bus.storage.ledger import NEWCOMER, Identity, Position, create_ledger, open_ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A ledger that is there. `new` is false when it was; `aside` is where an earlier one went."""
+
+    path: Path
+    node: str
+    incarnation: str
+    new: bool
+    aside: Path | None = None
+
+
+def begin(settings: SupernodeSettings, project: Project, source: Path) -> Made:
+    """Make a supernode's ledger from a project file; harmless when that was done before.
+
+    Raises ConfigError when `source` does not name this supernode, when a ledger is there that
+    began otherwise, with what differs, and when the folder is in use.
+    """
+    if project.project != settings.project:
+        what = f"is for the project {project.project}, and this supernode is in {settings.project}"
+        raise ConfigError(source, what, "take the file of this project")
+    if settings.node not in {one.node for one in project.supernodes}:
+        what = f"does not name {settings.node} among the supernodes"
+        raise ConfigError(source, what, "name it, or join a running project: --anew")
+    path = settings.folder / FILE
+    with own_folder(settings.folder):
+        if path.exists():
+            return _there(path, project, source)
+        state = genesis(project)
+        begun = Identity(project.project, settings.node, INCARNATION, state.epoch, state.head)
+        at = Position(height=0, head=state.head)
+        create_ledger(path, begun, at, state.entries.values(), project=project).close()
+        return Made(path, settings.node, INCARNATION, new=True)
+
+
+def begin_anew(settings: SupernodeSettings) -> Made:
+    """Make a ledger that knows nothing, of a supernode that nobody knows; the others' snapshot
+    fills it. An earlier file is put aside. Raises ConfigError when the folder is in use."""
+    path, incarnation = settings.folder / FILE, uuid.uuid4().hex[:12]
+    with own_folder(settings.folder):
+        aside = _put_aside(path) if path.exists() else None
+        newcomer = Identity(settings.project, settings.node, incarnation, NEWCOMER, "")
+        create_ledger(path, newcomer, Position()).close()
+    return Made(path, settings.node, incarnation, new=True, aside=aside)
+
+
+def _there(path: Path, project: Project, source: Path) -> Made:
+    with closing(open_ledger(path)) as store:
+        found = store.identity
+        begun = store.project()
+    if begun is not None and found.file != identity(project):
+        what = f"differs from what {path} began with: " + "; ".join(differences(begun, project))
+        mend = "nothing was changed; change a running project with nm-bus supernode and the like"
+        raise ConfigError(source, what, mend)
+    return Made(path, found.node, found.incarnation, new=False)
+
+
+def differences(before: Project, now: Project) -> Iterator[str]:
+    """What two project files say differently, a few words each."""
+    old, new = (dict(_facts(msgspec.to_builtins(one))) for one in (before, now))
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            yield f"{name} was {old.get(name, 'not there')}, now {new.get(name, 'not there')}"
+
+
+def _facts(project: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    yield "project", project["project"]
+    for principal in project["administrators"]:
+        yield f"administrator {principal}", "there"
+    for table, key in (("supernodes", "node"), ("publishers", "principal")):
+        for one in project[table]:
+            told = ", ".join(f"{name} {one[name]}" for name in one if name != key)
+            yield f"{table[:-1]} {one[key]}", f"({told})"
+
+
+def _put_aside(path: Path) -> Path:
+    """Keep an earlier ledger under a dated name, its log too: what it accepted may be wanted."""
+    aside = path.with_name(f"{path.name}.old-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
+    for ending in ("-wal", "-journal", "-shm"):
+        log = path.with_name(path.name + ending)
+        if log.exists():
+            log.rename(aside.with_name(aside.name + ending))
+    return path.rename(aside)

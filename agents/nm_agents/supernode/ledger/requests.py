@@ -1,0 +1,265 @@
+"""What a supernode answers about the ledger: changes that are asked for, followers, readers.
+
+An answer says `agreed` only of what is applied here, and `accepted` of what is on this disk alone.
+Whoever waits does so for a limited time, and asks again with the same change id.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from nm_agents.supernode.ledger.barrier import Barrier
+from nm_agents.supernode.ledger.checks import why_not
+from nm_agents.supernode.ledger.waits import Wait, Waits
+from nm_bus.core.ledger.applying import Applied
+from nm_bus.core.ledger.feed import Feed
+from nm_bus.core.ledger.reading import page
+from nm_bus.core.ledger.rules.outcome import BAD_VALUE, NOT_ALLOWED, UNKNOWN_KEY, Refusal
+from nm_bus.core.ledger.state import State
+from nm_bus.core.ledger.syncing import synced
+from nm_bus.messages import (
+    Change,
+    ChangeId,
+    NodeId,
+    Propose,
+    Proposed,
+    Read,
+    Seconds,
+    Standing,
+    Sync,
+)
+from nm_bus.signing import verify
+from nm_bus.transport.base import Transport
+
+PATIENCE: Seconds = 8.0
+"""How long a reader waits for a revision, or for an agreement: less than clients wait for us."""
+
+UNAVAILABLE = "unavailable"
+TOO_MANY = "too many requests wait for their answer; ask again in a moment"
+
+
+class Driver(Feed, Protocol):
+    """What is asked of a supernode's ledger at work."""
+
+    @property
+    def node(self) -> NodeId:
+        """The supernode."""
+
+    @property
+    def state(self) -> State:
+        """What was applied here."""
+
+    def propose(self, change: Change, done: Callable[[Proposed], None]) -> str:
+        """Take a change, on disk when this returns: `accepted`. Or `full`: nothing was taken."""
+
+    def own_change(
+        self,
+        kind: str,
+        key: str,
+        value: dict[str, Any] | None = None,
+        expected: int | None = None,
+    ) -> Change:
+        """A new change in the supernode's own name, signed."""
+
+    def is_waiting(self, change: ChangeId) -> bool:
+        """Whether a change was taken here and is not decided yet."""
+
+    def standing(self) -> Standing:
+        """How it stands."""
+
+    def on_applied(self, listener: Callable[[list[Applied]], None]) -> None:
+        """Call `listener` with what was applied."""
+
+    def on_installed(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when a snapshot has taken the place of the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer: `data` is a message's part, `error` one sentence when the code is not `ok`."""
+
+    data: Any = None
+    code: str = "ok"
+    error: str = ""
+
+
+Answered = Callable[[Given], None]
+
+
+@dataclass(slots=True)
+class LedgerRequests:
+    """Answers what principals ask of one supernode's ledger; `listen` begins it.
+
+    `authority` gives the certificates (PEM) of the project's authority. `joined` is told of a
+    member that introduces itself, `alive` of every principal that asks for anything.
+    """
+
+    driver: Driver
+    transport: Transport
+    authority: Callable[[], str]
+    joined: Callable[[NodeId], None] = lambda _member: None
+    alive: Callable[[str], None] = lambda _principal: None
+    _waits: Waits = field(init=False)
+    _barrier: Barrier = field(init=False)
+    _asked: dict[ChangeId, dict[Wait, Answered]] = field(default_factory=dict)
+    _parked: dict[Wait, tuple[int, Callable[[], None]]] = field(default_factory=dict)
+    """Who waits for a revision, and what is done then."""
+
+    def __post_init__(self) -> None:
+        self._waits, self._barrier = Waits(self.transport), Barrier(self.driver)
+
+    def listen(self) -> None:
+        """Hear of what is applied."""
+        self.driver.on_applied(lambda _: self._moved())
+        self.driver.on_installed(self._moved)
+
+    def take(self, asked: Propose | Sync | Read, user: str, answered: Answered) -> None:
+        """Answer a request of `user`, for whom the broker vouches: now or later, once."""
+        match asked:
+            case Propose():
+                self._propose(asked, user, answered)
+            case Sync():
+                answered(Given(synced(asked, self.driver.state, self.driver)))
+            case Read():
+                self._read(asked, user, answered)
+
+    # --- changes
+
+    def _propose(self, asked: Propose, user: str, answered: Answered) -> None:
+        change = asked.change
+        refusal = _wrong_asker(change, user)
+        given = None if refusal else self.driver.state.answer(change.id)
+        if given is not None:
+            answered(_told(given))
+            return
+        refusal = refusal or self._unfit(asked, user)
+        if refusal is not None:
+            answered(_told(Proposed(change.id, "refused", 0, refusal.code, refusal.reason)))
+            return
+        wait = self._waits.begin(user, asked.wait, partial(self._accepted, change.id))
+        if wait is None:
+            answered(Given(code=UNAVAILABLE, error=TOO_MANY))
+            return
+        self._asked.setdefault(change.id, {})[wait] = answered
+        if self.driver.propose(change, self._done) == "full":
+            self._let_go(change.id, wait)
+            answered(Given(code=UNAVAILABLE, error=self._why_full()))
+
+    def _unfit(self, asked: Propose, user: str) -> Refusal | None:
+        """Why a change is not even proposed, if so."""
+        now = self.transport.now()
+        foreign = verify(asked.change, asked.certificate, self.authority(), user, now)
+        if foreign:
+            return Refusal(NOT_ALLOWED, foreign)
+        wrong = why_not(asked.change, self.driver.state)
+        return Refusal(BAD_VALUE, wrong) if wrong else None
+
+    def _done(self, proposed: Proposed) -> None:
+        for wait, answered in self._asked.pop(proposed.id, {}).items():
+            if self._waits.end(wait):
+                answered(_told(proposed))
+
+    def _accepted(self, change: ChangeId, wait: Wait) -> None:
+        """The time is over; the change is on the way."""
+        answered = self._let_go(change, wait)
+        if answered is not None:
+            answered(_told(Proposed(change, "accepted")))
+
+    def _let_go(self, change: ChangeId, wait: Wait) -> Answered | None:
+        self._waits.end(wait)
+        waiting = self._asked.get(change, {})
+        answered = waiting.pop(wait, None)
+        if not waiting:
+            self._asked.pop(change, None)
+        return answered
+
+    def _why_full(self) -> str:
+        standing = self.driver.standing()
+        if standing.reason:
+            return f"the ledger of {standing.node} has stopped: {standing.reason}"
+        waiting = f"{standing.pending} changes wait at {standing.node} to be agreed"
+        return f"{waiting}, and it takes no more; ask another supernode, or later"
+
+    # --- reading
+
+    def _read(self, question: Read, user: str, answered: Answered) -> None:
+        if not question.agreed and question.at_least <= self.driver.state.revision:
+            answered(self._found(question))
+            return
+        wait = self._waits.begin(user, PATIENCE, partial(self._given_up, question, answered))
+        if wait is None:
+            answered(Given(code=UNAVAILABLE, error=TOO_MANY))
+            return
+        then = partial(self._park, question, answered, wait)
+        if question.agreed:
+            self._barrier.ask(wait, then)
+        else:
+            then()
+
+    def _park(self, question: Read, answered: Answered, wait: Wait) -> None:
+        """Wait for the revision, which may be here already."""
+
+        def found() -> None:
+            if self._waits.end(wait):
+                answered(self._found(question))
+
+        if question.at_least <= self.driver.state.revision:
+            found()
+        else:
+            self._parked[wait] = question.at_least, found
+
+    def _moved(self) -> None:
+        revision = self.driver.state.revision
+        ready = [wait for wait, (least, _) in self._parked.items() if least <= revision]
+        for wait in ready:
+            _, found = self._parked.pop(wait)
+            found()
+
+    def _given_up(self, question: Read, answered: Answered, wait: Wait) -> None:
+        self._barrier.forget(wait)
+        self._parked.pop(wait, None)
+        standing = self.driver.standing()
+        if standing.reason:
+            error = f"the ledger of {standing.node} has stopped: {standing.reason}"
+        elif question.agreed:
+            error = f"no majority of the supernodes agreed within {PATIENCE:g} s; ask again"
+        else:
+            behind = f"{standing.node} has applied revision {standing.revision}"
+            error = f"{behind}, not yet {question.at_least}; ask again, or another supernode"
+        answered(Given(code=UNAVAILABLE, error=error))
+
+    def _found(self, question: Read) -> Given:
+        match question.what:
+            case "ledger":
+                return Given(self.driver.standing())
+            case "answer":
+                return self._answer_to(question.key)
+            case _:
+                found = page(question, self.driver.state, self.driver)
+                if isinstance(found, Refusal):
+                    return Given(code=found.code, error=found.reason)
+                return Given(found)
+
+    def _answer_to(self, change: ChangeId) -> Given:
+        proposed = self.driver.state.answer(change)
+        if proposed is None and self.driver.is_waiting(change):
+            proposed = Proposed(change, "accepted")
+        if proposed is None:
+            unknown = f"{self.driver.node} knows of no change {change}, or no longer"
+            return Given(code=UNKNOWN_KEY, error=unknown)
+        return Given(proposed)
+
+
+def _wrong_asker(change: Change, user: str) -> Refusal | None:
+    if change.actor != user:
+        return Refusal(NOT_ALLOWED, f"{user} may not ask for a change as {change.actor}")
+    if change.id.partition("/")[0] != user:
+        return Refusal(NOT_ALLOWED, f"{user} may not use the change id {change.id}")
+    return None
+
+
+def _told(proposed: Proposed) -> Given:
+    if proposed.state == "refused":
+        return Given(proposed, proposed.code, proposed.reason)
+    return Given(proposed)
