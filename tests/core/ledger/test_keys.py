@@ -1,0 +1,62 @@
+"""Every family of keys has one form."""
+
+import pytest
+
+from nm_bus.core.ledger.keys import LONGEST, family, is_key, is_principal, is_word, name
+
+GOOD = (
+    "config/search/a",
+    "config/search/conf.d/10-a.toml",
+    "config/S/" + "a" * 128,
+    "member/n1.llnl.gov",
+    "supernode/s-1.org",
+    "role/alice@llnl.gov",
+    "record/endpoint/n1.llnl.gov.thredds",
+    "session/alice@llnl.gov/web",
+    "lock/publish",
+    "policy/alerts",
+    "silence/2026-01",
+)
+BAD = (
+    "config/search",
+    "config/search/",
+    "config/search//a",
+    "config/search/../a",
+    "config/search/.hidden",
+    "config/search/a\n",
+    "config/search/" + "a" * 129,
+    "config/search/é",
+    "config/search/a b",
+    "config/" + "/".join(["a" * 100] * 3),
+    "member/N1.org",
+    "member/.org",
+    "member/a/b",
+    "member/",
+    "role/a/b",
+    "record/endpoint",
+    "session/alice",
+    "lock/a/b",
+    "Lock/a",
+    "",
+    "/",
+)
+
+
+@pytest.mark.parametrize("key", GOOD)
+def test_a_key_has_the_form_of_its_family(key: str) -> None:
+    assert is_key(key)
+    assert f"{family(key)}/{name(key)}" == key
+
+
+@pytest.mark.parametrize("key", BAD)
+def test_what_is_no_key(key: str) -> None:
+    assert not is_key(key)
+
+
+def test_a_key_fits_a_routing_key() -> None:
+    assert not is_key("member/" + "a" * LONGEST)
+
+
+def test_words_and_principals() -> None:
+    assert (is_word("a.b-c_1"), is_word("a@b"), is_word("")) == (True, False, False)
+    assert (is_principal("a@b.org"), is_principal("a/b"), is_principal(".")) == (True, False, False)
