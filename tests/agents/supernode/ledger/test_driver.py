@@ -1,9 +1,31 @@
 """What was accepted is agreed, what was agreed is everywhere, whatever links and processes do."""
 
-from typing import Any
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from random import Random
+
+import pytest
+
+from nm_bus.messages import Change, Proposed
+from nm_bus.storage import ledger as storage
+from nm_bus.storage.ledger import Identity, Position, create_ledger, open_ledger
+from nm_bus.testing.links import Trouble
+
+from .conftest import ADMIN, PROJECT, Crowd, Site, copy_of
+
+Make = Callable[..., Crowd]
+
+BAD = Trouble(delay=0.1, jitter=0.7, loss=0.1, duplicates=0.2, reordering=0.3)
 
 
-def test_a_change_is_agreed_at_every_supernode(make_crowd: Any) -> None:
+def heads(site: Site) -> list[tuple[int, str, str]]:
+    """Every revision in a supernode's feed, with its head and its change."""
+    updates = site.ledger.updates(0, 10_000)
+    return [(each.revision, each.head, each.change.id) for each in updates]
+
+
+def test_a_change_is_agreed_at_every_supernode(make_crowd: Make) -> None:
     crowd = make_crowd(3)
     crowd.awake()
     first, *others = crowd
@@ -12,3 +34,248 @@ def test_a_change_is_agreed_at_every_supernode(make_crowd: Any) -> None:
     (answer,) = first.answers.values()
     assert (answer.state, answer.revision) == ("agreed", 1)
     assert all(site.ledger.state.revision == 1 for site in others)
+
+
+def test_alone_it_agrees_with_itself_at_once(make_crowd: Make) -> None:
+    crowd = make_crowd(1)
+    (site,) = crowd
+    assert site.put(1) == "accepted"
+    assert site.put(1) == "agreed"
+    assert site.ledger.state.revision == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_lost_or_done_twice_while_supernodes_are_killed(
+    make_crowd: Make, seed: int
+) -> None:
+    crowd = make_crowd(5, trouble=BAD, seed=seed)
+    random = Random(seed)
+    accepted: set[str] = set()
+    for number in range(1, 41):
+        for site in crowd:
+            if site.process is not None and site.put(number) == "accepted":
+                accepted.add(f"{ADMIN}/{site.node}/{number}")
+        crowd.clock.advance(random.random() * 2)
+        one = random.choice(list(crowd))
+        if one.process is None:
+            one.start()
+        elif random.random() < 0.4:
+            one.kill()
+    for site in crowd:
+        if site.process is None:
+            site.start()
+    crowd.settle()
+    for site in crowd:  # who was killed asks again, with the same ids
+        for number in range(1, 41):
+            site.put(number)
+            accepted.add(f"{ADMIN}/{site.node}/{number}")
+    crowd.settle()
+    first, *others = (heads(site) for site in crowd)
+    assert [revision for revision, _, _ in first] == list(range(1, 201))
+    assert {change for _, _, change in first} == accepted
+    assert all(other == first for other in others)
+    assert not any(site.ledger.reason for site in crowd)
+    for site in crowd:
+        for answer in site.answers.values():
+            assert {each.ledger.state.answer(answer.id) for each in crowd} == {answer}
+
+
+def test_what_was_accepted_by_a_killed_supernode_is_agreed_when_it_is_back(
+    make_crowd: Make,
+) -> None:
+    crowd = make_crowd(3)
+    crowd.awake()
+    first, *others = crowd
+    first.put(1)
+    first.kill()
+    others[0].put(2)
+    crowd.clock.run(lambda: others[1].ledger.state.revision == 1, 60.0)
+    first.start()
+    crowd.settle()
+    assert [change for _, _, change in heads(first)] == [
+        f"{ADMIN}/{others[0].node}/2",
+        f"{ADMIN}/{first.node}/1",
+    ]
+
+
+def test_a_life_takes_up_all_that_the_last_one_had(make_crowd: Make) -> None:
+    crowd = make_crowd(3)
+    crowd.awake()
+    site = next(iter(crowd))
+    for number in range(1, 6):
+        site.put(number)
+    crowd.settle()
+    before, height = site.ledger.state.snapshot(), site.ledger.height
+    site.kill()
+    site.start()
+    assert site.ledger.state.snapshot() == before
+    assert site.ledger.height == height
+    assert site.put(3) == "agreed"
+
+
+def test_who_is_far_behind_takes_a_snapshot_and_goes_on(
+    make_crowd: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "LOG_SLOTS", 3)
+    monkeypatch.setattr(storage, "COMPACT_EVERY", 2)
+    crowd = make_crowd(3, trouble=BAD)
+    crowd.awake()
+    first, second, third = crowd
+    third.put(1)
+    crowd.settle()
+    third.kill()
+    for number in range(1, 21):
+        first.put(number)
+        crowd.clock.run(lambda n=number: len(first.answers) == n, 120.0)
+    installed: list[int] = []
+    third.start().on_installed(lambda: installed.append(third.ledger.state.revision))
+    third.put(2)
+    crowd.settle()
+    assert installed == [21]
+    assert third.ledger.feed_from == 21
+    assert heads(third) == heads(first)[21:]
+    assert third.ledger.state.snapshot() == second.ledger.state.snapshot()
+    third.kill()
+    third.start()
+    assert third.ledger.state.snapshot() == second.ledger.state.snapshot()
+
+
+def test_a_new_life_listens_until_the_others_know_it(make_crowd: Make) -> None:
+    crowd = make_crowd(3)
+    first, *others = crowd
+    assert first.ledger.standing().state == "listening"
+    crowd.awake()
+    assert first.ledger.standing().state == "running"
+    for site in crowd:
+        site.kill()
+    first.start()
+    first.put(1)
+    crowd.clock.advance(60.0)
+    assert not first.ledger.is_awake
+    others[0].start()
+    crowd.clock.run(lambda: first.ledger.state.revision == 1, 60.0)
+
+
+def test_a_file_that_was_rolled_back_stops_and_says_what_to_do(make_crowd: Make) -> None:
+    crowd = make_crowd(3)
+    crowd.awake()
+    first, second, _ = crowd
+    first.kill()
+    backup = copy_of(first.path, "backup")
+    first.start()
+    for number in range(1, 4):
+        second.put(number)
+    crowd.settle()
+    first.kill()
+    backup.rename(first.path)
+    first.start()
+    crowd.clock.run(lambda: bool(first.ledger.reason), 60.0)
+    assert "nm-bus init --anew" in first.ledger.reason
+    assert first.ledger.standing().state == "stopped"
+    assert not first.ledger.is_awake
+    second.put(4)
+    crowd.clock.run(lambda: second.ledger.state.revision == 4, 60.0)
+
+
+def test_what_was_seen_of_a_file_survives_a_loss_of_power_everywhere(make_crowd: Make) -> None:
+    crowd = make_crowd(3)
+    crowd.awake()
+    first, second, _ = crowd
+    first.kill()
+    backup = copy_of(first.path, "backup")
+    first.start()
+    second.put(1)
+    crowd.settle()
+    second.put(2)
+    crowd.settle()
+    for site in crowd:
+        site.kill()
+    backup.rename(first.path)
+    for site in crowd:
+        site.start()
+    crowd.clock.run(lambda: bool(first.ledger.reason), 60.0)
+    assert "rolled back" in first.ledger.reason or "another process" in first.ledger.reason
+
+
+def test_of_a_ledger_and_its_copy_at_most_one_goes_on(make_crowd: Make) -> None:
+    crowd = make_crowd(3)
+    crowd.awake()
+    first, second, _ = crowd
+    first.kill()
+    twin = Site(
+        first.node,
+        copy_of(first.path, "copy"),
+        first.peers,
+        first.clock,
+        first.random,
+        first.timing,
+        first.broker,
+    )
+    first.start()
+    crowd.clock.advance(1.0)
+    twin.start()
+    for number in range(1, 6):
+        second.put(number)
+        crowd.clock.advance(5.0)
+    assert first.ledger.reason or twin.ledger.reason
+    twin.kill()
+    assert [revision for revision, _, _ in heads(second)] == [1, 2, 3, 4, 5]
+
+
+def test_joining_anew_it_takes_a_snapshot_and_votes_once_admitted(make_crowd: Make) -> None:
+    crowd = make_crowd(3)
+    crowd.awake()
+    first, second, _ = crowd
+    second.put(1)
+    crowd.settle()
+    first.kill()
+    first.path.unlink()
+    create_ledger(first.path, Identity(PROJECT, first.node, "anew", 0, ""), Position()).close()
+    first.start()
+    crowd.clock.run(lambda: first.ledger.state.revision == 1, 60.0)
+    assert first.ledger.identity.epoch == 1
+    for number, role in enumerate(("standby", "voter"), 1):
+        value = {"incarnation": "anew", "role": role}
+        key = f"supernode/{first.node}"
+        change = Change(f"{ADMIN}/console/{number}", ADMIN, "admit", key, value=value)
+        second.ledger.propose(change, partial(second.answers.__setitem__, change.id))
+        crowd.settle()
+        assert second.answers[change.id].state == "agreed", second.answers[change.id]
+    assert f"{first.node}#anew" in first.ledger.state.voters
+    first.put(2)
+    crowd.settle()
+    assert first.ledger.is_awake
+    first.kill()
+    with closing(open_ledger(first.path)) as store:
+        assert store.identity.epoch == 1
+
+
+def test_two_ledgers_that_began_differently_are_found_out(make_crowd: Make) -> None:
+    crowd = make_crowd(2)
+    first, second = crowd
+    first.kill()
+    first.path.unlink()
+    state = second.ledger.state
+    create_ledger(
+        first.path,
+        Identity(PROJECT, first.node, "genesis", 1, "f" * 64),
+        Position(height=0, head="f" * 64),
+        state.entries.values(),
+    ).close()
+    first.start()
+    crowd.clock.advance(5.0)
+    (fork,) = second.ledger.checkpoints.forks.values()
+    assert {fork.head, fork.other} == {"f" * 64, state.head}
+    assert {fork.node, fork.peer} == {first.node, second.node}
+
+
+def test_of_one_id_it_is_told_once_by_whoever_asked_last(make_crowd: Make) -> None:
+    crowd = make_crowd(3)
+    crowd.awake()
+    first = next(iter(crowd))
+    told: list[tuple[str, Proposed]] = []
+    change = first.ledger.own_change("read", "read")
+    for asker in ("one", "two"):
+        assert first.ledger.propose(change, lambda p, a=asker: told.append((a, p))) == "accepted"
+    crowd.settle()
+    assert [(asker, answer.state) for asker, answer in told] == [("two", "agreed")]
