@@ -9,7 +9,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -19,7 +19,7 @@ from nm_bus import codec
 from nm_bus.client.asking import MAY_PASS, good, understood
 from nm_bus.client.following import PREFETCH, Quiet
 from nm_bus.core.ledger.follower import Alarm, Apply, Follower, Load, Move, Place, Wait
-from nm_bus.errors import ConfigError, ConnectionLostError, RefusedError
+from nm_bus.errors import ConfigError, ConnectionLostError, NmBusError, RefusedError
 from nm_bus.messages import (
     Answer,
     Entry,
@@ -45,6 +45,9 @@ PROBE: Seconds = 5.0
 
 POLL: Seconds = 1.0
 """How often it is asked when it made us no queue."""
+
+COMPARE: Seconds = 60.0
+"""After so long a silence another supernode is asked whether this one is behind."""
 
 QUEUE_AGAIN: Seconds = 30.0
 """When it is asked for a queue again."""
@@ -201,7 +204,8 @@ class Updates(Iterator[Item]):
                 yield from self._follow(line, PROBE, float("inf"))
 
     def _follow(self, line: Line, probe: Seconds, end: Seconds) -> Iterator[Item]:
-        heard, answered = time.monotonic(), True
+        heard = compared = time.monotonic()
+        answered = True
         while (now := time.monotonic()) < end:
             question = self._follower.question
             if question is not None and (answered or now - heard >= STEP):
@@ -211,6 +215,9 @@ class Updates(Iterator[Item]):
                 self._look(line)
                 self._follower.reconnected()
                 answered = True
+                if now - compared >= COMPARE:
+                    compared = now
+                    self._compare(line)
             line.wait(lambda: bool(self._arrived), self._step(question, answered))
             while self._arrived:
                 heard = time.monotonic()
@@ -224,10 +231,22 @@ class Updates(Iterator[Item]):
 
     def _look(self, line: Line) -> None:
         """Make sure that the supernode still takes part in what is agreed."""
-        answer = line.ask(Read("ledger"), str(uuid4()), self._timing.connect)
-        standing = understood(good(answer, line.supernode).data, Standing)
+        standing = self._standing(line)
         if standing.state != RUNNING:
             raise ConnectionLostError(f"{line.supernode} does not go on: {standing.reason}")
+
+    def _compare(self, line: Line) -> None:
+        """A supernode that is cut off from the others cannot know what it misses."""
+        there = 0
+        peer = self._peers[1 % len(self._peers)]
+        with suppress(NmBusError), self._lines(peer) as other:
+            there = self._standing(other).revision
+        if there > self._follower.place.revision:
+            raise ConnectionLostError(f"{line.supernode} is behind: revision {there} was agreed")
+
+    def _standing(self, line: Line) -> Standing:
+        answer = line.ask(Read("ledger"), str(uuid4()), self._timing.connect)
+        return understood(good(answer, line.supernode).data, Standing)
 
     # --- what is said
 

@@ -137,8 +137,7 @@ class FakeSupernode:
 
     def _standing(self) -> Standing:
         state = self.state
-        of = Standing(self.node, "genesis", state.epoch, state.revision, state.head, 0, "", (), ())
-        return msgspec.structs.replace(of, state="no-majority") if self.cut else of
+        return Standing(self.node, "", state.epoch, state.revision, state.head, 0, "", (), ())
 
     def _synced(self, sync: Sync) -> Synced:
         state = self.state

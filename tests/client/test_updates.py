@@ -20,7 +20,7 @@ Made = Callable[..., Client]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time is spent waiting."""
-    for name in ("STEP", "PROBE", "POLL"):
+    for name in ("STEP", "PROBE", "POLL", "COMPARE"):
         monkeypatch.setattr(following, name, 0.0)
 
 
