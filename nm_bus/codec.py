@@ -126,12 +126,12 @@ def decode(body: bytes, *, limit: int = PRINCIPAL_BYTES) -> Decoded:
         return Rejected(Reason.NOT_JSON, str(error))
 
 
-def read(body: bytes, kind: type[M]) -> Event[M] | Rejected:
+def read(body: bytes, kind: type[M], *, limit: int = PRINCIPAL_BYTES) -> Event[M] | Rejected:
     """Read a message of one kind from a sender that was authenticated and is trusted to keep to
     the schema: fields and their types are checked, the schema's other bounds are not. It needs no
     validator, whose memory a small agent does without. Raises nothing, whatever the bytes."""
-    if len(body) > PRINCIPAL_BYTES:
-        return Rejected(Reason.TOO_LARGE, f"{len(body)} bytes where {PRINCIPAL_BYTES} are allowed")
+    if len(body) > limit:
+        return Rejected(Reason.TOO_LARGE, f"{len(body)} bytes where {limit} are allowed")
     try:
         event: Event[M] = msgspec.json.decode(body, type=Event[kind])  # type: ignore[valid-type]
     except RecursionError:

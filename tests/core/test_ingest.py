@@ -14,6 +14,7 @@ from nm_bus.messages import (
     MemberState,
     Metrics,
     Properties,
+    Running,
     Statement,
 )
 from nm_bus.topology import PEER_BYTES
@@ -217,3 +218,24 @@ def test_two_agents_in_one_name_are_said_so_and_the_one_that_stays_is_taken_back
 
 def test_with_nothing_to_say_a_statement_still_says_that_it_lives() -> None:
     assert len(list(ingest().changes(1.0))) == 1
+
+
+def test_what_a_member_runs_is_told_when_it_changes_and_with_each_roster() -> None:
+    core = ingest()
+    core.heard(NODE, beat(1), sent=1.0, now=1.0)
+    running = Running("i", 1, 7, "0" * 64, {"config/c/a": 3})
+    core.runs(NODE, running, now=1.0)
+    assert told(list(core.changes(1.1)))[NODE].running == running
+    core.sampled(NODE, Metrics("i", 1, 0.0, {"host.load.1m": 1.0}), now=1.2)
+    assert told(list(core.changes(1.3)))[NODE].running is None
+    core.runs(NODE, running, now=1.4)
+    assert told(list(core.changes(1.5))) == {}
+    assert live(core, 2.0).running == running
+
+
+def test_what_a_member_runs_does_not_make_its_properties_be_told_again() -> None:
+    core = ingest()
+    core.described(NODE, Properties("i", organisation="LLNL"), now=1.0)
+    list(core.changes(1.1))
+    core.runs(NODE, Running("i", 1, 7, "0" * 64), now=1.2)
+    assert told(list(core.changes(1.3)))[NODE].properties is None

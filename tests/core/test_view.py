@@ -15,6 +15,7 @@ from nm_bus.messages import (
     MemberState,
     PipeState,
     Properties,
+    Running,
     Statement,
     Supernode,
 )
@@ -223,3 +224,13 @@ def test_a_process_that_is_no_more_is_forgotten_when_the_others_have_told_all() 
     here.described(supernode(THERE, 3, partitions=1), 41.0)
     assert (THERE, 1) not in here.streams
     assert here.member("n2", 41.0) is not None
+
+
+def test_what_a_member_runs_stays_known_until_it_is_told_anew() -> None:
+    seen = view()
+    running = Running("i", 1, 7, "0" * 64, {"config/c/a": 3})
+    seen.stated(statement(1, MemberState("n1", Health.ALIVE, running=running)), now=5.0)
+    seen.stated(statement(2, state("n1")), now=6.0)
+    member = seen.member("n1", now=6.0)
+    assert member is not None
+    assert member.state.running == running

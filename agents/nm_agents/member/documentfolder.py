@@ -110,16 +110,20 @@ class DocumentFolder:
             if error.errno == errno.ELOOP:  # a symbolic link stands there: it is replaced
                 return False
             raise
-        with os.fdopen(file, "rb") as reading:
-            status = os.fstat(reading.fileno())
+        try:
+            status = os.fstat(file)
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
             return (
                 stat.S_ISREG(status.st_mode)
                 and status.st_size == len(content)
                 and stat.S_IMODE(status.st_mode) == self.mode
                 and self.user in (UNCHANGED, status.st_uid)
                 and self.group in (UNCHANGED, status.st_gid)
-                and reading.read(len(content) + 1) == content
+                and os.read(file, len(content) + 1) == content
             )
+        finally:
+            os.close(file)
 
     def _fill(self, folder: int, name: str, content: bytes) -> None:
         _drop(folder, name)

@@ -27,7 +27,7 @@ from nm_bus.messages import (
     Synced,
     Update,
 )
-from nm_bus.topology import REQUESTS
+from nm_bus.topology import PEER_BYTES, REQUESTS
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Timer, Transport
 from nm_bus.transport.reconnect import Pauses
 
@@ -289,7 +289,7 @@ def read_answer(answer: Delivery | None) -> Synced | str:
     """What a supernode answered to a sync, or why there is no answer, in words."""
     if answer is None:
         return "the supernode does not answer"
-    event = codec.read(answer.body, Answer)
+    event = codec.read(answer.body, Answer, limit=PEER_BYTES)
     if not isinstance(event, Event):
         return f"the supernode's answer cannot be read: {event.detail}"
     if not event.data.ok:

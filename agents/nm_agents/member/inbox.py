@@ -11,7 +11,7 @@ from functools import partial
 
 from nm_bus import codec
 from nm_bus.messages import Answer, Ask, Event, Hello, Message, NodeId, Report, Seconds, Update
-from nm_bus.topology import REQUESTS, UPDATES, inbox_queue
+from nm_bus.topology import PEER_BYTES, REQUESTS, UPDATES, inbox_queue
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Transport
 from nm_bus.transport.reconnect import Pauses
 
@@ -91,7 +91,7 @@ class Inbox:
             self._ask(delivery)
 
     def _update(self, delivery: Delivery) -> None:
-        update = codec.read(delivery.body, Update)
+        update = codec.read(delivery.body, Update, limit=PEER_BYTES)
         if isinstance(update, Event):
             self._updated(update.data)
         else:

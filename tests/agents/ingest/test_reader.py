@@ -10,7 +10,7 @@ from nm_bus.codec import Reason, Rejected, encode
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.windows import Windows
-from nm_bus.messages import Heartbeat, Message, Metrics, NodeId, Properties, domain_key
+from nm_bus.messages import Heartbeat, Message, Metrics, NodeId, Properties, Running, domain_key
 from nm_bus.testing.mutated import mutations
 from nm_bus.transport.base import Delivery
 
@@ -35,6 +35,7 @@ GOOD = (
     encoded(BEAT),
     encoded(Metrics("boot", 1, 0.0, {"host.load.1m": 1.0})),
     encoded(Properties("boot", organisation="LLNL")),
+    encoded(Running("boot", 1, 7, "0" * 64, {"config/c/a": 3})),
 )
 
 
@@ -71,3 +72,10 @@ def test_who_is_not_the_sender_and_what_is_from_the_far_future_is_refused(
     refusal = reading.take(bad, NOW)
     assert refusal is not None
     assert refusal.reason is reason
+
+
+def test_what_a_member_runs_is_taken() -> None:
+    reading = reader()
+    running = Running("boot", 1, 7, "0" * 64, {"config/c/a": 3}, {"config/c/b": "no room"})
+    assert reading.take(delivery(encoded(running)), NOW) is None
+    assert reading.ingest.members[domain_key(NODE)].running == running

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
+from nm_agents.member.documents import kept_on
+from nm_agents.member.hooks import Environment
 from nm_agents.member.member import Member
 from nm_agents.member.plugins import Run, Timers, Told
 from nm_bus import codec
@@ -19,18 +22,23 @@ from nm_bus.messages import (
     Hello,
     Message,
     Seconds,
+    Sync,
+    Update,
 )
 from nm_bus.settings import MemberSettings, check
 from nm_bus.storage.spool import Spool
 from nm_bus.testing.clock import VirtualClock
+from nm_bus.testing.history import History
 from nm_bus.topology import (
     REQUESTS,
+    UPDATES,
     Sizes,
     heartbeat_queue,
     inbox_queue,
     inbox_topology,
     metrics_queue,
     project_topology,
+    update_key,
 )
 from nm_bus.transport.base import Delivery, Outgoing, Timer
 from nm_bus.transport.memory import MemoryTransport
@@ -66,6 +74,7 @@ class Plugins:
     takes: Seconds = 0.1
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     runs: list[FakeRun] = field(default_factory=list)
+    hooks: list[dict[str, str]] = field(default_factory=list)
 
     def start(self, command: tuple[str, ...], timeout: Seconds, timers: Timers, told: Told) -> Run:
         run = FakeRun(command, told)
@@ -74,10 +83,25 @@ class Plugins:
             timers.later(self.takes, lambda: run.end(self.verdicts[command[0]]))
         return run
 
+    def start_hook(
+        self,
+        command: tuple[str, ...],
+        environment: Environment,
+        timeout: Seconds,
+        timers: Timers,
+        told: Told,
+    ) -> Run:
+        self.hooks.append(dict(environment))
+        return self.start(command, timeout, timers, told)
+
 
 @dataclass
 class Federation:
-    """One supernode's broker, and what came to it: (when, who, message)."""
+    """One supernode's broker, and what came to it: (when, who, message).
+
+    `height` is how much of the `history` the supernode has; all, when not given. `refusal` is its
+    answer to every sync instead.
+    """
 
     clock: VirtualClock
     broker: MemoryBroker
@@ -85,6 +109,10 @@ class Federation:
     heard: list[tuple[Seconds, Event[Message]]] = field(default_factory=list)
     welcoming: bool = True
     hellos: int = 0
+    history: History = field(default_factory=History)
+    height: int | None = None
+    refusal: Answer | None = None
+    syncs: int = 0
 
     def listen(self) -> None:
         self.supernode.consume(heartbeat_queue(0), self._came)
@@ -103,6 +131,11 @@ class Federation:
         body = codec.encode(ask, source=SUPERNODE, id="a1", time=self.clock.now())
         (by or self.supernode).publish(Outgoing("", inbox_queue(NODE), body))
 
+    def tell(self, update: Update, *, by: MemoryTransport | None = None) -> None:
+        """Publish an update of the ledger."""
+        body = codec.encode(update, source=SUPERNODE, id="u1", time=self.clock.now())
+        (by or self.supernode).publish(Outgoing(UPDATES, update_key(update.change), body))
+
     def _came(self, delivery: Delivery) -> None:
         event = codec.decode(delivery.body)
         assert isinstance(event, Event), event
@@ -112,14 +145,24 @@ class Federation:
 
     def _asked(self, delivery: Delivery) -> None:
         self._came(delivery)
-        if isinstance(self.heard[-1][1].data, Hello):
+        request = self.heard[-1][1].data
+        if isinstance(request, Hello):
             self.hellos += 1
-            if self.welcoming and delivery.reply_to is not None:
-                self._welcome(delivery.reply_to, delivery.correlation_id)
+            if self.welcoming:
+                self._welcome(delivery)
+        elif isinstance(request, Sync):
+            self.syncs += 1
+            synced = msgspec.to_builtins(self.history.answer(request, self.height))
+            self._answer(delivery, self.refusal or Answer("s1", ok=True, data=synced))
 
-    def _welcome(self, reply_to: str, correlation: str | None) -> None:
+    def _welcome(self, delivery: Delivery) -> None:
         self.supernode.declare(inbox_topology(NODE, SIZES))
-        answer = Answer("h1", ok=True, data={"queue": inbox_queue(NODE)})
+        self._answer(delivery, Answer("h1", ok=True, data={"queue": inbox_queue(NODE)}))
+
+    def _answer(self, delivery: Delivery, answer: Answer) -> None:
+        if delivery.reply_to is None:
+            return
+        reply_to, correlation = delivery.reply_to, delivery.correlation_id
         body = codec.encode(answer, source=SUPERNODE, id="w1", time=self.clock.now())
         self.supernode.publish(Outgoing("", reply_to, body, correlation_id=correlation))
 
@@ -178,6 +221,8 @@ class Site:
             random=lambda: 0.5,
             measure=self.measure,
             start=self.plugins.start,
+            kept=kept_on(self.settings.documents, Path("member.toml")),
+            start_hook=self.plugins.start_hook,
         )
         member.begin()
         self.lives.append((member, transport, member.watch_folder()))

@@ -79,6 +79,17 @@ def run(tmp_path: Path) -> Run:
         ({"folder": "/proc/nowhere"}, "/proc/nowhere: cannot be written: "),
         ({"checks": [{"name": "a", "command": []}]}, "check a: `command` names no program"),
         ({"checks": [{"name": "a", "command": ["x"]}] * 2}, "two checks are named 'a'"),
+        ({"documents": [{"component": "c", "folder": "d", "hook": [""]}]}, "`hook` names no"),
+        ({"documents": [{"component": "c", "folder": "d", "mode": "9"}]}, "documents"),
+        ({"documents": [{"component": "../c", "folder": "d"}]}, "documents"),
+        (
+            {"documents": [{"component": "c", "folder": "d", "owner": "nobody-here"}]},
+            "documents: owner is 'nobody-here', whom this host does not know",
+        ),
+        (
+            {"documents": [{"component": name, "folder": "d"} for name in "ab"]},
+            "documents of two components go to ",
+        ),
         ({"node": "other.llnl.gov"}, f"is the certificate of {NODE}, and this node is other"),
     ],
 )

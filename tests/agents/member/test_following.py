@@ -1,0 +1,486 @@
+"""A member that follows the ledger: its files, its state, its reports, in good times and bad."""
+
+import base64
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nm_agents.member import following
+from nm_bus.core.nagios import Verdict
+from nm_bus.grants import Role, grant
+from nm_bus.messages import Answer, CheckStatus, Running
+from nm_bus.storage.spool import Spool
+from nm_bus.testing.history import History
+from nm_bus.transport.memory import MemoryTransport
+
+from .conftest import Federation, Site
+
+MakeSite = Callable[..., Site]
+KEY = "config/thredds/a.xml"
+OK = Verdict(CheckStatus.OK, "")
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    return tmp_path / "docs"
+
+
+@pytest.fixture
+def documents(docs: Path) -> dict[str, Any]:
+    return {"component": "thredds", "folder": str(docs)}
+
+
+@pytest.fixture
+def site(make_site: MakeSite, documents: dict[str, Any]) -> Site:
+    return make_site(documents=[documents])
+
+
+def last(federation: Federation) -> Running:
+    return federation.messages(Running)[-1]
+
+
+def status(site: Site) -> dict[str, Any]:
+    told = json.loads((site.settings.folder / "status.json").read_text())["ledger"]
+    assert isinstance(told, dict)
+    return told
+
+
+def live(federation: Federation, key: str = KEY, content: str = "", **value: Any) -> None:
+    federation.tell(federation.history.set(key, content, **value))
+    federation.clock.advance(0.5)
+
+
+# --- good times
+
+
+def test_a_document_that_is_there_already_is_fetched(
+    site: Site, federation: Federation, docs: Path
+) -> None:
+    federation.history.set(KEY, "one")
+    federation.history.set("config/solr/core.xml", "not ours")
+    site.start()
+    federation.clock.advance(3.0)
+    assert [path.name for path in docs.iterdir()] == ["a.xml"]
+    assert (docs / "a.xml").read_text() == "one"
+    told = last(federation)
+    assert (told.epoch, told.revision, told.head) == (1, 2, federation.history.head(2))
+    assert told.documents == {KEY: 1}
+    assert told.troubles == {}
+    assert status(site)["state"] == "up to date"
+
+
+def test_an_update_is_written_at_once_and_told_within_a_second(
+    site: Site, federation: Federation, docs: Path
+) -> None:
+    site.start()
+    federation.clock.advance(5.0)
+    live(federation, content="one")
+    assert (docs / "a.xml").read_text() == "one"
+    federation.clock.advance(1.0)
+    assert last(federation).documents == {KEY: 1}
+    syncs = federation.syncs
+    live(federation, content="two")
+    assert (docs / ".a.xml.previous").read_text() == "one"
+    assert federation.syncs == syncs
+
+
+def test_bytes_arrive_as_they_were(site: Site, federation: Federation, docs: Path) -> None:
+    site.start()
+    federation.clock.advance(5.0)
+    content = bytes(range(256))
+    live(federation, content=base64.b64encode(content).decode(), encoding="base64")
+    assert (docs / "a.xml").read_bytes() == content
+
+
+def test_a_deleted_document_is_removed_and_kept_as_the_version_before(
+    site: Site, federation: Federation, docs: Path
+) -> None:
+    site.start()
+    federation.clock.advance(5.0)
+    live(federation, content="one")
+    federation.tell(federation.history.delete(KEY))
+    federation.clock.advance(2.0)
+    assert [path.name for path in docs.iterdir()] == [".a.xml.previous"]
+    assert last(federation).documents == {}
+
+
+def test_names_choose_among_a_components_documents(
+    make_site: MakeSite, federation: Federation, documents: dict[str, Any], docs: Path
+) -> None:
+    make_site(documents=[documents | {"names": ["*.xml", "b/*"]}]).start()
+    federation.clock.advance(5.0)
+    for name in ("a.xml", "a.txt", "b/c.txt"):
+        live(federation, f"config/thredds/{name}", "x")
+    assert {p.name for p in docs.rglob("*") if p.is_file()} == {"a.xml", "c.txt"}
+
+
+def test_a_member_without_documents_follows_and_writes_nothing(
+    make_site: MakeSite, federation: Federation, tmp_path: Path
+) -> None:
+    make_site().start()
+    federation.clock.advance(5.0)
+    live(federation, content="one")
+    federation.clock.advance(6.0)
+    assert (last(federation).revision, last(federation).documents) == (1, {})
+    assert not (tmp_path / "docs").exists()
+
+
+def test_a_busy_ledger_is_not_reported_at_each_revision(site: Site, federation: Federation) -> None:
+    site.start()
+    federation.clock.advance(5.0)
+    federation.heard.clear()
+    for number in range(60):
+        live(federation, f"lock/{number}", "x")
+    assert 4 <= len(federation.messages(Running)) <= 8
+    federation.heard.clear()
+    for number in range(60):
+        live(federation, content=str(number))
+    assert 15 <= len(federation.messages(Running)) <= 31
+
+
+def test_it_is_reported_every_ten_minutes(site: Site, federation: Federation) -> None:
+    site.start()
+    federation.clock.advance(60.0)
+    federation.heard.clear()
+    federation.clock.advance(1800.0)
+    assert len(federation.messages(Running)) == 3
+
+
+# --- hooks
+
+
+@pytest.fixture
+def hooked(make_site: MakeSite, documents: dict[str, Any]) -> Site:
+    return make_site(documents=[documents | {"hook": ["reload"]}])
+
+
+def test_a_hook_runs_once_after_changes_that_come_together(
+    hooked: Site, federation: Federation
+) -> None:
+    hooked.plugins.verdicts["reload"] = OK
+    for name in "abc":
+        federation.history.set(f"config/thredds/{name}", name)
+    hooked.start()
+    federation.clock.advance(10.0)
+    assert [told["NM_BUS_DOCUMENTS"] for told in hooked.plugins.hooks] == ["a b c"]
+    live(federation, "config/thredds/a", "a")
+    federation.clock.advance(5.0)
+    assert len(hooked.plugins.hooks) == 1, "nothing changed"
+
+
+def test_a_hook_that_fails_is_told_until_a_later_version(
+    hooked: Site, federation: Federation
+) -> None:
+    hooked.plugins.verdicts["reload"] = Verdict(CheckStatus.CRITICAL, "exit code 1: no")
+    hooked.start()
+    live(federation, content="one")
+    federation.clock.advance(5.0)
+    assert last(federation).troubles == {KEY: "the hook failed: exit code 1: no"}
+    assert last(federation).documents == {KEY: 1}
+    hooked.plugins.verdicts["reload"] = OK
+    live(federation, content="two")
+    federation.clock.advance(5.0)
+    assert last(federation).troubles == {}
+
+
+def test_a_hook_that_had_not_ended_runs_in_the_next_life(
+    hooked: Site, federation: Federation
+) -> None:
+    hooked.start()
+    live(federation, content="one")
+    federation.clock.advance(5.0)
+    hooked.kill()
+    hooked.plugins.verdicts["reload"] = OK
+    hooked.start()
+    federation.clock.advance(5.0)
+    assert [told["NM_BUS_REVISION"] for told in hooked.plugins.hooks] == ["1", "1"]
+    hooked.kill()
+    hooked.start()
+    federation.clock.advance(5.0)
+    assert len(hooked.plugins.hooks) == 2
+
+
+# --- away, behind, astray
+
+
+def test_a_member_that_was_away_catches_up_and_shows_how_far_it_is(
+    site: Site, federation: Federation, docs: Path
+) -> None:
+    site.start()
+    federation.clock.advance(5.0)
+    site.kill()
+    for number in range(300):
+        federation.history.set(KEY if number == 250 else f"lock/{number}", str(number))
+    member = site.start()
+    federation.clock.run(lambda: _behind(member._status()) > 0)
+    told = member._status()["ledger"]
+    assert isinstance(told, dict)
+    assert told["state"] == f"behind by {told['behind']}"
+    assert told["behind"] > 290
+    federation.clock.advance(5.0)
+    assert (docs / "a.xml").read_text() == "250"
+    assert status(site)["state"] == "up to date"
+    assert last(federation).revision == 300
+
+
+def _behind(told: dict[str, Any]) -> int:
+    return int(told["ledger"]["behind"])
+
+
+def test_a_lost_update_is_asked_for(site: Site, federation: Federation, docs: Path) -> None:
+    site.start()
+    federation.clock.advance(5.0)
+    federation.history.set(KEY, "lost on the way")
+    live(federation, "lock/a", "x")
+    federation.clock.advance(1.0)
+    assert (docs / "a.xml").read_text() == "lost on the way"
+
+
+def test_a_supernode_that_lags_is_asked_again_and_never_rolls_it_back(
+    site: Site, federation: Federation, docs: Path
+) -> None:
+    site.start()
+    federation.clock.advance(5.0)
+    live(federation, content="one")
+    live(federation, content="two")
+    site.kill()
+    federation.height = 1
+    site.start()
+    federation.clock.advance(120.0)
+    assert (docs / "a.xml").read_text() == "two"
+    assert "the supernode is behind" in status(site)["state"]
+    asked = federation.syncs
+    federation.clock.advance(3600.0)
+    assert 60 <= federation.syncs - asked <= 130
+    federation.height = None
+    federation.clock.advance(120.0)
+    assert status(site)["state"] == "up to date"
+
+
+def test_a_supernode_without_a_ledger_is_told_in_its_own_words(
+    site: Site, federation: Federation
+) -> None:
+    federation.refusal = Answer("s1", False, "unavailable", "no ledger here: run nm-bus init")
+    site.start()
+    federation.clock.advance(60.0)
+    assert status(site)["state"].endswith("no ledger here: run nm-bus init")
+
+
+def test_another_history_raises_an_alarm_and_is_mended_by_a_snapshot(
+    site: Site, federation: Federation, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "ALARM_TOLD", 60.0)
+    site.start()
+    federation.clock.advance(5.0)
+    live(federation, content="one")
+    live(federation, "config/thredds/b.xml", "only in the lost epoch")
+    site.kill()
+    federation.history = History(epoch=2)
+    federation.history.set(KEY, "new")
+    site.start()
+    federation.clock.advance(10.0)
+    assert {p.name for p in docs.iterdir() if p.name[0] != "."} == {"a.xml"}
+    assert (docs / "a.xml").read_text() == "new"
+    told = last(federation)
+    assert (told.epoch, told.revision) == (2, 1)
+    assert "is not in the supernode's history" in told.troubles["ledger"]
+    federation.clock.advance(60.0)
+    assert last(federation).troubles == {}
+
+
+def test_an_update_from_anybody_else_is_ignored(
+    site: Site, federation: Federation, docs: Path
+) -> None:
+    site.start()
+    federation.clock.advance(5.0)
+    federation.broker.admit(grant(Role.SUPERNODE, "rogue.example.org"))
+    rogue = MemoryTransport(
+        federation.broker, federation.clock, user="rogue.example.org", random=lambda: 0.5
+    )
+    rogue.start()
+    federation.clock.advance(1.0)
+    federation.tell(History().set(KEY, "rogue"), by=rogue)
+    federation.clock.advance(2.0)
+    assert not docs.exists()
+
+
+def test_a_clock_that_is_a_year_off_changes_nothing(
+    site: Site, federation: Federation, docs: Path
+) -> None:
+    member = site.start()
+    _, transport, _ = site.lives[-1]
+    now = transport.now
+    transport.now = lambda: now() + 366 * 86_400.0  # type: ignore[method-assign]
+    live(federation, content="one")
+    federation.clock.advance(10.0)
+    assert (docs / "a.xml").read_text() == "one"
+    assert _behind(member._status()) == 0
+
+
+# --- troubles
+
+
+def test_content_that_is_no_base64_is_a_trouble_until_a_good_version(
+    site: Site, federation: Federation, docs: Path
+) -> None:
+    site.start()
+    live(federation, content="one")
+    live(federation, content="%%%", encoding="base64")
+    federation.clock.advance(2.0)
+    assert (docs / "a.xml").read_text() == "one"
+    assert last(federation).documents == {KEY: 1}
+    assert last(federation).troubles == {KEY: "revision 2: its content is no base64"}
+    live(federation, content="one")
+    federation.clock.advance(2.0)
+    assert last(federation).troubles == {}
+    assert last(federation).documents == {KEY: 3}
+
+
+@pytest.mark.parametrize("key", ["config/thredds/../../out", "config/thredds//etc/out"])
+def test_a_name_that_leads_out_of_the_folder_is_a_trouble(
+    site: Site, federation: Federation, docs: Path, key: str
+) -> None:
+    site.start()
+    live(federation, key, "out")
+    federation.clock.advance(2.0)
+    assert "is no document's name" in last(federation).troubles[key]
+    assert not docs.exists()
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], None]]:
+    """Makes the disk full, or not."""
+    fsync = os.fsync
+
+    def no_room(_file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    yield lambda is_full: monkeypatch.setattr(os, "fsync", no_room if is_full else fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+def test_a_full_disk_is_told_and_what_could_not_be_written_is_written_later(
+    site: Site, federation: Federation, docs: Path, full: Callable[[bool], None]
+) -> None:
+    site.start()
+    live(federation, content="one")
+    federation.clock.advance(5.0)
+    full(True)
+    live(federation, content="two")
+    federation.clock.advance(5.0)
+    assert (docs / "a.xml").read_text() == "one"
+    troubles = last(federation).troubles
+    assert troubles[KEY] == "revision 2 cannot be written: No space left on device"
+    assert "following.json cannot be written: No space left" in troubles["ledger"]
+    assert last(federation).documents == {KEY: 1}
+    federation.clock.advance(3600.0)
+    assert federation.syncs < 60
+    full(False)
+    federation.clock.advance(700.0)
+    assert (docs / "a.xml").read_text() == "two"
+    assert last(federation).troubles == {}
+    assert last(federation).documents == {KEY: 2}
+
+
+def test_what_a_full_disk_did_not_take_is_not_lost_with_the_agent(
+    site: Site, federation: Federation, docs: Path, full: Callable[[bool], None]
+) -> None:
+    site.start()
+    live(federation, content="one")
+    federation.clock.advance(5.0)
+    (docs / "a.xml").unlink()
+    (docs / "a.xml").mkdir()
+    live(federation, content="two")
+    federation.clock.advance(5.0)
+    site.kill()
+    (docs / "a.xml").rmdir()
+    site.start()
+    federation.clock.advance(5.0)
+    assert (docs / "a.xml").read_text() == "two"
+    assert last(federation).troubles == {}
+
+
+# --- from life to life
+
+
+def test_a_new_life_goes_on_where_the_last_one_was(
+    site: Site, federation: Federation, docs: Path
+) -> None:
+    site.start()
+    live(federation, content="one")
+    live(federation, content="two")
+    federation.clock.advance(5.0)
+    site.kill()
+    federation.syncs = 0
+    site.start()
+    federation.clock.advance(5.0)
+    assert federation.syncs == 1
+    assert (docs / ".a.xml.previous").read_text() == "one"
+
+
+def test_a_document_that_was_taken_away_is_fetched_again_in_the_next_life(
+    site: Site, federation: Federation, docs: Path
+) -> None:
+    site.start()
+    live(federation, content="one")
+    federation.clock.advance(5.0)
+    site.kill()
+    (docs / "a.xml").unlink()
+    site.start()
+    federation.clock.advance(5.0)
+    assert (docs / "a.xml").read_text() == "one"
+
+
+def test_documents_that_are_new_in_the_settings_are_fetched(
+    make_site: MakeSite, federation: Federation, documents: dict[str, Any], docs: Path
+) -> None:
+    before = make_site()
+    before.start()
+    live(federation, content="one")
+    federation.clock.advance(5.0)
+    before.kill()
+    make_site(documents=[documents]).start()
+    federation.clock.advance(5.0)
+    assert (docs / "a.xml").read_text() == "one"
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b'{"revision": "x"}', b"[]"])
+def test_a_damaged_state_file_is_begun_anew(
+    site: Site, federation: Federation, docs: Path, damage: bytes
+) -> None:
+    site.start()
+    live(federation, content="one")
+    federation.clock.advance(5.0)
+    site.kill()
+    (site.settings.folder / "following.json").write_bytes(damage)
+    before = (docs / "a.xml").stat().st_mtime_ns
+    site.start()
+    federation.clock.advance(5.0)
+    assert last(federation).documents == {KEY: 1}
+    assert (docs / "a.xml").stat().st_mtime_ns == before
+
+
+def test_an_older_state_than_the_files_is_harmless(
+    hooked: Site, federation: Federation, docs: Path
+) -> None:
+    """As after a kill between writing a document and writing the state."""
+    hooked.plugins.verdicts["reload"] = OK
+    state = hooked.settings.folder / "following.json"
+    hooked.start()
+    live(federation, content="one")
+    federation.clock.advance(5.0)
+    older = state.read_bytes()
+    live(federation, content="two")
+    hooked.kill()
+    state.write_bytes(older)
+    hooked.start(Spool.open(hooked.spool_file, 65_536, 60.0))
+    federation.clock.advance(5.0)
+    assert (docs / "a.xml").read_text() == "two"
+    assert (docs / ".a.xml.previous").read_text() == "one"
+    assert last(federation).documents == {KEY: 2}
+    assert [told["NM_BUS_REVISION"] for told in hooked.plugins.hooks] == ["1", "2"]
