@@ -108,10 +108,8 @@ class Answers:
 
     def all(self) -> tuple[Answered, ...]:
         """All of them, the asker that was used last at the end."""
-        return tuple(
-            Answered(*asker, one.watermark, tuple(one.answers[n] for n in one.sequences))
-            for asker, one in self._windows.items()
-        )
+        windows = (self.window(asker) for asker in self._windows)
+        return tuple(window for window in windows if window is not None)
 
     def _slide(self, window: _Window) -> None:
         window.watermark = window.sequences.pop(0)

@@ -8,6 +8,7 @@ numbers only: a logarithm may differ in its last digit from one machine to anoth
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nm_bus.messages import NodeId
 
@@ -15,8 +16,7 @@ FACTOR = (5, 4)
 """No supernode holds over 5/4 of its share, rounded up to a whole member."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A member as it is placed. `stays`: it moves only when its home is no home any more."""
 
     home: NodeId = ""
@@ -42,8 +42,11 @@ def moves(members: Members, supernodes: Weights, newcomer: NodeId = "") -> dict[
         moving.attract(newcomer)
     moving.shelter()
     moving.relieve()
-    changed = (node for node in sorted(members) if moving.homes[node] != members[node].home)
-    return {node: moving.homes[node] for node in changed}
+    return {
+        node: moving.homes[node]
+        for node in sorted(moving.moved)
+        if moving.homes[node] != members[node].home
+    }
 
 
 def score(member: NodeId, supernode: NodeId, weight: int) -> bytes:
@@ -74,6 +77,7 @@ class _Moving:
     loads: dict[NodeId, int] = field(init=False)
     whole: int = field(init=False)
     weights: int = field(init=False)
+    moved: set[NodeId] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.homes = {
@@ -143,6 +147,7 @@ class _Moving:
         weight, before = self.members[node].weight, self.homes[node]
         if before:
             self.loads[before] -= weight
+        self.moved.add(node)
         self.homes[node] = home
         self.loads[home] += weight
 

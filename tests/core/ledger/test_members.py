@@ -7,8 +7,6 @@ import pytest
 from nm_bus.testing.desk import Desk
 
 KEY = "member/m1.org"
-BY_ADMIN = ("leave", "maintain", "resume", "remove")
-
 STATES = [
     # steps, and the state that the last one leads to; or the code of its refusal
     (["join"], "joined"),
@@ -59,6 +57,16 @@ def test_a_join_says_what_changes_and_the_rest_stays() -> None:
     assert before is not None
     desk.done("s1.org", "join", KEY, {"properties": {"city": "Oak Ridge"}, "state": "left"})
     assert desk.state.value(KEY) == before | {"properties": {"city": "Oak Ridge"}}
+
+
+@pytest.mark.parametrize("step", ["join", "maintain", "resume", "remove"])
+def test_what_is_so_already_takes_no_revision(step: str) -> None:
+    desk = Desk()
+    joined = desk.done("admin", "join", KEY, {"properties": {"city": "Livermore"}})
+    first = desk.ask("admin", step, KEY).answer
+    again = desk.ask("admin", step, KEY)
+    assert (again.answer.revision, again.update) == (first.revision, None)
+    assert desk.state.revision == (joined if step in ("join", "resume") else joined + 1)
 
 
 @pytest.mark.parametrize(

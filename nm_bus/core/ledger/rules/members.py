@@ -12,7 +12,14 @@ from msgspec import Meta, field
 from nm_bus.core.ledger.keys import name
 from nm_bus.core.ledger.roles import is_administrator
 from nm_bus.core.ledger.rules.homes import with_homes
-from nm_bus.core.ledger.rules.outcome import NOT_ALLOWED, UNKNOWN_KEY, Outcome, Refusal, Value
+from nm_bus.core.ledger.rules.outcome import (
+    NOT_ALLOWED,
+    UNKNOWN_KEY,
+    Outcome,
+    Refusal,
+    Unchanged,
+    Value,
+)
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change
@@ -44,7 +51,7 @@ def join(state: State, change: Change) -> Outcome:
     state_now = MAINTENANCE if before["state"] == MAINTENANCE else JOINED
     after = {**before, **given, "state": state_now}
     after.pop("removed", None)
-    return with_homes(state, {change.key: after})
+    return _now(state, change, after)
 
 
 def leave(state: State, change: Change) -> Outcome:
@@ -59,28 +66,31 @@ def remove(state: State, change: Change) -> Outcome:
 
 def maintain(state: State, change: Change) -> Outcome:
     """Somebody works on a member: nobody is alarmed, and it keeps its home."""
-    return _present(state, change) or {change.key: _with(state, change, MAINTENANCE)}
+    return _in_state(state, change, MAINTENANCE)
 
 
 def resume(state: State, change: Change) -> Outcome:
     """The work is done."""
-    refusal = _present(state, change)
-    return refusal or with_homes(state, {change.key: _with(state, change, JOINED)})
+    return _in_state(state, change, JOINED)
 
 
 def _gone(state: State, change: Change, mark: Value) -> Outcome:
     before = state.value(change.key)
     if before is None or (before["state"] == LEFT and not mark):
         return Refusal(UNKNOWN_KEY, f"{name(change.key)} is no member")
-    return with_homes(state, {change.key: {**before, **mark, "state": LEFT, "home": ""}})
+    return _now(state, change, {**before, **mark, "state": LEFT, "home": ""})
 
 
-def _present(state: State, change: Change) -> Refusal | None:
+def _in_state(state: State, change: Change, word: str) -> Outcome:
     before = state.value(change.key)
     if before is None or before["state"] == LEFT:
         return Refusal(UNKNOWN_KEY, f"{name(change.key)} is no member")
-    return None
+    return _now(state, change, {**before, "state": word})
 
 
-def _with(state: State, change: Change, word: str) -> Value:
-    return {**(state.value(change.key) or {}), "state": word}
+def _now(state: State, change: Change, value: Value) -> Outcome:
+    """What is so already takes no revision: members join anew with each connection."""
+    entry = state.get(change.key)
+    if entry is not None and entry.value == value:
+        return Unchanged(entry.revision)
+    return with_homes(state, {change.key: value})
