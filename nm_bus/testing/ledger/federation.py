@@ -17,7 +17,6 @@ from nm_bus.testing.clock import VirtualClock
 from nm_bus.testing.ledger.monitor import Monitor
 from nm_bus.testing.ledger.node import Disk, Kept, Node, Said, Whole
 from nm_bus.testing.ledger.planted import SOUND, Variant
-from nm_bus.testing.ledger.tally import Tally
 
 TICK: Seconds = 0.25
 BEAT: Seconds = 2.0
@@ -83,7 +82,9 @@ class Federation:
             )
             for me in self.everyone
         }
-        self.monitor = Monitor({me: p.node for me, p in self.places.items()}, Tally(*genesis))
+        self.monitor = Monitor(
+            {me: p.node for me, p in self.places.items()}, variant.truth(*genesis)
+        )
         self.accepted: dict[ChangeId, Seconds] = {}
         self.agreed: dict[ChangeId, Seconds] = {}
         self.messages = 0
@@ -95,7 +96,7 @@ class Federation:
     def offer(self, me: VoterId, kind: str = "count", key: str = "n") -> ChangeId:
         """Ask one supernode for a change. Accepted only if that lives."""
         place = self.places[me]
-        id = f"p/1/{len(self.accepted)}"
+        id = f"p/1/{len(self.accepted) + 1}"
         stamp = place.hybrid.tick(self._moment(place))
         change = Change(id, "p", kind, key, timestamp=stamp, supernode=me)
         if place.is_alive:

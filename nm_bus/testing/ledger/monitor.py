@@ -23,7 +23,8 @@ from nm_bus.messages import (
     VoterId,
 )
 from nm_bus.testing.ledger.node import KeepWhole, Kept, Node, Said, Whole
-from nm_bus.testing.ledger.tally import Tally
+from nm_bus.testing.ledger.tally import Replica
+from nm_bus.testing.ledger.words import brief
 
 RULES = {
     "one value a slot": "two batches were decided for a slot",
@@ -64,9 +65,9 @@ class Monitor:
     """`states` is the true state after each decided slot, worked out here and nowhere else."""
 
     nodes: Mapping[VoterId, Node]
-    genesis: Tally
+    genesis: Replica
     chosen: dict[int, Batch] = field(default_factory=dict)
-    states: list[Tally] = field(init=False)
+    states: list[Replica] = field(init=False)
     _proposed: dict[int, dict[Ballot, Batch]] = field(default_factory=lambda: defaultdict(dict))
     _promised: dict[tuple[int, Ballot], set[VoterId]] = field(
         default_factory=lambda: defaultdict(set)
@@ -76,7 +77,7 @@ class Monitor:
     )
     _votes: dict[tuple[VoterId, int], Vote] = field(default_factory=dict)
     _heights: dict[VoterId, int] = field(default_factory=lambda: defaultdict(int))
-    _answers: dict[ChangeId, int] = field(default_factory=dict)
+    _answers: dict[ChangeId, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.states = [self.genesis.copy()]
@@ -102,7 +103,7 @@ class Monitor:
 
     def _voted(self, voter: VoterId, slot: int, vote: Vote) -> None:
         before = self._votes.get((voter, slot), Vote(Ballot(-1, "")))
-        where = f"slot {slot}, {voter}: {before} became {vote}"
+        where = f"slot {slot}, {voter}: {brief(before)} became {brief(vote)}"
         if vote.promised < before.promised or slot <= self._heights[voter]:
             raise RuleBrokenError("promises are kept", where)
         if vote.accepted != before.accepted:
@@ -120,11 +121,12 @@ class Monitor:
             return
         if self.chosen.setdefault(slot, batch) != batch:
             raise RuleBrokenError(
-                "one value a slot", f"slot {slot}: {self.chosen[slot]} and {batch}"
+                "one value a slot", f"slot {slot}: {brief(self.chosen[slot])} and {brief(batch)}"
             )
         if slot == len(self.states):
             state = self.states[-1].copy()
             state.apply(slot, batch)
+            state.told.clear()
             self.states.append(state)
 
     def _voters(self, slot: int) -> frozenset[VoterId]:
@@ -138,9 +140,9 @@ class Monitor:
     def _know(self, slot: int, ballot: Ballot, batch: Batch | None) -> None:
         """Nobody may use a ballot for anything else."""
         if batch is None or self._proposed[slot].setdefault(ballot, batch) != batch:
-            raise RuleBrokenError("one value a ballot", f"slot {slot}, ballot {ballot}")
+            raise RuleBrokenError("one value a ballot", f"slot {slot}, ballot {brief(ballot)}")
         if list(batch.changes) != sorted(batch.changes, key=order):
-            raise RuleBrokenError("batches are in order", f"slot {slot}, ballot {ballot}")
+            raise RuleBrokenError("batches are in order", f"slot {slot}, ballot {brief(ballot)}")
 
     # --- what is said
 
@@ -177,7 +179,7 @@ class Monitor:
 
     def _check_accept(self, node: Node, step: Accept) -> None:
         slot, ballot = step.slot, step.ballot
-        where = f"slot {slot}, ballot {ballot} of {node.me}"
+        where = f"slot {slot}, ballot {brief(ballot)} of {node.me}"
         voters = self._voters(slot)
         if not _has_accepted(node, slot, ballot):
             raise RuleBrokenError("durable before said", where)
@@ -189,7 +191,7 @@ class Monitor:
             raise RuleBrokenError("asked first", where)
         for other, batch in self._proposed[slot].items():
             if other < ballot and batch != step.batch and self._is_possible(slot, other, voters):
-                raise RuleBrokenError("nothing else possible", f"{where}, beside {other}")
+                raise RuleBrokenError("nothing else possible", f"{where}, beside {brief(other)}")
 
     def _is_possible(self, slot: int, ballot: Ballot, voters: frozenset[VoterId]) -> bool:
         """Whether a ballot has a majority, or could yet get one from those free to accept it."""
@@ -209,8 +211,8 @@ class Monitor:
         where = f"after slot {whole.slot}"
         if whole.slot >= len(self.states):
             raise RuleBrokenError("decided by a majority", where)
-        has = (whole.author, _parts(whole.tally))
-        if has != (self._author(whole.slot), _parts(self.states[whole.slot])):
+        has = (whole.author, whole.tally.parts())
+        if has != (self._author(whole.slot), self.states[whole.slot].parts()):
             raise RuleBrokenError("snapshots are whole", where)
 
     # --- what is known
@@ -226,7 +228,7 @@ class Monitor:
         node.tally.told.clear()
         if (node.tally.voters, node.agreement.author) != (true.voters, self._author(height)):
             raise RuleBrokenError("voters follow from the log", where)
-        if _parts(node.tally) != _parts(true):
+        if node.tally.parts() != true.parts():
             raise RuleBrokenError("same state", where)
 
     def _check_votes(self, node: Node) -> None:
@@ -243,10 +245,6 @@ class Monitor:
 def _has_accepted(node: Node, slot: int, ballot: Ballot) -> bool:
     accepted = node.disk.votes.get(slot, _NONE).accepted
     return accepted is not None and accepted >= ballot
-
-
-def _parts(tally: Tally) -> tuple[object, ...]:
-    return tally.voters, tally.standbys, tally.revision, tally.head, tally.answers
 
 
 _NONE = Vote(Ballot(-1, ""))

@@ -29,7 +29,7 @@ from nm_bus.messages import (
     Step,
     VoterId,
 )
-from nm_bus.testing.ledger.tally import Tally
+from nm_bus.testing.ledger.tally import Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Whole:
 
     slot: int
     author: VoterId
-    tally: Tally
+    tally: Replica
 
 
 Said = Step | Whole
@@ -111,7 +111,7 @@ class Node:
     snapshots: int = 0
     agreement_class: type[Agreement] = Agreement
     agreement: Agreement = field(init=False)
-    tally: Tally = field(init=False)
+    tally: Replica = field(init=False)
 
     def __post_init__(self) -> None:
         self.start()

@@ -26,18 +26,26 @@ from nm_bus.messages import (
     VoterId,
 )
 from nm_bus.testing.ledger.node import Kept, Node, Whole
-from nm_bus.testing.ledger.tally import Tally
+from nm_bus.testing.ledger.tally import Replica, Tally
 
 NOTHING = Vote(Ballot(-1, ""))
 
 
+Genesis = Callable[[frozenset[VoterId], frozenset[VoterId]], Replica]
+"""Makes a machine from its first voters and standbys."""
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What a run is made of. `kind` is the kind of runs in which a bug shows best."""
+    """What a run is made of: its supernodes', and what is true of what was decided.
+
+    `kind` is the kind of runs in which a bug shows best.
+    """
 
     agreement: type[Agreement] = Agreement
     node: type[Node] = Node
-    tally: type[Tally] = Tally
+    tally: Genesis = Tally
+    truth: Genesis = Tally
     kind: str = "plain"
 
 
@@ -326,6 +334,7 @@ class SnapshotWithoutVoters(Node):
     def snapshot(self) -> Whole:
         """All but the voters."""
         whole = super().snapshot()
+        assert isinstance(whole.tally, Tally)
         whole.tally.voters, whole.tally.standbys = self.first.voters, self.first.standbys
         return whole
 
@@ -336,8 +345,33 @@ class SnapshotWithoutAnswers(Node):
     def snapshot(self) -> Whole:
         """All but the answers."""
         whole = super().snapshot()
+        assert isinstance(whole.tally, Tally)
         whole.tally.answers.clear()
         return whole
+
+
+# --- liveness
+
+
+class KeepsItsChanges(Agreement):
+    """Changes are handed to the last author alone, be it a standby."""
+
+    def _whom_to_ask(self) -> VoterId:
+        return self.author
+
+
+class NeverResends(Agreement):
+    """What was lost is lost."""
+
+    def _resend(self) -> None:
+        """Wait for an answer."""
+
+
+class NeverFetches(Agreement):
+    """Who missed a decision does not ask for it."""
+
+    def _fetch(self, sender: VoterId) -> None:
+        """Wait for it to come."""
 
 
 BUGS: dict[str, Variant] = {
@@ -367,5 +401,8 @@ BUGS: dict[str, Variant] = {
     "takes-an-old-snapshot": Variant(node=TakesAnOldSnapshot, kind="snapshots"),
     "snapshot-without-voters": Variant(node=SnapshotWithoutVoters, kind="snapshots"),
     "snapshot-without-answers": Variant(node=SnapshotWithoutAnswers, kind="snapshots"),
+    "keeps-its-changes": Variant(KeepsItsChanges, kind="schedules"),
+    "never-resends": Variant(NeverResends, kind="schedules"),
+    "never-fetches": Variant(NeverFetches, kind="schedules"),
 }
 """By the name that the command line takes."""

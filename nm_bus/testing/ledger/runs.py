@@ -1,11 +1,19 @@
 """Runs by their kind and seed: one of them, or many until the first one that breaks a rule."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nm_bus.testing.ledger.monitor import RuleBrokenError
 from nm_bus.testing.ledger.planted import SOUND, Variant
+from nm_bus.testing.ledger.realstate import RealState
+from nm_bus.testing.ledger.schedules import Schedule
 from nm_bus.testing.ledger.soup import KINDS, Soup
+
+TIMED = ("schedules", "state")
+"""Kinds that take virtual time: of the smallest machine, and of the ledger's own state."""
+
+SORTS = (*KINDS, *TIMED)
+"""All kinds of runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +30,13 @@ def run(
     kind: str, seed: int, variant: Variant = SOUND, trace: Callable[[str], None] | None = None
 ) -> int:
     """One run; gives how many slots it decided. Raises RuleBrokenError."""
-    soup = Soup(seed, KINDS[kind], variant, trace)
-    soup.run()
-    return soup.decided
+    if kind == "state":
+        variant = replace(variant, tally=RealState, truth=RealState)
+    made = (
+        Schedule(seed, variant, trace) if kind in TIMED else Soup(seed, KINDS[kind], variant, trace)
+    )
+    made.run()
+    return made.decided
 
 
 @dataclass(frozen=True, slots=True)

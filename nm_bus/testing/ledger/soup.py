@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from random import Random
 
 from nm_bus.core.ledger.effects import Pace
-from nm_bus.messages import Ballot, Beat, Change, VoterId
-from nm_bus.testing.ledger.monitor import Monitor, RuleBrokenError
+from nm_bus.messages import Beat, Change, VoterId
+from nm_bus.testing.ledger.monitor import Monitor
 from nm_bus.testing.ledger.node import Disk, Kept, Said, Whole
 from nm_bus.testing.ledger.planted import SOUND, Variant
-from nm_bus.testing.ledger.tally import Tally
+from nm_bus.testing.ledger.words import described
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Soup:
             )
             for me in self._everyone
         }
-        self._monitor = Monitor(self._nodes, Tally(*genesis))
+        self._monitor = Monitor(self._nodes, variant.truth(*genesis))
 
     def run(self) -> None:
         """Let it boil. Raises RuleBrokenError when a rule breaks."""
@@ -179,29 +179,5 @@ class Soup:
     ) -> None:
         if self.trace is not None:
             between = who if to is None else f"{who} to {to}"
-            self.trace(f"{self._number:4} {between:10} {what} {described(said)}".rstrip())
-
-
-def described(said: Said | None) -> str:
-    """A message in a few words."""
-    if said is None:
-        return ""
-    parts = [type(said).__name__.lower()]
-    parts += [
-        f"{name} {_brief(value)}"
-        for name in ("slot", "ballot", "accepted", "promised", "height", "batch")
-        if (value := getattr(said, name, None)) is not None
-    ]
-    return " ".join(parts)
-
-
-def _brief(value: object) -> str:
-    if isinstance(value, Ballot):
-        return f"{value.round}.{value.proposer}"
-    changes = getattr(value, "changes", None)
-    if changes is not None:
-        return f"of {getattr(value, 'author', '')} [{', '.join(c.id for c in changes)}]"
-    return str(value)
-
-
-__all__ = ["KINDS", "Kind", "RuleBrokenError", "Soup", "described"]
+            words = "" if said is None else described(said)
+            self.trace(f"{self._number:4} {between:10} {what} {words}".rstrip())

@@ -1,14 +1,29 @@
-"""The smallest machine that is worth agreeing for: it counts changes, once each, and has voters.
+"""What is agreed for in simulations, and the smallest machine that is worth it: it counts changes.
 
 Kinds of changes: `count` any key; `vote` makes the key a voter, `follow` a standby.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 from zlib import crc32
 
+from nm_bus.core.ledger.effects import Machine
 from nm_bus.messages import Batch, Change, ChangeId, VoterId
+
+
+class Replica(Machine, Protocol):
+    """A machine that can be looked into. `told` is what it answered since somebody looked."""
+
+    @property
+    def told(self) -> list[tuple[ChangeId, object]]:
+        """Changes and their answers."""
+
+    def copy(self) -> "Replica":
+        """The same state, which goes on by itself."""
+
+    def parts(self) -> tuple[object, ...]:
+        """All that must be the same at everyone."""
 
 
 @dataclass(slots=True)
@@ -20,7 +35,7 @@ class Tally:
     revision: int = 0
     head: int = 0
     answers: dict[ChangeId, int] = field(default_factory=dict)
-    told: list[tuple[ChangeId, int]] = field(default_factory=list)
+    told: list[tuple[ChangeId, object]] = field(default_factory=list)
     """What was answered since somebody looked."""
 
     def apply(self, slot: int, batch: Batch) -> None:
@@ -37,6 +52,10 @@ class Tally:
     def copy(self) -> Self:
         """The same state, for a snapshot."""
         return type(self)(self.voters, self.standbys, self.revision, self.head, dict(self.answers))
+
+    def parts(self) -> tuple[object, ...]:
+        """All but what was told."""
+        return self.voters, self.standbys, self.revision, self.head, self.answers
 
     def _count(self, change: Change) -> None:
         self.revision += 1
