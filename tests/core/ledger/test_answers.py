@@ -1,12 +1,14 @@
 """Every id has one answer, whatever comes between; what is forgotten is forgotten alike."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nm_bus.core.ledger import answers
 from nm_bus.core.ledger.answers import WINDOW, Answers, parts
 from nm_bus.messages import Proposed
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def agreed(sequence: int, asker: str = "n1/a") -> Proposed:
@@ -70,6 +72,7 @@ def test_what_is_no_id_has_no_parts(change: str) -> None:
     assert parts(change) is None
 
 
+@unhurried
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(1, 40)), unique=True))
 def test_begun_again_from_all_it_forgets_what_it_would_have_forgotten(
     asked: list[tuple[str, int]],

@@ -3,10 +3,12 @@
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nm_bus.core.ledger.placement import Placed, bound, moves, score
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 FIVE = {f"s{n}.org": 1 for n in range(5)}
 
@@ -142,6 +144,7 @@ def test_without_supernodes_nobody_has_a_home() -> None:
     assert moves({"a.org": Placed("s0.org"), "b.org": Placed()}, {}) == {"a.org": ""}
 
 
+@unhurried
 @given(
     st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 4), min_size=1),
     st.dictionaries(
@@ -170,6 +173,7 @@ def test_all_have_a_home_and_the_order_of_mappings_says_nothing(
     assert list(moves(dict(shuffled), turned, newcomer).items()) == list(moved.items())
 
 
+@unhurried
 @given(
     st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 4), min_size=1),
     st.lists(st.sampled_from(["", *"abcdefgh"]), max_size=60),
