@@ -15,7 +15,7 @@ from nm_agents.supernode.brokerwatch import BrokerWatch
 from nm_agents.supernode.children import Children
 from nm_agents.supernode.handover import hand_over
 from nm_agents.supernode.keeping import Keeping
-from nm_agents.supernode.ledger.composing import ledger_of
+from nm_agents.supernode.ledger.composing import ledger_of, serve
 from nm_agents.supernode.ledger.driver import LedgerDriver
 from nm_agents.supernode.outbox import Outbox
 from nm_agents.supernode.peers import Peers
@@ -114,6 +114,7 @@ def compose(
         active=lambda: list(alerts.active.values()),
         worker=worker,
         watch=watch,
+        ledger=None if ledger is None else serve(ledger, transport, settings.tls.ca),
     )
     peers = Peers(
         origin=settings.node,

@@ -13,6 +13,7 @@ from functools import partial
 import msgspec
 
 from nm_agents.supernode.brokerwatch import BrokerWatch
+from nm_agents.supernode.ledger.requests import Given, LedgerRequests
 from nm_agents.supernode.worker import Worker
 from nm_broker.project import sizes_for
 from nm_bus.codec import LONG, Rejected, encode, id_of
@@ -21,6 +22,7 @@ from nm_bus.core.rate import Rate
 from nm_bus.core.view import View
 from nm_bus.core.windows import Windows
 from nm_bus.errors import NmBusError
+from nm_bus.grants import Role
 from nm_bus.messages import (
     Alert,
     Answer,
@@ -31,10 +33,13 @@ from nm_bus.messages import (
     Message,
     NodeDetail,
     NodeId,
+    Propose,
     Query,
+    Read,
     Report,
     Seconds,
     Subscribe,
+    Sync,
     Tail,
 )
 from nm_bus.settings import SupernodeSettings
@@ -70,6 +75,9 @@ BURST, PER_SECOND = 50, 20.0
 """The requests that a principal may make at once, and in the long run: one who floods does not
 keep the others waiting."""
 
+LEDGER_BURST, LEDGER_PER_SECOND = 500, 200.0
+"""Those of the ledger's requests, which are small, and of which a busy component makes many."""
+
 TOO_FAST = "too many requests, slow down"
 
 MOST_TAILS = 20
@@ -100,10 +108,12 @@ class Requests:
     active: Callable[[], list[Alert]]
     worker: Worker
     watch: BrokerWatch | None
+    ledger: LedgerRequests | None = None
     reply_nodes: frozenset[bytes] = frozenset()
     """The broker's nodes, as reply addresses name them; empty when they need no check."""
     _open: dict[str, Asker] = field(default_factory=dict)
     _rate: Rate = field(default_factory=lambda: Rate(BURST, PER_SECOND))
+    _ledger_rate: Rate = field(default_factory=lambda: Rate(LEDGER_BURST, LEDGER_PER_SECOND))
     _tails: Rate = field(init=False)
     _tails_seen: Mapping[NodeId, int] = field(default_factory=dict)
 
@@ -122,12 +132,15 @@ class Requests:
         if asker is None:
             _LOG.warning("a request of %s has no reply address of the broker's; dropped", user)
             return
-        if not self._rate.allows(user, self.transport.now()):
+        rate = self._ledger_rate if isinstance(data, Propose | Sync | Read) else self._rate
+        if not rate.allows(user, self.transport.now()):
             self._refuse(asker, "unavailable", TOO_FAST)
             return
         if delivery.key not in (type(data).__name__.lower(), request_key(data)):
             self._refuse(asker, "not-allowed", f"{delivery.key} is not what the message asks for")
             return
+        if self.ledger is not None:
+            self.ledger.alive(user)
         self._answer(asker, data, user)
 
     def rejected(self, delivery: Delivery, rejected: Rejected) -> None:
@@ -155,7 +168,7 @@ class Requests:
     def _answer(self, asker: Asker, data: Data, user: NodeId) -> None:
         match data:
             case Hello():
-                self._hello(asker, user)
+                self._hello(asker, data, user)
             case Query():
                 self._query(asker, data)
             case Ask():
@@ -164,12 +177,16 @@ class Requests:
                 self._subscribe(asker, data, user)
             case Tail():
                 self._tail(asker, data, user)
+            case Propose() | Sync() | Read():
+                self._of_ledger(asker, data, user)
             case _:
                 self._refuse(asker, "bad-request", f"{type(data).__name__} is no request")
 
     # --- introductions and queues
 
-    def _hello(self, asker: Asker, user: NodeId) -> None:
+    def _hello(self, asker: Asker, hello: Hello, user: NodeId) -> None:
+        if self.ledger is not None and hello.role == Role.MEMBER:
+            self.ledger.joined(user)
         topology = inbox_topology(user, sizes_for(self.settings.limits))
         answer = {"queue": inbox_queue(user), "supernode": self.settings.node}
         self.transport.declare(topology, partial(self._declared, asker, answer), renew=False)
@@ -212,6 +229,21 @@ class Requests:
             self._refuse(asker, "unavailable", str(queue))
         else:
             self._reply(asker, {"queue": queue})
+
+    # --- the ledger
+
+    def _of_ledger(self, asker: Asker, asked: Propose | Sync | Read, user: NodeId) -> None:
+        if self.ledger is None:
+            node = self.settings.node
+            error = f"{node} has no ledger; run nm-bus init there, or ask another supernode"
+            self._refuse(asker, "unavailable", error)
+        else:
+            self.ledger.take(asked, user, partial(self._given, asker))
+
+    def _given(self, asker: Asker, given: Given) -> None:
+        data: dict[str, object] = {} if given.data is None else msgspec.to_builtins(given.data)
+        ok, error = given.code == "ok", given.error[:LONG]
+        self._send(asker, Answer(asker.request, ok=ok, code=given.code, error=error, data=data))
 
     # --- queries
 

@@ -5,11 +5,14 @@ import random as chance
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from nm_agents.supernode.ledger.checkpoints import Checkpoints
 from nm_agents.supernode.ledger.driver import LedgerDriver, Sign
+from nm_agents.supernode.ledger.feed import UpdateFeed
 from nm_agents.supernode.ledger.machine import LedgerMachine
 from nm_agents.supernode.ledger.post import Post
+from nm_agents.supernode.ledger.requests import LedgerRequests
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.answers import Answers
 from nm_bus.core.ledger.boots import Boots
@@ -58,6 +61,17 @@ def _check_owner(store: SqliteLedger, settings: SupernodeSettings) -> None:
     if (owner.project, owner.node) != own:
         what = f"is the ledger of {owner.node} in {owner.project}, not of {own[1]} in {own[0]}"
         raise ConfigError(store.path, what, "give each supernode a folder of its own")
+
+
+def serve(driver: LedgerDriver, transport: Transport, authority: Path) -> LedgerRequests:
+    """Publish the updates of a ledger, and answer what is asked of it.
+
+    `authority` is the file of the certificates that changes are signed under, read at each change.
+    """
+    UpdateFeed(driver, transport).start()
+    requests = LedgerRequests(driver, transport, authority.read_text)
+    requests.listen()
+    return requests
 
 
 def start_life(

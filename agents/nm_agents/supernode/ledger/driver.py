@@ -147,6 +147,10 @@ class LedgerDriver:
             heights=dict(self._heights),
         )
 
+    def is_waiting(self, change: ChangeId) -> bool:
+        """Whether a change was taken here and is not decided yet."""
+        return change in self.agreement.outbox
+
     def on_applied(self, listener: Callable[[list[Applied]], None]) -> None:
         """Call `listener` with what was applied, in order, once it is on disk."""
         self._listeners.append(listener)
@@ -201,6 +205,11 @@ class LedgerDriver:
             expected=expected,
         )
         return self.sign(change)
+
+    @property
+    def published(self) -> int:
+        """Up to which revision the feed was published, as it is on disk."""
+        return self.store.published
 
     def keep_published(self, revision: int) -> None:
         """The feed was published up to this revision."""

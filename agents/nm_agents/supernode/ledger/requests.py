@@ -135,7 +135,7 @@ class LedgerRequests:
             return
         refusal = refusal or self._unfit(asked, user)
         if refusal is not None:
-            answered(_told(Proposed(change.id, "refused", 0, refusal.code, refusal.reason)))
+            answered(_refused(change, refusal))
             return
         wait = self._waits.begin(user, asked.wait, partial(self._accepted, change.id))
         if wait is None:
@@ -148,8 +148,13 @@ class LedgerRequests:
 
     def _unfit(self, asked: Propose, user: str) -> Refusal | None:
         """Why a change is not even proposed, if so."""
+        try:
+            authority = self.authority()
+        except OSError as error:
+            missing = f"{self.driver.node} cannot read its authority's certificates: {error}"
+            return Refusal(UNAVAILABLE, missing)
         now = self.transport.now()
-        foreign = verify(asked.change, asked.certificate, self.authority(), user, now)
+        foreign = verify(asked.change, asked.certificate, authority, user, now)
         if foreign:
             return Refusal(NOT_ALLOWED, foreign)
         wrong = why_not(asked.change, self.driver.state)
@@ -257,6 +262,12 @@ def _wrong_asker(change: Change, user: str) -> Refusal | None:
     if change.id.partition("/")[0] != user:
         return Refusal(NOT_ALLOWED, f"{user} may not use the change id {change.id}")
     return None
+
+
+def _refused(change: Change, refusal: Refusal) -> Given:
+    if refusal.code == UNAVAILABLE:
+        return Given(code=refusal.code, error=refusal.reason)
+    return _told(Proposed(change.id, "refused", 0, refusal.code, refusal.reason))
 
 
 def _told(proposed: Proposed) -> Given:
