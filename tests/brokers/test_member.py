@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pika
 import psutil
 import pytest
@@ -30,10 +31,14 @@ from nm_bus.messages import (
     Metrics,
     Properties,
     Report,
+    Running,
+    Sync,
 )
 from nm_bus.settings import Tls
+from nm_bus.testing.history import History
 from nm_bus.topology import (
     REQUESTS,
+    UPDATES,
     Sizes,
     heartbeat_queue,
     inbox_queue,
@@ -52,11 +57,12 @@ MEGABYTE = 1_000_000
 
 @dataclass
 class Home:
-    """The supernode's side, played by the test: it drains the queues and answers hellos."""
+    """The supernode's side, played by the test: it drains the queues and answers what is asked."""
 
     sandbox: Sandbox
     tls: Tls
     heard: list[Event[Message]] = field(default_factory=list)
+    history: History = field(default_factory=History)
 
     def drain(self) -> None:
         with pika.BlockingConnection(self.sandbox.parameters(self.tls)) as connection:
@@ -69,18 +75,21 @@ class Home:
                     assert properties.user_id == event.source
                     self.heard.append(event)
                     if isinstance(event.data, Hello):
-                        self.welcome(channel, properties)
+                        self.sandbox.declare(inbox_topology(NODE, SIZES))
+                        self.answer(channel, properties, {"queue": inbox_queue(NODE)})
+                    elif isinstance(event.data, Sync):
+                        told = msgspec.to_builtins(self.history.answer(event.data))
+                        self.answer(channel, properties, told)
 
-    def welcome(self, channel: Any, asked: pika.BasicProperties) -> None:
-        self.sandbox.declare(inbox_topology(NODE, SIZES))
-        body = self.encode(Answer("h", ok=True, data={"queue": inbox_queue(NODE)}))
+    def answer(self, channel: Any, asked: pika.BasicProperties, data: dict[str, Any]) -> None:
+        body = self.encode(Answer("a", ok=True, data=data))
         answer = pika.BasicProperties(correlation_id=asked.correlation_id)
         channel.basic_publish("", asked.reply_to, body, answer)
 
-    def ask(self, ask: Ask) -> None:
+    def tell(self, exchange: str, key: str, message: Message) -> None:
         with pika.BlockingConnection(self.sandbox.parameters(self.tls)) as connection:
             who = pika.BasicProperties(user_id=self.sandbox.name)
-            connection.channel().basic_publish("", inbox_queue(NODE), self.encode(ask), who)
+            connection.channel().basic_publish(exchange, key, self.encode(message), who)
 
     def encode(self, message: Message) -> bytes:
         return codec.encode(message, source=self.sandbox.name, id="t1", time=time.time())
@@ -169,10 +178,29 @@ def test_what_the_supernode_asks_is_answered(home: Home, node: Node) -> None:
     node.settings["checks"] = [{"name": "hi", "command": ["/bin/echo", "hi | t=1ms"]}]
     node.start()
     home.wait(lambda: bool(home.of(Hello)))
-    home.ask(Ask("r1", NODE, "check", "hi"))
+    home.tell("", inbox_queue(NODE), Ask("r1", NODE, "check", "hi"))
     home.wait(lambda: bool(home.of(Report)))
     (report,) = home.of(Report)
     assert (report.request, report.answer["status"], report.answer["output"]) == ("r1", "ok", "hi")
+
+
+def test_documents_are_fetched_and_followed_and_their_hook_runs(
+    home: Home, node: Node, tmp_path: Path
+) -> None:
+    docs, noted = tmp_path / "docs", tmp_path / "noted"
+    hook = ["/bin/sh", "-c", f'echo "$NM_BUS_DOCUMENT $NM_BUS_REVISION" >> {noted}']
+    node.settings["documents"] = [{"component": "tds", "folder": str(docs), "hook": hook}]
+    home.history.set("config/tds/old.xml", "old")
+    node.start()
+    home.wait(lambda: any("config/tds/old.xml" in r.documents for r in home.of(Running)))
+    update = home.history.set("config/tds/new.xml", "new " * 16_000)
+    home.tell(UPDATES, "config.tds.new.xml", update)
+    home.wait(lambda: any(r.revision == 2 for r in home.of(Running)))
+    assert (docs / "old.xml").read_text() == "old"
+    assert (docs / "new.xml").read_text() == "new " * 16_000
+    eventually(
+        lambda: noted.exists() and noted.read_text().endswith("new.xml 2\n"), "the hook runs"
+    )
 
 
 def test_a_stopped_broker_loses_no_metric_and_hears_the_fresh_ones_first(
