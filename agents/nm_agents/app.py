@@ -13,6 +13,7 @@ from nm_agents.cli import service
 from nm_agents.cli.alerts import alerts
 from nm_agents.cli.ask import ask
 from nm_agents.cli.broker import broker
+from nm_agents.cli.config.group import config
 from nm_agents.cli.doctor import doctor
 from nm_agents.cli.init import init
 from nm_agents.cli.pki import pki
@@ -50,6 +51,7 @@ def _assemble() -> typer.Typer:
     made.add_typer(broker, name="broker")
     made.add_typer(pki, name="pki")
     made.add_typer(bench, name="bench")
+    made.add_typer(config, name="config")
     for name in service.SERVICES:
         made.add_typer(_service(name), name=name)
     return made

@@ -10,7 +10,9 @@ import typer
 
 from nm_agents.cli.bus import Bus, Opener
 from nm_agents.cli.configuration import VARIABLE, administrator
+from nm_bus.client import Client
 from nm_bus.client.connection import Bus as RealBus
+from nm_bus.messages import Seconds
 from nm_bus.settings import AdministratorSettings
 
 _SITE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,198}[a-z0-9])?")
@@ -59,6 +61,19 @@ def opened(
     settings = administrator(config)
     with opener_of(context)(settings) as bus:
         yield bus, settings
+
+
+def client_on(bus: Bus, settings: AdministratorSettings, timeout: Seconds) -> Client:
+    """The ledger, asked over a bus that is open; one that is not the real one has own lines."""
+    lines = getattr(bus, "line", None)
+    return Client(settings, timeout=timeout, bus=cast(RealBus, bus), lines=lines)
+
+
+@contextmanager
+def ledger(context: typer.Context, config: Path | None, timeout: Seconds) -> Iterator[Client]:
+    """The project's ledger, for who asks."""
+    with opened(context, config) as (bus, settings):
+        yield client_on(bus, settings, timeout)
 
 
 def opener_of(context: typer.Context) -> Opener:

@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from itertools import zip_longest
 
 from nm_bus.documents import content_of
 from nm_bus.messages import Micros, Update
@@ -40,8 +41,7 @@ class Line:
 def versions(updates: Iterable[Update]) -> list[Version]:
     """The versions that the updates of one key made, the oldest first."""
     ordered = sorted(updates, key=lambda update: update.revision)
-    later: list[Update | None] = [*ordered[1:], None]
-    return [_version(update, then) for update, then in zip(ordered, later, strict=True)]
+    return [_version(update, then) for update, then in zip_longest(ordered, ordered[1:])]
 
 
 def _version(update: Update, then: Update | None) -> Version:

@@ -96,7 +96,7 @@ def test_a_save_that_nobody_told_of_is_found_by_looking(
 ) -> None:
     monkeypatch.setattr(program, "RESCAN", 0.05)
     ledger = FakeLedger()
-    with running(Loop(publisher(tmp_path, ledger, []), [].append)):
+    with running(Loop(publisher(tmp_path, ledger, []), list[str]().append)):
         (tmp_path / "thredds").mkdir()
         (tmp_path / "thredds" / "a.txt").write_text("x")
         assert within(60.0, lambda: "config/thredds/a.txt" in ledger.documents)
@@ -133,20 +133,20 @@ def test_once_ends_when_every_file_rests(tmp_path: Path) -> None:
     ledger = FakeLedger()
     (tmp_path / "thredds").mkdir()
     (tmp_path / "thredds" / "a.txt").write_text("x")
-    Loop(publisher(tmp_path, ledger, []), [].append).once()
+    Loop(publisher(tmp_path, ledger, []), list[str]().append).once()
     assert list(ledger.documents) == ["config/thredds/a.txt"]
 
 
 def test_once_does_not_wait_for_who_does_not_answer(tmp_path: Path) -> None:
     (tmp_path / "thredds").mkdir()
     (tmp_path / "thredds" / "a.txt").write_text("x")
-    loop = Loop(publisher(tmp_path, FakeLedger(away=9), []), [].append)
+    loop = Loop(publisher(tmp_path, FakeLedger(away=9), []), list[str]().append)
     with pytest.raises(ConnectionLostError):
         loop.once()
 
 
 def test_sigterm_ends_the_loop_in_good_order(tmp_path: Path) -> None:
-    loop = Loop(publisher(tmp_path, FakeLedger(), []), [].append)
+    loop = Loop(publisher(tmp_path, FakeLedger(), []), list[str]().append)
     with ended_by_sigterm(loop.stop):
         os.kill(os.getpid(), signal.SIGTERM)
         loop.forever()

@@ -34,6 +34,7 @@ def test_versions_come_oldest_first_whatever_order_they_were_read_in() -> None:
 def test_a_version_that_the_next_author_had_not_seen_is_said_to_be_overwritten() -> None:
     made = versions([update(5, "a"), update(6, "b", base=4), update(7, "c", base=6)])
     assert [v.overwritten for v in made] == [6, 0, 0]
+    assert versions([]) == []
 
 
 def test_who_expects_a_revision_has_seen_it() -> None:

@@ -1,0 +1,1 @@
+"""`nm-bus config ...`: configuration documents, from a file to every member, and their past."""

@@ -1,0 +1,192 @@
+"""`nm-bus config put`, `revert` and `delete`: what changes a document."""
+
+from typing import Annotated
+
+import typer
+
+from nm_agents.cli.config.arguments import (
+    STDIN,
+    DocumentArgument,
+    DryRun,
+    FileArgument,
+    ForceOption,
+    IfRevision,
+    NoteOption,
+    SchemaOption,
+    read_file,
+    read_schema,
+    refuse,
+    told,
+)
+from nm_agents.cli.config.past import version_at
+from nm_agents.cli.config.showing import show_diff
+from nm_agents.cli.console import say
+from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.printable import as_json
+from nm_bus.client import Client, content_of
+from nm_bus.core.ledger import history
+from nm_bus.documents import Document, named, stored, why_not
+from nm_bus.errors import RefusedError
+from nm_bus.messages import Entry
+
+TIMEOUT = 30.0
+
+
+def put(
+    context: typer.Context,
+    file: FileArgument,
+    *,
+    component: Annotated[
+        str, typer.Option("--component", metavar="NAME", help="Whose document it is.")
+    ],
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="Its name, unless the file's own.")
+    ] = "",
+    schema: SchemaOption = None,
+    if_revision: IfRevision = None,
+    note: NoteOption = "",
+    force: ForceOption = False,
+    dry_run: DryRun = False,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = TIMEOUT,
+) -> None:
+    """Publish a version of a document: checked here, agreed by the supernodes, sent to everyone.
+
+    "Agreed" is for ever; "accepted, not agreed yet" is on one supernode's disk, and may still be
+    refused. What is so already is not proposed again.
+
+    Example: nm-bus config put catalog.xml --component thredds --note 'new server'
+
+    Exit codes: 0 agreed (or so already), 2 refused or something to mend, 3 accepted only, or
+    nobody answered.
+    """
+    name = name or ("" if file == STDIN else file.name)
+    if not name:
+        raise typer.BadParameter("standard input has no name; give --name")
+    content, given = read_file(file), read_schema(schema)
+    with ledger(context, config, timeout) as client:
+        before = client.document(component, name)
+        kept = str(before.value.get("schema", "")) if before else ""
+        document = Document(component, name, content, kept if given is None else given)
+        refuse(document.key, why_not(document, forced=force))
+        if dry_run:
+            _show(before, document, json)
+        elif before is not None and if_revision is None and _is_so(before, document):
+            _unchanged(before, json)
+        else:
+            told(
+                document.key,
+                lambda: client.put(
+                    component,
+                    name,
+                    content,
+                    schema=given,
+                    note=note,
+                    if_revision=if_revision,
+                    force=force,
+                ),
+                json=json,
+            )
+
+
+def _is_so(before: Entry, document: Document) -> bool:
+    return (
+        _content(before) == document.content and before.value.get("schema", "") == document.schema
+    )
+
+
+def _content(entry: Entry | None) -> bytes | None:
+    try:
+        return content_of(entry.value) if entry else None
+    except ValueError:
+        return b""
+
+
+def _unchanged(before: Entry, json: bool) -> None:
+    if json:
+        say(as_json({"key": before.key, "state": "unchanged", "revision": before.revision}))
+    else:
+        say(f"{before.key}: is so already, since revision {before.revision}")
+
+
+def _show(before: Entry | None, document: Document, json: bool) -> None:
+    """What a proposal would change."""
+    label = f"revision {before.revision}" if before else "not there"
+    lines = history.diff(_content(before), document.content, (label, "new"))
+    if json:
+        say(as_json({"key": document.key, "changes": bool(lines), "diff": lines}))
+    elif lines:
+        show_diff(lines)
+    else:
+        say(f"{document.key}: nothing would change")
+
+
+def revert(
+    context: typer.Context,
+    document: DocumentArgument,
+    *,
+    to: Annotated[
+        int, typer.Option("--to", metavar="REV", min=1, help="As it was at this revision.")
+    ],
+    note: NoteOption = "",
+    force: ForceOption = False,
+    dry_run: DryRun = False,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = TIMEOUT,
+) -> None:
+    """Publish a document again as it was at a revision. Nothing is lost: it is a new version.
+
+    Who changes it meanwhile comes first: then nothing is reverted.
+
+    Example: nm-bus config revert thredds/catalog.xml --to 812
+
+    Exit codes: 0 agreed (or so already), 2 refused or something to mend, 3 accepted only, or
+    nobody answered.
+    """
+    with ledger(context, config, timeout) as client:
+        version = version_at(client, document, to)
+        now = client.get(document)
+        schema = str(now.value.get("schema", "")) if now else ""
+        wanted = Document(*named(document), version.content or b"", schema)
+        refuse(document, why_not(wanted, forced=force))
+        if dry_run:
+            _show(now, wanted, json)
+        elif now is not None and _is_so(now, wanted):
+            _unchanged(now, json)
+        else:
+            value = stored(wanted, note=note, reverts=version.revision)
+            expected = now.revision if now else 0
+            told(
+                document,
+                lambda: client.propose("set", document, value, expected=expected),
+                json=json,
+            )
+
+
+def delete(
+    context: typer.Context,
+    document: DocumentArgument,
+    *,
+    if_revision: IfRevision = None,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = TIMEOUT,
+) -> None:
+    """Take a document away at every member. Its versions stay in the history.
+
+    Example: nm-bus config delete thredds/catalog.xml
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 accepted only, or nobody answered.
+    """
+    with ledger(context, config, timeout) as client:
+        expected = _revision(client, document) if if_revision is None else if_revision
+        told(document, lambda: client.delete(document, if_revision=expected), json=json)
+
+
+def _revision(client: Client, key: str) -> int:
+    entry = client.get(key)
+    if entry is None:
+        raise RefusedError(f"there is no {key}; see `nm-bus config list`", "unknown-key")
+    return entry.revision

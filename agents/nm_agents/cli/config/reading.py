@@ -1,0 +1,133 @@
+"""`nm-bus config get` and `nm-bus config list`: documents as they are, or were."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from nm_agents.cli import figures
+from nm_agents.cli.config.arguments import DocumentArgument
+from nm_agents.cli.config.past import version_at
+from nm_agents.cli.console import say, screen, show
+from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.printable import as_json, cell
+from nm_agents.cli.status_screen import table
+from nm_bus.client import content_of
+from nm_bus.documents.names import PREFIX
+from nm_bus.errors import ConfigError, RefusedError
+from nm_bus.messages import Entry
+
+MICROS = 1_000_000
+
+
+def get(
+    context: typer.Context,
+    document: DocumentArgument,
+    *,
+    revision: Annotated[
+        int | None,
+        typer.Option("--revision", metavar="REV", min=1, help="As it was at this revision."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write it there.")
+    ] = None,
+    agreed: Annotated[
+        bool, typer.Option("--agreed", help="After all that is agreed by now: slower, never old.")
+    ] = False,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 10.0,
+) -> None:
+    """Write a document's bytes to standard output, exactly as they are.
+
+    Example: nm-bus config get thredds/catalog.xml --output catalog.xml
+
+    Exit codes: 0 it is there, 2 it is not, or something to mend, 3 nobody answered.
+    """
+    with ledger(context, config, timeout) as client:
+        if revision is not None:
+            version = version_at(client, document, revision)
+            content, data = version.content or b"", {"key": document, "revision": version.revision}
+        else:
+            entry = client.get(document, agreed=agreed)
+            if entry is None:
+                raise RefusedError(f"there is no {document}; see `nm-bus config list`")
+            content, data = _bytes(entry), {}
+    if json:
+        say(as_json(data | {"content": content} if revision is not None else entry, indent=True))
+    elif output is not None:
+        _write(output, content)
+    else:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
+def _bytes(entry: Entry) -> bytes:
+    try:
+        return content_of(entry.value)
+    except ValueError as error:
+        raise RefusedError(f"{entry.key}: {error}") from None
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise ConfigError(file, f"cannot be written: {error.strerror}") from None
+
+
+def list_documents(
+    context: typer.Context,
+    component: Annotated[str, typer.Argument(metavar="[COMPONENT]", help="Only its own.")] = "",
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 10.0,
+) -> None:
+    """List the documents: their revision, size, and who changed them last. Times are UTC.
+
+    Example: nm-bus config list thredds
+
+    Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
+    """
+    prefix = f"{PREFIX}{component}/" if component else PREFIX
+    with ledger(context, config, timeout) as client:
+        found = list(client.entries(prefix))
+    if json:
+        say(as_json([_row(entry) for entry in found], indent=True))
+    elif found:
+        show(screen(), _table(found))
+    else:
+        show(screen(), Text("No document is published.", style="dim"))
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    """A document without its content."""
+    value = entry.value
+    return {
+        "key": entry.key,
+        "revision": entry.revision,
+        "actor": entry.actor,
+        "time": entry.time,
+        "size": len(_bytes(entry)),
+        "media_type": value.get("media_type", ""),
+        "has_schema": bool(value.get("schema")),
+        "note": value.get("note", ""),
+    }
+
+
+def _table(found: list[Entry]) -> Table:
+    rows = table("document", "revision", "size", "changed", "by", "note")
+    for entry in found:
+        rows.add_row(
+            cell(entry.key.removeprefix(PREFIX)),
+            cell(str(entry.revision)),
+            cell(figures.size(len(_bytes(entry)))),
+            cell(figures.date(entry.time / MICROS)),
+            cell(entry.actor, "dim"),
+            cell(str(entry.value.get("note", "")), "dim"),
+        )
+    return rows
