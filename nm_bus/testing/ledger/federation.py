@@ -134,6 +134,7 @@ class Federation:
         return (
             all(place.is_alive for place in self.places.values())
             and len({node.agreement.height for node in nodes}) == 1
+            and not any(node.disk.outbox for node in nodes)
             and all(node.tally.is_answered(change) for node in nodes for change in self.accepted)
         )
 
@@ -163,6 +164,8 @@ class Federation:
         """An event, what becomes durable of it, and what is said."""
         place = self.places[me]
         effects = list(event(self.clock.now(), self._moment(place)))
+        if not effects:
+            return
         place.node.persist(effects, partial(self._kept, place))
         for to, said in place.node.messages(effects):
             self.monitor.says(place.node, said)
