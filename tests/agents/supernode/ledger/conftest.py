@@ -12,11 +12,11 @@ import pytest
 
 from nm_agents.supernode.ledger.composing import start_life
 from nm_agents.supernode.ledger.driver import LedgerDriver
-from nm_bus.codec import Event, decode
+from nm_bus.codec import decode
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.genesis import INCARNATION, genesis
 from nm_bus.grants import Role, grant, link_user
-from nm_bus.messages import Change, Ledger, NodeId, Proposed, Seconds
+from nm_bus.messages import Change, Event, Ledger, NodeId, Proposed, Seconds
 from nm_bus.project import FirstSupernode, Project, identity
 from nm_bus.settings import WAN, Timing
 from nm_bus.storage.ledger import Identity, Position, create_ledger, open_ledger
@@ -182,13 +182,13 @@ def make_crowd(tmp_path: Path) -> Iterator[Make]:
             path = tmp_path / f"{name}.db"
             make_ledger(path, name, project)
             crowd.sites[name] = Site(name, path, peers, clock, random, timing, broker)
-        for origin, peer in permutations(crowd, 2):
+        for here, there in permutations(crowd, 2):
             for kind in LinkKind:
                 link = SimulatedLink(
                     clock,
                     random.random,
-                    source=(origin.node, origin.broker),
-                    destination=(peer.node, peer.broker),
+                    source=(here.node, here.broker),
+                    destination=(there.node, there.broker),
                     kind=kind,
                     trouble=trouble or Trouble(delay=0.05),
                 )

@@ -1,0 +1,42 @@
+"""A member that says hello is made to join once, and not over and over."""
+
+from collections.abc import Callable
+
+from nm_agents.supernode.ledger.joins import AGAIN, Joins
+
+from .conftest import Crowd
+
+MEMBER = "member.example.org"
+
+
+def test_a_member_that_says_hello_again_and_again_joins_once(
+    make_crowd: Callable[..., Crowd],
+) -> None:
+    crowd = make_crowd(3)
+    crowd.awake()
+    first, *_ = crowd
+    joins = Joins(first.ledger)
+    for _ in range(5):
+        joins.joined(MEMBER)
+    crowd.settle()
+    joins.joined(MEMBER)
+    crowd.settle()
+    assert first.ledger.state.revision == 1
+    entry = first.ledger.state.get(f"member/{MEMBER}")
+    assert entry is not None
+    assert (entry.value["state"], entry.actor) == ("joined", first.node)
+
+
+def test_a_join_that_is_refused_is_not_asked_for_at_every_hello(
+    make_crowd: Callable[..., Crowd],
+) -> None:
+    crowd = make_crowd(1)
+    (site,) = crowd
+    joins = Joins(site.ledger)
+    for _ in range(5):
+        joins.joined("No Node")
+    before = site.ledger.height
+    crowd.clock.advance(AGAIN + 1)
+    joins.joined("No Node")
+    assert (before, site.ledger.height) == (1, 2)
+    assert site.ledger.state.revision == 0

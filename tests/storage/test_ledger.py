@@ -1,0 +1,282 @@
+"""An event of the ledger is on disk as a whole or not at all; a bad file says what to do."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from nm_bus.core.ledger.answers import WINDOW, Answers
+from nm_bus.core.ledger.effects import Vote
+from nm_bus.core.ledger.state import Snapshot
+from nm_bus.errors import StorageError
+from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Proposed, Update
+from nm_bus.storage import ledger as storage
+from nm_bus.storage.ledger import (
+    Identity,
+    Position,
+    SqliteLedger,
+    create_ledger,
+    open_ledger,
+)
+
+ME = "sn1.example.org"
+IDENTITY = Identity("test", ME, "genesis", 1, "a" * 64)
+
+WRITER = """
+import sys
+from pathlib import Path
+from msgspec import structs
+from nm_bus.messages import Batch, Change, Entry
+from nm_bus.storage.ledger import open_ledger
+
+store, slot = open_ledger(Path(sys.argv[1])), 0
+while True:
+    slot += 1
+    change = Change(f"a/b/{slot}", "a", "set", "config/a/b", value={"content": "x" * 5000})
+    with store.transaction():
+        store.keep_batch(slot, Batch("sn1#genesis", slot, (change,)))
+        store.keep_entries({f"config/a/{slot}": Entry(f"config/a/{slot}", {}, slot, "a")})
+        store.keep_position(structs.replace(store.position, height=slot, revision=slot))
+    print(slot, flush=True)
+"""
+
+
+def change(number: int, key: str = "config/a/b") -> Change:
+    return Change(f"asker/i/{number}", "asker", "set", key, value={"content": "x"})
+
+
+def update(revision: int, time: int = 0, key: str = "config/a/b") -> Update:
+    return Update("test", 1, revision, "p", "h", time, change(revision, key))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "ledger.db"
+    create_ledger(path, IDENTITY, Position(height=0, head=IDENTITY.file)).close()
+    return path
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SqliteLedger]:
+    with closing(open_ledger(path)) as store:
+        yield store
+
+
+@pytest.mark.parametrize("committed", [1, 20, 60])
+def test_kill_9_leaves_every_event_whole(path: Path, committed: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        lines = [writer.stdout.readline() for _ in range(committed)]
+        writer.send_signal(signal.SIGKILL)
+        lines += writer.stdout.readlines()
+    with closing(open_ledger(path)) as store:
+        height = store.position.height
+        assert height >= int(lines[-1])
+        assert len(list(store.entries())) == height
+        assert store.batches(height) != ()
+        assert store.batches(height + 1) == ()
+
+
+def test_what_happens_inside_an_event_that_fails_did_not_happen(store: SqliteLedger) -> None:
+    def fail() -> None:
+        with store.transaction():
+            store.keep_change(change(1))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert store.outbox() == {}
+
+
+def test_a_vote_is_there_until_its_slot_is_decided(path: Path) -> None:
+    batch = Batch("a#genesis", 5, (change(1),))
+    votes = {1: Vote(Ballot(2, "b")), 2: Vote(Ballot(3, "b"), Ballot(1, "a"), batch)}
+    with closing(open_ledger(path)) as store:
+        store.keep_change(change(1))
+        store.keep_change(change(2))
+        for slot, vote in votes.items():
+            store.keep_vote(slot, vote)
+    with closing(open_ledger(path)) as store:
+        assert store.votes() == votes
+        store.keep_batch(1, batch)
+        assert store.votes() == {2: votes[2]}
+        assert list(store.outbox()) == [change(2).id]
+        assert store.batches(1) == (batch,)
+
+
+def test_a_life_is_counted_and_what_was_seen_of_peers_is_kept(path: Path) -> None:
+    known = {"b#genesis": Echo(3, "n", 7, Ballot(1, "b"))}
+    with closing(open_ledger(path)) as store:
+        store.started("first")
+        store.keep_peers(known)
+    with closing(open_ledger(path)) as store:
+        assert (store.identity.boot, store.identity.nonce) == (1, "first")
+        store.started("second")
+        assert store.identity.boot == 2
+        assert store.peers() == known
+
+
+# --- answers
+
+
+def kept(store: SqliteLedger, answers: Answers, *numbers: tuple[str, int]) -> None:
+    """Keep an event's answers in memory and on disk."""
+    new: dict[str, list[Proposed]] = {}
+    for asker, number in numbers:
+        answer = Proposed(f"{asker}/i/{number}", "agreed", number)
+        answers.keep(answer)
+        new[asker] = [*new.pop(asker, []), answer]
+    windows = [(answers.window((asker, "i")), given) for asker, given in new.items()]
+    store.keep_answers([(w, given) for w, given in windows if w is not None], answers.askers)
+
+
+def test_answers_come_back_as_they_were_watermarks_and_order_of_use_included(
+    store: SqliteLedger,
+) -> None:
+    answers = Answers()
+    kept(store, answers, ("one", 2), ("two", 1), ("one", 1))
+    kept(store, answers, *(("two", n) for n in range(2, WINDOW + 50)))
+    kept(store, answers, ("one", 3))
+    assert Answers(store.answers()).all() == answers.all()
+
+
+def test_askers_that_are_forgotten_are_gone_from_the_file(
+    store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nm_bus.core.ledger.answers.MOST_ASKERS", 3)
+    answers = Answers()
+    for asker in ("one", "two", "three", "one", "four", "five"):
+        kept(store, answers, (asker, 1 + len(answers.all()) * 10 + len(asker)))
+    assert Answers(store.answers()).all() == answers.all()
+    kept(store, answers, ("six", 1), ("seven", 1), ("eight", 1), ("five", 77))
+    assert Answers(store.answers()).all() == answers.all()
+
+
+# --- the feed and the log
+
+
+def test_the_feed_is_read_forward_and_back_also_for_one_key(store: SqliteLedger) -> None:
+    for revision in range(1, 11):
+        key = "lock/l" if revision % 2 else "config/a/b"
+        store.keep_update(update(revision, key=key), [key, "member/touched"])
+    store.keep_position(structs.replace(store.position, revision=10))
+    assert [each.revision for each in store.updates(7, 2)] == [8, 9]
+    assert [each.revision for each in store.updates(2, 3, "lock/l")] == [3, 5, 7]
+    assert [each.revision for each in store.history("lock/l", 0, 2)] == [9, 7]
+    assert [each.revision for each in store.history("", 4, 5)] == [3, 2, 1]
+    assert len(store.history("member/touched", 0, 100)) == 10
+
+
+def test_old_updates_go_but_never_those_of_the_last_revisions(
+    store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "FEED_REVISIONS", 10)
+    monkeypatch.setattr(storage, "FEED_AGE", 100)
+    for revision in range(1, 51):
+        store.keep_update(update(revision, time=revision * 10), ["config/a/b"])
+    store.keep_position(structs.replace(store.position, revision=50, time=500))
+    store.compact()
+    assert store.position.feed_from == 39
+    assert [each.revision for each in store.updates(0, 2)] == [40, 41]
+    assert [each.revision for each in store.history("config/a/b", 0, 100)][-1] == 40
+    monkeypatch.setattr(storage, "FEED_BYTES", 3 * len(storage._encode(update(50, time=500))))
+    store.compact()
+    assert [each.revision for each in store.updates(0, 9)] == [48, 49, 50]
+
+
+def test_the_log_is_compacted_and_says_when_it_has_not_what_is_asked(
+    store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "LOG_SLOTS", 3)
+    monkeypatch.setattr(storage, "PAGE_SLOTS", 2)
+    for slot in range(1, 11):
+        store.keep_batch(slot, Batch("a#genesis", slot))
+    store.keep_position(structs.replace(store.position, height=10))
+    store.compact()
+    assert store.batches(7) is None
+    assert store.batches(8) == (Batch("a#genesis", 8), Batch("a#genesis", 9))
+    assert store.batches(11) == ()
+
+
+def test_a_snapshot_takes_the_place_of_all(store: SqliteLedger) -> None:
+    store.keep_batch(1, Batch("a#genesis"))
+    store.keep_update(update(1), ["config/a/b"])
+    store.keep_entries({"config/a/b": Entry("config/a/b", {}, 1, "a")})
+    answers = Answers()
+    kept(store, answers, ("one", 1))
+    entry = Entry("lock/l", {}, 5, "a")
+    with store.transaction():
+        store.replace_state(Snapshot("test", 1, 5, "h", 0, (entry,), ()))
+    assert list(store.entries()) == [entry]
+    assert list(store.answers()) == []
+    assert store.updates(0, 9) == []
+
+
+# --- bad files
+
+
+def test_a_second_process_is_told_that_it_is_one(store: SqliteLedger) -> None:
+    with pytest.raises(StorageError, match=r"ledger\.db: another process uses it"):
+        open_ledger(store.path)
+
+
+def test_a_full_disk_is_said_and_the_event_is_undone(path: Path) -> None:
+    with closing(open_ledger(path, max_bytes=128 * 1024)) as store:
+        store.keep_change(change(1))
+
+        def large() -> None:
+            with store.transaction():
+                store.keep_change(change(2))
+                value = {"content": "x" * 200_000}
+                store.keep_change(structs.replace(change(3), value=value))
+
+        with pytest.raises(StorageError, match="the disk is full"):
+            large()
+        assert list(store.outbox()) == [change(1).id]
+
+
+def test_a_damaged_file_says_to_join_anew(path: Path) -> None:
+    with closing(open_ledger(path)) as store:
+        for number in range(200):
+            store.keep_change(structs.replace(change(number), value={"content": "x" * 500}))
+    data = bytearray(path.read_bytes())
+    for offset in range(8192, len(data), 4096):
+        data[offset : offset + 2000] = b"\xff" * len(data[offset : offset + 2000])
+    path.write_bytes(data)
+    with pytest.raises(StorageError, match=r"damaged; join anew .* nm-bus init --anew"):
+        open_ledger(path)
+
+
+def test_what_is_no_database_says_to_join_anew(path: Path) -> None:
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(StorageError, match="nm-bus init --anew"):
+        open_ledger(path)
+
+
+def test_a_file_that_may_not_be_written_says_so(path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write where nobody else may")
+    path.chmod(0o400)
+    with pytest.raises(StorageError, match="cannot be written"):
+        open_ledger(path)
+
+
+def test_no_ledger_and_an_empty_file_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="there is no ledger; make one: nm-bus init"):
+        open_ledger(tmp_path / "none.db")
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(StorageError, match="it holds no ledger"):
+        open_ledger(tmp_path / "empty.db")
+
+
+def test_a_ledger_is_never_made_over_another(path: Path) -> None:
+    with pytest.raises(StorageError, match="there is a ledger already"):
+        create_ledger(path, IDENTITY, Position())
