@@ -148,7 +148,10 @@ class BrokerState(Part, frozen=True):
 
 
 class Supernode(Data, frozen=True):
-    """A supernode of itself: its broker, its links, its counts. Absolute; the newest counts."""
+    """A supernode of itself: its broker, its links, its counts. Absolute; the newest counts.
+
+    `sessions` are the keys of those whose owners it has heard of since it last spoke.
+    """
 
     origin: NodeId
     incarnation: str
@@ -160,6 +163,7 @@ class Supernode(Data, frozen=True):
     links: tuple[LinkState, ...] = ()
     partitions: int = 1
     incoming: tuple[LinkState, ...] = ()
+    sessions: tuple[str, ...] = ()
 
 
 class Alert(Data, frozen=True):

@@ -7,6 +7,7 @@ import msgspec
 
 from nm_agents.quarantine import Quarantine, settle
 from nm_agents.supernode.ledger.driver import LedgerDriver
+from nm_agents.supernode.ledger.sessions import Sessions
 from nm_agents.supernode.outbox import Outbox
 from nm_agents.supernode.requests import Asker, Requests
 from nm_bus.codec import Reason, Rejected, decode
@@ -51,6 +52,7 @@ class Peers:
     requests: Requests
     quarantine: Quarantine
     ledger: LedgerDriver | None = None
+    sessions: Sessions | None = None
 
     def take(self, peer: NodeId, kind: LinkKind, delivery: Delivery) -> None:
         """Take what one peer's link brought; the exchange tells who speaks, the user confirms."""
@@ -112,6 +114,8 @@ class Peers:
                 self.view.stated(data, now)
             case Supernode():
                 self.view.described(data, now)
+                if self.sessions is not None:
+                    self.sessions.told(data.sessions)
             case Rollups():
                 self._absorb(data, now)
             case _:

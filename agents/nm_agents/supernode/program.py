@@ -17,6 +17,7 @@ from nm_agents.supernode.handover import hand_over
 from nm_agents.supernode.keeping import Keeping
 from nm_agents.supernode.ledger.composing import ledger_of, serve
 from nm_agents.supernode.ledger.driver import LedgerDriver
+from nm_agents.supernode.ledger.sessions import sessions_of
 from nm_agents.supernode.outbox import Outbox
 from nm_agents.supernode.peers import Peers
 from nm_agents.supernode.requests import Requests
@@ -105,6 +106,7 @@ def compose(
     hearing = Hearing(settings.node, limits.link_limit)
     quarantine = Quarantine(transport, settings.node)
     incarnation, ears = uuid.uuid4().hex, Pipe(REPORTS, limits.canary_limit)
+    sessions = sessions_of(ledger, transport, view, limits.statement)
 
     requests = Requests(
         settings=settings,
@@ -114,7 +116,7 @@ def compose(
         active=lambda: list(alerts.active.values()),
         worker=worker,
         watch=watch,
-        ledger=None if ledger is None else serve(ledger, transport, settings.tls.ca),
+        ledger=serve(ledger, transport, settings.tls.ca, sessions) if ledger and sessions else None,
     )
     peers = Peers(
         origin=settings.node,
@@ -129,6 +131,7 @@ def compose(
         requests=requests,
         quarantine=quarantine,
         ledger=ledger,
+        sessions=sessions,
     )
     return SupernodeService(
         settings=settings,
@@ -153,6 +156,7 @@ def compose(
         watch=watch,
         keep_view=keeping.save,
         ledger=ledger,
+        sessions=sessions,
     )
 
 

@@ -16,6 +16,7 @@ from nm_agents.quarantine import Quarantine, settle
 from nm_agents.supernode.brokerwatch import BrokerWatch, Look
 from nm_agents.supernode.children import Children
 from nm_agents.supernode.ledger.driver import LedgerDriver
+from nm_agents.supernode.ledger.sessions import Sessions
 from nm_agents.supernode.ledger.troubles import troubles
 from nm_agents.supernode.outbox import Outbox
 from nm_agents.supernode.peers import Peers
@@ -96,6 +97,7 @@ class SupernodeService:
     watch: BrokerWatch | None
     keep_view: Callable[[], None]
     ledger: LedgerDriver | None = None
+    sessions: Sessions | None = None
     _spoken: int = 0
     _started: Seconds = 0.0
     _broker: BrokerState = field(default_factory=lambda: BrokerState("starting"))
@@ -250,6 +252,7 @@ class SupernodeService:
             links=tuple(self._links.values()),
             partitions=self.settings.limits.partitions,
             incoming=tuple(self.hearing.states(now)),
+            sessions=() if self.sessions is None else self.sessions.vigil.tell(),
         )
         self.view.described(state, now)
         self.transport.publish(Outgoing(OUT, f"{LinkKind.CONTROL}.supernode", self._encoded(state)))

@@ -10,9 +10,11 @@ from pathlib import Path
 from nm_agents.supernode.ledger.checkpoints import Checkpoints
 from nm_agents.supernode.ledger.driver import LedgerDriver, Sign
 from nm_agents.supernode.ledger.feed import UpdateFeed
+from nm_agents.supernode.ledger.joins import Joins
 from nm_agents.supernode.ledger.machine import LedgerMachine
 from nm_agents.supernode.ledger.post import Post
 from nm_agents.supernode.ledger.requests import LedgerRequests
+from nm_agents.supernode.ledger.sessions import Sessions
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.answers import Answers
 from nm_bus.core.ledger.boots import Boots
@@ -63,14 +65,23 @@ def _check_owner(store: SqliteLedger, settings: SupernodeSettings) -> None:
         raise ConfigError(store.path, what, "give each supernode a folder of its own")
 
 
-def serve(driver: LedgerDriver, transport: Transport, authority: Path) -> LedgerRequests:
-    """Publish the updates of a ledger, and answer what is asked of it.
+def serve(
+    driver: LedgerDriver, transport: Transport, authority: Path, sessions: Sessions
+) -> LedgerRequests:
+    """Publish the updates of a ledger, answer what is asked of it, and end silent sessions.
 
     `authority` is the file of the certificates that changes are signed under, read at each change.
     """
     UpdateFeed(driver, transport).start()
-    requests = LedgerRequests(driver, transport, authority.read_text)
+    requests = LedgerRequests(
+        driver,
+        transport,
+        authority.read_text,
+        joined=Joins(driver).joined,
+        looked=sessions.asked,
+    )
     requests.listen()
+    sessions.start()
     return requests
 
 

@@ -100,6 +100,8 @@ class LedgerRequests:
     authority: Callable[[], str]
     joined: Callable[[NodeId], None] = lambda _member: None
     alive: Callable[[str], None] = lambda _principal: None
+    looked: Callable[[str, NodeId], None] = lambda _key, _principal: None
+    """Is told who reads which key: so owners of sessions say that they live."""
     _waits: Waits = field(init=False)
     _barrier: Barrier = field(init=False)
     _asked: dict[ChangeId, dict[Wait, Answered]] = field(default_factory=dict)
@@ -122,6 +124,7 @@ class LedgerRequests:
             case Sync():
                 answered(Given(synced(asked, self.driver.state, self.driver)))
             case Read():
+                self.looked(asked.key, user)
                 self._read(asked, user, answered)
 
     # --- changes

@@ -1,0 +1,75 @@
+"""Ends the sessions whose owners are silent, and tells the other supernodes who is not.
+
+That an owner lives never takes a revision; that it is silent is one change, which names the
+generation of the session, so that a late or a second one does nothing.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from nm_agents.supernode.ledger.driver import LedgerDriver
+from nm_bus.core.ledger.vigil import Vigil
+from nm_bus.core.view import View
+from nm_bus.messages import NodeId, Proposed, Seconds
+from nm_bus.transport.base import Transport
+
+PREFIX = "session/"
+
+TURNS = 3
+"""A peer that was not heard for so many of its statements may have signs that are not here."""
+
+
+@dataclass(slots=True)
+class Sessions:
+    """The sessions of one supernode's ledger, by `start`."""
+
+    driver: LedgerDriver
+    view: View
+    vigil: Vigil
+    now: Callable[[], Seconds]
+
+    def start(self) -> None:
+        """Look at the silences at every beat of the ledger."""
+        self.driver.on_tick(lambda _: self._look())
+
+    def asked(self, key: str, user: NodeId) -> None:
+        """A principal asked for a key: for its own session, that is a sign of life."""
+        if key.startswith(f"{PREFIX}{user}/"):
+            self.vigil.sign(key, self.now())
+
+    def told(self, sessions: Iterable[str]) -> None:
+        """Another supernode heard of the owners of these."""
+        self.vigil.told(sessions, self.now())
+
+    def _look(self) -> None:
+        if not self._is_in_touch():
+            self.vigil.restart()
+            return
+        for entry in self.vigil.silent(self.driver.state.under(PREFIX), self.now()):
+            generation = {"generation": entry.value["generation"]}
+            self.driver.propose(self.driver.own_change("expire", entry.key, generation), _whatever)
+
+    def _is_in_touch(self) -> bool:
+        """Whether a majority of the voters is heard: who is cut off misses their signs."""
+        voters = {voter.partition("#")[0] for voter in self.driver.state.voters}
+        heard = sum(1 for voter in voters if voter == self.driver.node or self._hears(voter))
+        return self.driver.is_awake and 2 * heard > len(voters)
+
+    def _hears(self, peer: NodeId) -> bool:
+        known = self.view.supernodes.get(peer)
+        if known is None or known.heard is None:
+            return False
+        return self.now() - known.heard <= self.vigil.grace
+
+
+def sessions_of(
+    driver: LedgerDriver | None, transport: Transport, view: View, statement: Seconds
+) -> Sessions | None:
+    """The sessions of a ledger, if there is one, where supernodes speak at this interval."""
+    if driver is None:
+        return None
+    return Sessions(driver, view, Vigil(TURNS * statement), transport.now)
+
+
+def _whatever(_proposed: Proposed) -> None:
+    """Another supernode may have been first."""
