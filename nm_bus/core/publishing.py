@@ -48,12 +48,16 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The documents in the folder, the components' folders that are there, and the keys of which
-    nothing can be said now: a file that still changes, or one in a folder that cannot be read."""
+    """The documents in the folder, and the components' folders that are there.
+
+    `unsure` are the keys of which nothing can be said now: of a file that still changes, or of one
+    in a folder that cannot be read. Those among them whose files are just gone are `leaving`.
+    """
 
     documents: Mapping[Key, Digest]
     components: frozenset[str] = frozenset()
     unsure: frozenset[Key] = frozenset()
+    leaving: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +190,10 @@ def _without_wipes(
             lost.setdefault(named(action.key)[0], []).append(action)
         elif action is not None:
             yield action
-    left = {named(key)[0] for key in (*folder.documents, *folder.unsure)}
-    for component, deletions in lost.items():
+    left = {named(key)[0] for key in {*folder.documents, *folder.unsure} - folder.leaving}
+    # while files are still being removed nobody knows yet whether any will be left
+    for component in lost.keys() - {named(key)[0] for key in folder.leaving}:
+        deletions = lost[component]
         is_there = component in folder.components
         if allow_empty or component in left or (is_there and len(deletions) == 1):
             yield from deletions

@@ -4,8 +4,10 @@ import configparser
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from nm_agents.app import app
 
@@ -23,6 +25,7 @@ def test_each_service_has_a_unit() -> None:
     assert [unit.name for unit in UNITS] == [
         "nm-bus-broker@.service",
         "nm-bus-member@.service",
+        "nm-bus-publish@.service",
         "nm-bus-supernode@.service",
     ]
 
@@ -53,10 +56,12 @@ def test_only_a_member_is_tried_again_where_a_person_must_mend(unit: Path) -> No
 def test_a_unit_starts_a_command_that_exists(unit: Path) -> None:
     words = read(unit)["Service"]["ExecStart"].split()
     assert words[:2] == ["/usr/bin/env", "nm-bus"]
-    group, command, option, file = words[2:]
-    assert (command, option) == ("run", "--config")
+    group, command, *rest, option, file = words[2:]
+    assert option == "--config"
     assert file.startswith("/etc/nm-bus/%i/")
-    assert group in {info.name for info in app.registered_groups}
+    root: Any = get_command(app)
+    assert command in root.commands[group].commands
+    assert rest in ([], ["/var/lib/nm-bus/%i/config.d"])
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)

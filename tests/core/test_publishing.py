@@ -108,6 +108,12 @@ def test_a_component_that_lost_everything_at_once_keeps_it_in_the_ledger() -> No
     assert "--allow-empty" in refusal.reason
 
 
+def test_nothing_is_deleted_while_files_are_still_being_removed() -> None:
+    memory = {A: Base(5, "a"), B: Base(6, "b")}
+    folder = Folder({}, COMPONENTS, unsure=frozenset({B}), leaving=frozenset({B}))
+    assert decide(folder, {A: Held(5, "a", "me")}, memory) == []
+
+
 def test_a_component_whose_folder_vanished_keeps_even_its_only_document() -> None:
     (refusal,) = lost(A, components=frozenset({"solr"}))
     assert isinstance(refusal, Refuse)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from nm_bus.messages import Seconds
+from nm_bus.messages import Micros, Seconds
 
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -66,6 +66,11 @@ def clock(at: Seconds) -> str:
 def date(at: Seconds) -> str:
     """Date and time, in UTC."""
     return _moment(at, "%Y-%m-%d %H:%M:%SZ")
+
+
+def agreed(at: Micros) -> str:
+    """Date and time at which something was agreed, in UTC."""
+    return date(at / 1_000_000)
 
 
 def _moment(at: Seconds, form: str) -> str:

@@ -52,9 +52,10 @@ class Loop:
         self._noticed.set()
 
     def once(self) -> None:
-        """Look until every file rests, then end. Raises when nobody answers."""
-        while self._publisher.look(everything=True) and not self._stopped.is_set():
+        """Look once, when every file rests. Raises when nobody answers."""
+        while not self._publisher.rests() and not self._stopped.is_set():
             self._stopped.wait(self._publisher.rest.length / 4)
+        self._publisher.look(everything=True)
 
     def forever(self) -> None:
         """Look until `stop`. That nobody answers is waited out."""
@@ -79,7 +80,11 @@ class Loop:
         self._pauses.reset()
         if everything:
             self._next_everything = time.monotonic() + EVERYTHING
-        return self._publisher.rest.length / 4 if restless else RESCAN
+        if restless:
+            return self._publisher.rest.length / 4
+        # nobody would look after the connection's heartbeats meanwhile
+        self._publisher.ledger.close()
+        return RESCAN
 
     def _complain(self, trouble: str) -> None:
         if trouble and trouble != self._trouble:

@@ -55,13 +55,17 @@ class Ledger(Protocol):
     def delete(self, key: str, *, if_revision: int | None = None) -> Proposed:
         """Delete an entry; see `Client.delete`."""
 
+    def close(self) -> None:
+        """Leave the supernode; it is gone to again when it is needed."""
+
 
 class What(StrEnum):
     """What became of a document."""
 
     PUT = "put"
     DELETED = "deleted"
-    ACCEPTED = "accepted"
+    ACCEPTED = "accepted, not agreed yet"
+    UNKNOWN = "not known to be accepted"
     REFUSED = "refused"
     WELL = "well"
     WOULD_PUT = "would put"
@@ -97,9 +101,15 @@ class Publisher:
     allow_empty: bool = False
     refused: dict[str, str] = field(default_factory=dict)
     """Why, by key."""
+    undecided: set[str] = field(default_factory=set)
+    """What was asked for and was neither agreed nor refused so far."""
     _digests: dict[str, tuple[Signature, str]] = field(default_factory=dict)
     _tried: dict[str, tuple[str, int]] = field(default_factory=dict)
     """The content that did not become agreed, and the revision it was to follow."""
+
+    def rests(self) -> bool:
+        """Whether every file rests. Raises OSError when the folder cannot be read."""
+        return not self._folder(scanning.scan(self.root))[1]
 
     def look(self, *, everything: bool) -> bool:
         """Look once, and do what follows; tells whether a file there does not rest yet.
@@ -141,7 +151,9 @@ class Publisher:
         unread = {k for k in known if k.startswith(tuple(found.unread))}
         flawed = found.flaws.keys() & known.keys()
         unsure = restless | unready | unread | flawed
-        return Folder(documents, frozenset(found.components), frozenset(unsure)), bool(restless)
+        leaving = restless - found.files.keys()
+        folder = Folder(documents, frozenset(found.components), frozenset(unsure), leaving)
+        return folder, bool(restless)
 
     def _digest(self, key: str, signature: Signature, found: Found) -> str:
         before = self._digests.get(key)
@@ -168,8 +180,10 @@ class Publisher:
         match action:
             case Agree(key, base):
                 self.memory.documents[key] = base
+                self.undecided.discard(key)
             case Forget(key):
                 del self.memory.documents[key]
+                self.undecided.discard(key)
             case Refuse(key, reason):
                 return {key: reason}
             case Put():
@@ -240,11 +254,15 @@ class Publisher:
             proposed = ask()
         except UndecidedError as error:
             self._tried[key] = tried
-            self.tell(Told(What.ACCEPTED, key, str(error)))
+            self.undecided.add(key)
+            what = What.ACCEPTED if error.accepted_by else What.UNKNOWN
+            self.tell(Told(what, key, str(error)))
             return {}
         except RefusedError as error:
             self._tried[key] = tried
+            self.undecided.discard(key)
             return {key: str(error)}
+        self.undecided.discard(key)
         if what is What.DELETED:
             del self.memory.documents[key]
         else:

@@ -20,6 +20,8 @@ MOST_FILES = 10_000
 REASON = ".refused"
 """How the name of a reason file ends: `.a.xml.refused` lies beside `a.xml`."""
 
+LINK = "is no plain file or folder; links are not followed"
+
 Signature = tuple[int, int, int]
 
 
@@ -48,6 +50,8 @@ def scan(root: Path) -> Found:
             if entry.is_dir(follow_symlinks=False):
                 found.components.add(entry.name)
                 _folder(found, Path(entry.path), f"{entry.name}/")
+            elif entry.is_symlink():
+                found.flaws[PREFIX + entry.name] = LINK
             else:
                 found.flaws[PREFIX + entry.name] = "lies in no component's folder; move it into one"
     return found
@@ -80,7 +84,7 @@ def _entry(found: Found, path: Path, name: str, status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
         _folder(found, path, f"{name}/")
     elif not stat.S_ISREG(status.st_mode):
-        found.flaws[PREFIX + name] = "is no plain file; links are not followed"
+        found.flaws[PREFIX + name] = LINK
     elif len(found.files) == MOST_FILES:
         mend = "give the folder that holds the documents alone"
         raise ConfigError(path.parent, f"more than {MOST_FILES:,} files are here", mend)

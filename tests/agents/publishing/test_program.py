@@ -51,6 +51,9 @@ class FakeLedger:
         del self.documents[key]
         return Proposed("id", "agreed", 99)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def publisher(root: Path, ledger: FakeLedger, told: list[Told], rest: float = 0.05) -> Publisher:
     return Publisher(

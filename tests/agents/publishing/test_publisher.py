@@ -336,7 +336,9 @@ def test_links_and_pipes_are_refused_and_not_opened(stage: Stage, tmp_path: Path
     (stage.root / "thredds").mkdir()
     (stage.root / "thredds" / "a.txt").symlink_to(tmp_path / "secret")
     os.mkfifo(stage.root / "thredds" / "b.txt")
+    (stage.root / "solr").symlink_to(stage.root / "thredds")
     stage.settle()
+    assert "links are not followed" in stage.reason("solr")
     assert "no plain file" in stage.reason("thredds/a.txt")
     assert "no plain file" in stage.reason("thredds/b.txt")
 

@@ -20,8 +20,6 @@ from nm_bus.core.ledger import history as past
 from nm_bus.core.ledger.history import Line, Version
 from nm_bus.errors import RefusedError
 
-MICROS = 1_000_000
-
 
 def history(
     context: typer.Context,
@@ -70,7 +68,7 @@ def _table(found: list[Version]) -> Table:
         size = "deleted" if version.content is None else figures.size(len(version.content))
         rows.add_row(
             cell(str(version.revision)),
-            cell(figures.date(version.time / MICROS)),
+            cell(figures.agreed(version.time)),
             cell(version.actor),
             cell(size, "red" if version.content is None else ""),
             cell(_note(version), "yellow" if version.overwritten else "dim"),
@@ -170,9 +168,7 @@ def blame(
     width = max((len(line.version.actor) for line in lines), default=0)
     for line in lines:
         version = line.version
-        author = (
-            f"{version.revision:>8} {figures.date(version.time / MICROS)} {version.actor:{width}}"
-        )
+        author = f"{version.revision:>8} {figures.agreed(version.time)} {version.actor:{width}}"
         say(f"{author} | {visible(line.text.rstrip(chr(10)))}")
 
 

@@ -1,6 +1,7 @@
 """`nm-bus config publish`: a folder of documents that are published as they are saved."""
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -54,11 +55,12 @@ def publish(
     Example: nm-bus config publish /var/lib/nm-bus/cmip6/config.d --dry-run
 
     Exit codes: 0 ended in good order, 1 with --once or --dry-run: something was refused,
-    2 something to mend, 3 nobody answered.
+    2 something to mend, 3 accepted only, or nobody answered.
     """
     if not folder.is_dir():
         raise ConfigError(folder, "no such folder", "make it, with a folder in it per component")
-    with ledger(context, config, ANSWER) as client, own_folder(folder, LOCK):
+    alone = nullcontext() if dry_run else own_folder(folder, LOCK)
+    with alone, ledger(context, config, ANSWER) as client:
         publisher = Publisher(
             folder,
             client,
@@ -71,7 +73,13 @@ def publish(
             allow_empty=allow_empty,
         )
         _run(Loop(publisher, warn), folder, once=once or dry_run)
-    raise typer.Exit(Exit.NEGATIVE if (once or dry_run) and publisher.refused else Exit.OK)
+    raise typer.Exit(_exit(publisher) if once or dry_run else Exit.OK)
+
+
+def _exit(publisher: Publisher) -> Exit:
+    if publisher.refused:
+        return Exit.NEGATIVE
+    return Exit.LATER if publisher.undecided else Exit.OK
 
 
 def _run(loop: Loop, folder: Path, *, once: bool) -> None:

@@ -15,12 +15,12 @@ from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.printable import as_json, cell
 from nm_agents.cli.status_screen import table
-from nm_bus.client import content_of
+from nm_bus.client import Client, content_of
+from nm_bus.core.ledger.history import Version
+from nm_bus.documents import Document, named, stored
 from nm_bus.documents.names import PREFIX
 from nm_bus.errors import ConfigError, RefusedError
 from nm_bus.messages import Entry
-
-MICROS = 1_000_000
 
 
 def get(
@@ -48,21 +48,34 @@ def get(
     Exit codes: 0 it is there, 2 it is not, or something to mend, 3 nobody answered.
     """
     with ledger(context, config, timeout) as client:
-        if revision is not None:
-            version = version_at(client, document, revision)
-            content, data = version.content or b"", {"key": document, "revision": version.revision}
+        if revision is None:
+            content, data = _now(client, document, agreed)
         else:
-            entry = client.get(document, agreed=agreed)
-            if entry is None:
-                raise RefusedError(f"there is no {document}; see `nm-bus config list`")
-            content, data = _bytes(entry), {}
+            content, data = _then(version_at(client, document, revision), document)
     if json:
-        say(as_json(data | {"content": content} if revision is not None else entry, indent=True))
+        say(as_json({"key": document, **data}, indent=True))
     elif output is not None:
         _write(output, content)
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
+
+
+Told = tuple[bytes, dict[str, object]]
+
+
+def _now(client: Client, key: str, agreed: bool) -> Told:
+    entry = client.get(key, agreed=agreed)
+    if entry is None:
+        raise RefusedError(f"there is no {key}; see `nm-bus config list`", "unknown-key")
+    about = {"revision": entry.revision, "actor": entry.actor, "time": entry.time}
+    return _bytes(entry), about | entry.value
+
+
+def _then(version: Version, key: str) -> Told:
+    content = version.content or b""
+    about = {"revision": version.revision, "actor": version.actor, "time": version.time}
+    return content, about | stored(Document(*named(key), content), note=version.note)
 
 
 def _bytes(entry: Entry) -> bytes:
@@ -126,7 +139,7 @@ def _table(found: list[Entry]) -> Table:
             cell(entry.key.removeprefix(PREFIX)),
             cell(str(entry.revision)),
             cell(figures.size(len(_bytes(entry)))),
-            cell(figures.date(entry.time / MICROS)),
+            cell(figures.agreed(entry.time)),
             cell(entry.actor, "dim"),
             cell(str(entry.value.get("note", "")), "dim"),
         )

@@ -15,7 +15,6 @@ from nm_bus.documents import content_of
 from nm_bus.documents.names import PREFIX
 from nm_bus.messages import Update
 
-MICROS = 1_000_000
 QUIET = 0.5
 """Seconds without an update after which the clock is looked at."""
 
@@ -75,4 +74,4 @@ def line(update: Update) -> str:
     what = "deleted" if change.kind == "delete" else size
     words = (change.key.removeprefix(PREFIX), what, f"by {change.actor}", value.get("note", ""))
     text = "  ".join(printable(str(word)) for word in words if word)
-    return f"{figures.date(update.time / MICROS)}  {update.revision:>8}  {text}"
+    return f"{figures.agreed(update.time)}  {update.revision:>8}  {text}"

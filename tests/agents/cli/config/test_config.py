@@ -129,6 +129,8 @@ def test_get_at_a_revision_gives_what_was_then(run: Run, file: Path) -> None:
     put(run, file, "two\n")
     assert run("get", "thredds/a.txt", "--revision", "1").stdout == "one\n"
     assert json.loads(run("get", "thredds/a.txt", "--json").stdout)["revision"] == 2
+    told = json.loads(run("get", "thredds/a.txt", "--revision", "1", "--json").stdout)
+    assert (told["key"], told["revision"], told["content"]) == (A, 1, "one\n")
     said = run("get", "thredds/a.txt", "--revision", "9")
     assert said.exit_code == 2
     assert "no revision 9 yet, the last is 2" in said.stderr
