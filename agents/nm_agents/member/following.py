@@ -54,6 +54,9 @@ MOST_TOLD = 1_000
 MOST_BYTES = 64 * 1024
 """How many documents are told of, and how long their keys may be together."""
 
+MOST_SAID = 1_000
+"""How long a trouble's sentence may be, in characters."""
+
 Encode = Callable[[Message], bytes]
 T = TypeVar("T")
 
@@ -119,9 +122,15 @@ class Following:
 
     # --- what it tells
 
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What went wrong, by the documents' keys, and `ledger` for what is no document's."""
+        own = "; ".join(filter(None, (self._alarm, self._disk)))
+        return self._followed.troubles | ({LEDGER: own[:MOST_SAID]} if own else {})
+
     def running(self, incarnation: str) -> Running:
         """What this host runs, as it is reported."""
-        place, troubles = self._follower.place, self._troubles()
+        place = self._follower.place
         documents = {key: held.revision for key, held in self._followed.documents.items()}
         return Running(
             incarnation,
@@ -129,7 +138,7 @@ class Following:
             place.revision,
             place.head,
             _bounded(documents),
-            _bounded(troubles),
+            _bounded(self.troubles),
         )
 
     def status(self) -> dict[str, object]:
@@ -152,10 +161,6 @@ class Following:
         if self._follower.question is not None:
             return f"not known to be up to date{waits}"
         return "up to date"
-
-    def _troubles(self) -> dict[str, str]:
-        own = "; ".join(filter(None, (self._alarm, self._disk)))
-        return self._followed.troubles | ({LEDGER: own} if own else {})
 
     # --- asking
 

@@ -27,7 +27,7 @@ from nm_agents.member.statefile import StateFile
 from nm_agents.service import log_status
 from nm_bus import __version__, codec
 from nm_bus.core.agent import Agent
-from nm_bus.core.nagios import Verdict, series
+from nm_bus.core.nagios import Verdict, series, shortened
 from nm_bus.messages import (
     CheckStatus,
     Endpoint,
@@ -52,6 +52,9 @@ GOODBYE: Seconds = 3.0
 
 SPOOL_CHECK = "agent.spool"
 """The check that tells of a disk that takes nothing; told once that has happened."""
+
+LEDGER_CHECK = "agent.ledger"
+"""The check that tells of documents that could not be made so; told once that has happened."""
 
 LONGEST_PAUSE: Seconds = 60.0
 
@@ -103,7 +106,7 @@ class Member:
             transport,
             partial(Pauses, random=random),
             encode=self._encode,
-            news=self._reports.news,
+            news=self._followed,
             start_hook=start_hook,
         )
         self._inbox = Inbox(
@@ -202,6 +205,17 @@ class Member:
     def _send_properties(self) -> None:
         if self._transport.status.flow is Flow.UP:
             self._publish(METRICS, properties(self._settings.properties, self._agent.incarnation))
+
+    def _followed(self, matters: bool) -> None:
+        self._reports.news(matters)
+        if not matters:
+            return
+        troubles = self._following.troubles
+        if troubles or LEDGER_CHECK in self._agent.checks:
+            status = CheckStatus.WARNING if troubles else CheckStatus.OK
+            first = next((f"{key}: {why}" for key, why in sorted(troubles.items())), "")
+            more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
+            self._news(LEDGER_CHECK, Verdict(status, shortened(first + more)))
 
     def _send_running(self) -> None:
         if self._transport.status.flow is Flow.UP:

@@ -13,7 +13,7 @@ import pytest
 from nm_agents.member import following
 from nm_bus.core.nagios import Verdict
 from nm_bus.grants import Role, grant
-from nm_bus.messages import Answer, CheckStatus, Running
+from nm_bus.messages import Answer, CheckStatus, Heartbeat, Running
 from nm_bus.storage.spool import Spool
 from nm_bus.testing.history import History
 from nm_bus.transport.memory import MemoryTransport
@@ -339,6 +339,24 @@ def test_content_that_is_no_base64_is_a_trouble_until_a_good_version(
     federation.clock.advance(2.0)
     assert last(federation).troubles == {}
     assert last(federation).documents == {KEY: 3}
+
+
+def test_a_trouble_is_a_check_that_warns_so_that_an_alert_is_raised(
+    site: Site, federation: Federation
+) -> None:
+    site.start()
+    live(federation, content="one")
+    federation.clock.advance(6.0)
+    assert federation.messages(Heartbeat)[-1].checks == ()
+    live(federation, content="%%%", encoding="base64")
+    live(federation, "config/thredds/b", content="%%%", encoding="base64")
+    (check,) = federation.messages(Heartbeat)[-1].checks
+    assert (check.name, check.status) == ("agent.ledger", "warning")
+    assert check.output == f"{KEY}: revision 2: its content is no base64 (and 1 more)"
+    live(federation, content="two")
+    live(federation, "config/thredds/b", content="two")
+    (check,) = federation.messages(Heartbeat)[-1].checks
+    assert (check.status, check.output) == ("ok", "")
 
 
 @pytest.mark.parametrize("key", ["config/thredds/../../out", "config/thredds//etc/out"])
