@@ -83,7 +83,6 @@ class Agreement:
     _moment: Micros = 0
     _refused_at: int = 0
     _nacks: int = 0
-    _not_before: Seconds = 0.0
     _stuck_at: Seconds | None = None
     _heard: dict[VoterId, Seconds] = field(default_factory=dict)
     _submitted: Seconds = 0.0
@@ -275,9 +274,7 @@ class Agreement:
 
     def _give_up(self) -> None:
         """Leave the slot to the higher ballot, longer each time, by chance not all alike."""
-        self.proposal = None
-        wait = 1 + self.random() * 2 ** min(self._nacks, MOST_DOUBLINGS)
-        self._not_before = self._now + self.pace.delay * wait
+        self.proposal, self._stuck_at = None, None
         self._nacks += 1
 
     # --- what is decided
@@ -322,7 +319,7 @@ class Agreement:
         self.votes = {n: vote for n, vote in self.votes.items() if n > slot}
         self._ahead = {n: step for n, step in self._ahead.items() if n > slot}
         self._refused_at = self._nacks = 0
-        self.proposal, self._stuck_at, self._not_before = None, None, 0.0
+        self.proposal, self._stuck_at = None, None
         self._heard.setdefault(author, self._now)
         if is_new:
             self._submit(author)
@@ -340,7 +337,7 @@ class Agreement:
 
     def _is_due(self) -> bool:
         """Whether this supernode should propose now."""
-        if self.me not in self.machine.voters or self._now < self._not_before:
+        if self.me not in self.machine.voters:
             return False
         if self.height + 1 in self.votes:
             return self._is_stuck()
@@ -352,7 +349,8 @@ class Agreement:
     def _is_stuck(self) -> bool:
         """Whether what somebody began for this slot, this supernode too, has not come to an end."""
         if self._stuck_at is None:
-            self._stuck_at = self._now + self.pace.delay * (1.3 + 0.7 * self.random())
+            wait = 1 + self.random() * 2 ** min(self._nacks, MOST_DOUBLINGS)
+            self._stuck_at = self._now + self.pace.delay * wait
         return self._now >= self._stuck_at
 
     def _author_is_silent(self) -> bool:
