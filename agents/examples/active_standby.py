@@ -39,7 +39,7 @@ def work(client: Client, term: Held) -> None:
     """
     while not term.lost.wait(PAUSE):
         try:
-            client.set_record("attribute", term.name, {"active": client.user, "token": term.token})
+            client.set_record("election", term.name, {"active": client.user, "token": term.token})
         except NmBusError as error:
             print(f"not written: {error}", flush=True)
 
