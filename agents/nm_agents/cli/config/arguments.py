@@ -41,7 +41,9 @@ FileArgument = Annotated[
 ]
 SchemaOption = Annotated[
     Path | None,
-    typer.Option("--schema", metavar="FILE", help="A JSON Schema, kept for later versions."),
+    typer.Option(
+        "--schema", metavar="FILE", help="A JSON Schema, kept for later versions; empty: none."
+    ),
 ]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Publish what looks like a secret and is none.")

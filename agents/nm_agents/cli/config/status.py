@@ -70,7 +70,7 @@ def status(
 
     Exit codes: 0 nobody is behind, 1 somebody is, 2 something to mend, 3 nobody answered.
     """
-    wanted = PREFIX + document.removeprefix(PREFIX)
+    wanted = PREFIX + document.removeprefix(PREFIX).rstrip("/")
     with opened(context, config) as (bus, settings):
         entries = client_on(bus, settings, timeout).entries(wanted)
         revisions = {entry.key: entry.revision for entry in entries}
@@ -106,7 +106,7 @@ def _follower(view: MemberView, revisions: dict[str, int], prefix: str) -> Follo
             state.running.troubles.get(key, ""),
         )
         for key in sorted(told)
-        if key.startswith(prefix)
+        if key == prefix or key.startswith(prefix.rstrip("/") + "/")
     )
     return Follower(state.node, state.health, state.running.revision, documents)
 

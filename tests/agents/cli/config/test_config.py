@@ -334,5 +334,8 @@ def test_status_shows_who_is_behind(
     assert told["late.example"]["documents"] == [
         {"document": "thredds/a.txt", "running": 1, "wanted": 3, "trouble": "", "behind": True}
     ]
-    assert run("status", "thredds/b.txt").exit_code == 0
+    for fine in ("thredds/b.txt", "thr", "thredds/a", "portal"):
+        assert run("status", fine).exit_code == 0
+    for late in ("thredds", "thredds/", "config/thredds/a.txt"):
+        assert run("status", late).exit_code == 1
     assert len(json.loads(run("status", "--behind", "--json").stdout)) == 3
