@@ -355,16 +355,16 @@ def link_topology(peer: NodeId, sizes: Sizes) -> Topology:
     return Topology(exchanges, tuple(queues), tuple(bindings))
 
 
-def inbox_topology(node: NodeId, sizes: Sizes) -> Topology:
+def inbox_topology(node: NodeId, sizes: Sizes, *, hears_updates: bool = True) -> Topology:
     """A member's queue: classic, since a queue per member must be cheap, and it expires.
 
-    It hears of every update; what it drops when it is full, the member asks for by `sync`.
+    A member's hears of every update; what it drops when it is full is asked for by `sync`.
     """
     expires = {"x-expires": round(sizes.inbox_expires * 1000)}
     queue = inbox_queue(node)
     return Topology(
         queues=(Queue(queue, arguments=_limited(sizes.inbox_length, **expires)),),
-        bindings=(Binding(UPDATES, queue),),
+        bindings=(Binding(UPDATES, queue),) if hears_updates else (),
     )
 
 

@@ -139,8 +139,6 @@ class Requests:
         if delivery.key not in (type(data).__name__.lower(), request_key(data)):
             self._refuse(asker, "not-allowed", f"{delivery.key} is not what the message asks for")
             return
-        if self.ledger is not None:
-            self.ledger.alive(user)
         self._answer(asker, data, user)
 
     def rejected(self, delivery: Delivery, rejected: Rejected) -> None:
@@ -185,9 +183,11 @@ class Requests:
     # --- introductions and queues
 
     def _hello(self, asker: Asker, hello: Hello, user: NodeId) -> None:
-        if self.ledger is not None and hello.role == Role.MEMBER:
+        is_member = hello.role == Role.MEMBER
+        if self.ledger is not None and is_member:
             self.ledger.joined(user)
-        topology = inbox_topology(user, sizes_for(self.settings.limits))
+        sizes = sizes_for(self.settings.limits)
+        topology = inbox_topology(user, sizes, hears_updates=is_member)
         answer = {"queue": inbox_queue(user), "supernode": self.settings.node}
         self.transport.declare(topology, partial(self._declared, asker, answer), renew=False)
 

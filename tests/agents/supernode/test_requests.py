@@ -16,11 +16,22 @@ from nm_bus.messages import (
     Hello,
     Message,
     Query,
+    Read,
     Report,
     Subscribe,
+    Sync,
     Tail,
 )
-from nm_bus.topology import DEAD, REQUESTS, Queue, Topology, inbox_queue
+from nm_bus.topology import (
+    DEAD,
+    REQUESTS,
+    UPDATES,
+    UPDATES_LOG,
+    Queue,
+    Topology,
+    inbox_queue,
+    request_key,
+)
 from nm_bus.transport.base import Delivery, Outgoing
 from nm_bus.transport.memory import MemoryTransport
 
@@ -258,6 +269,42 @@ def test_hello_makes_the_inbox_and_tail_a_queue_of_ones_own(simulation: Simulati
     assert isinstance(queue, str)
     assert queue.startswith(f"tail.{ADMIN}:")
     assert {inbox_queue(NODE), queue} <= simulation.sites[HERE].broker.queues.keys()
+
+
+def test_only_a_members_inbox_hears_of_updates(simulation: Simulation) -> None:
+    component = "dashboard.example.org"
+    simulation.sites[HERE].broker.admit(grant(Role.COMPONENT, component))
+    simulation.ask(HERE, Hello("member"), user=NODE)
+    simulation.ask(HERE, Hello("component"), user=component)
+    supernode = simulation.sites[HERE].process(HERE)
+    supernode.start()
+    simulation.clock.advance(1.0)
+    supernode.publish(Outgoing(UPDATES, "config.a.b", b"an update"))
+    simulation.clock.advance(1.0)
+    queues = simulation.sites[HERE].broker.queues
+    assert len(queues[UPDATES_LOG]) == len(queues[inbox_queue(NODE)]) == 1
+    assert len(queues[inbox_queue(component)]) == 0
+
+
+def test_a_component_may_tail_updates_and_nothing_else(simulation: Simulation) -> None:
+    component = "dashboard.example.org"
+    simulation.sites[HERE].broker.admit(grant(Role.COMPONENT, component))
+    asked = Tail(UPDATES, "config.thredds.#")
+    told = data(simulation.ask(HERE, asked, key=request_key(asked), user=component))
+    assert str(told["queue"]).startswith(f"tail.{component}:")
+    code, error = refused(
+        simulation.ask(HERE, Tail("alerts"), key=request_key(asked), user=component)
+    )
+    assert (code, error) == ("not-allowed", "tail.updates is not what the message asks for")
+
+
+@pytest.mark.parametrize("asked", [Read("ledger"), Sync(0, 0, "")])
+def test_a_supernode_without_a_ledger_says_so_and_what_to_do(
+    simulation: Simulation, asked: Message
+) -> None:
+    code, error = refused(simulation.ask(HERE, asked))
+    assert code == "unavailable"
+    assert error == f"{HERE} has no ledger; run nm-bus init there, or ask another supernode"
 
 
 def test_tail_queues_that_nobody_reads_stay_few(simulation: Simulation) -> None:

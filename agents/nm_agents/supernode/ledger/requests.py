@@ -92,16 +92,15 @@ class LedgerRequests:
     """Answers what principals ask of one supernode's ledger; `listen` begins it.
 
     `authority` gives the certificates (PEM) of the project's authority. `joined` is told of a
-    member that introduces itself, `alive` of every principal that asks for anything.
+    member that introduces itself, `looked` of who reads which key: so owners of sessions say that
+    they live.
     """
 
     driver: Driver
     transport: Transport
     authority: Callable[[], str]
     joined: Callable[[NodeId], None] = lambda _member: None
-    alive: Callable[[str], None] = lambda _principal: None
     looked: Callable[[str, NodeId], None] = lambda _key, _principal: None
-    """Is told who reads which key: so owners of sessions say that they live."""
     _waits: Waits = field(init=False)
     _barrier: Barrier = field(init=False)
     _asked: dict[ChangeId, dict[Wait, Answered]] = field(default_factory=dict)
