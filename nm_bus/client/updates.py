@@ -136,6 +136,7 @@ class Updates(Iterator[Item]):
         self._pauses = Pauses(timing.retry_first, timing.retry_most, random.random)
         self._arrived: deque[Arrived] = deque()
         self._loading = _Loading()
+        self._refused = 0
         self._told = time.monotonic()
         self._items = self._forever()
 
@@ -166,15 +167,14 @@ class Updates(Iterator[Item]):
     # --- one supernode after another
 
     def _forever(self) -> Generator[Item, None, None]:
-        refused = 0
         while True:
             try:
                 yield from self._at(self._peers[0])
             except MAY_PASS:
-                refused = 0
+                self._refused = 0
             except (ConfigError, RefusedError):
-                refused += 1
-                if refused == len(self._peers):
+                self._refused += 1
+                if self._refused == len(self._peers):
                     raise
             else:
                 continue
@@ -256,6 +256,7 @@ class Updates(Iterator[Item]):
         synced = understood(good(answer, line.supernode).data, Synced)
         moves = self._follower.answered(question, synced)
         self._pauses.reset()
+        self._refused = 0
         yield from self._given(moves)
         return bool(moves)
 
