@@ -5,12 +5,11 @@ out. The folder publishes one way. It never writes over what it has not seen, an
 else changed meanwhile is left to a person; a folder that vanished as a whole deletes nothing.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from nm_bus.documents import named
 from nm_bus.documents.names import PREFIX
-from nm_bus.messages import Seconds
 from nm_bus.messages.base import Part
 
 Key = str
@@ -206,38 +205,4 @@ def _wiped(is_there: bool, count: int) -> str:
     return (
         f"the folder {what}: {count} of them stay in the ledger; if they shall go,"
         " run `nm-bus config publish` with --allow-empty"
-    )
-
-
-@dataclass
-class Rest:
-    """Tells which files still change: one that looked the same for `length` seconds rests."""
-
-    length: Seconds
-    _since: dict[str, tuple[Hashable, Seconds]] = field(default_factory=dict)
-
-    def restless(self, looks: Mapping[str, Hashable], now: Seconds) -> frozenset[str]:
-        """Take how each file looks now (None: it is not there); gives those that do not rest."""
-        self._since = {name: self._seen(name, look, now) for name, look in looks.items()}
-        return frozenset(n for n, (_, since) in self._since.items() if now - since < self.length)
-
-    def _seen(self, name: str, look: Hashable, now: Seconds) -> tuple[Hashable, Seconds]:
-        before = self._since.get(name)
-        return before if before is not None and before[0] == look else (look, now)
-
-
-BEGINNINGS = (".", "#", "~")
-ENDINGS = ("~", "#", ".swp", ".swo", ".swx", ".tmp", ".temp", ".part", ".filepart", ".crdownload")
-INSIDE = ("___jb_",)
-PROBES = frozenset({"4913", "lost+found"})
-"""What vim tries a folder with, and what file systems keep in theirs."""
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a name is one that editors and copying programs give to what is not finished."""
-    return (
-        name in PROBES
-        or name.startswith(BEGINNINGS)
-        or name.endswith(ENDINGS)
-        or any(part in name for part in INSIDE)
     )

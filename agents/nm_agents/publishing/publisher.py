@@ -7,13 +7,14 @@ import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from nm_agents.publishing import scanning
 from nm_agents.publishing.memory import Memory
+from nm_agents.publishing.reasons import Reasons
 from nm_agents.publishing.scanning import Found, Signature
+from nm_agents.publishing.told import Told, What
 from nm_bus.core.ledger.history import diff
 from nm_bus.core.publishing import (
     DELETED,
@@ -26,10 +27,10 @@ from nm_bus.core.publishing import (
     Held,
     Put,
     Refuse,
-    Rest,
     decide,
     to_ask,
 )
+from nm_bus.core.settling import Rest
 from nm_bus.documents import MOST_BYTES, Document, content_of, named, why_not
 from nm_bus.errors import RefusedError, UndecidedError
 from nm_bus.messages import Entry, Proposed, Seconds
@@ -59,30 +60,6 @@ class Ledger(Protocol):
         """Leave the supernode; it is gone to again when it is needed."""
 
 
-class What(StrEnum):
-    """What became of a document."""
-
-    PUT = "put"
-    DELETED = "deleted"
-    ACCEPTED = "accepted, not agreed yet"
-    UNKNOWN = "not known to be accepted"
-    REFUSED = "refused"
-    WELL = "well"
-    WOULD_PUT = "would put"
-    WOULD_DELETE = "would delete"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One thing that happened: `revision` where something was agreed, `lines` of a diff."""
-
-    what: What
-    key: str
-    text: str = ""
-    revision: int = 0
-    lines: tuple[str, ...] = ()
-
-
 @dataclass
 class Publisher:
     """Publishes a folder, one look after the other. A dry one changes nothing, and tells.
@@ -99,13 +76,14 @@ class Publisher:
     dry: bool = False
     force: bool = False
     allow_empty: bool = False
-    refused: dict[str, str] = field(default_factory=dict)
-    """Why, by key."""
     undecided: set[str] = field(default_factory=set)
     """What was asked for and was neither agreed nor refused so far."""
     _digests: dict[str, tuple[Signature, str]] = field(default_factory=dict)
     _tried: dict[str, tuple[str, int]] = field(default_factory=dict)
     """The content that did not become agreed, and the revision it was to follow."""
+
+    def __post_init__(self) -> None:
+        self.reasons = Reasons(self.root, self.tell, writes=not self.dry)
 
     def rests(self) -> bool:
         """Whether every file rests. Raises OSError when the folder cannot be read."""
@@ -122,7 +100,9 @@ class Publisher:
             self._tried.clear()
         found = scanning.scan(self.root)
         folder, still_changing = self._folder(found)
-        keys = to_ask(folder, self.memory.documents) | (self.refused.keys() & folder.documents)
+        keys = to_ask(folder, self.memory.documents) | (
+            self.reasons.refused.keys() & folder.documents
+        )
         if everything:
             keys |= folder.documents.keys() | self.memory.documents.keys()
         held = {key: _held(self.ledger.get(key)) for key in sorted(keys - folder.unsure)}
@@ -130,8 +110,8 @@ class Publisher:
         refused = dict(found.flaws)
         for action in actions:
             refused |= self._done(action)
-        kept = {k: why for k, why in self.refused.items() if k in folder.unsure}
-        self._show_reasons(found, kept | refused)
+        kept = {k: why for k, why in self.reasons.refused.items() if k in folder.unsure}
+        self.reasons.show(found, kept | refused)
         self.memory.save()
         return still_changing
 
@@ -272,29 +252,7 @@ class Publisher:
 
     def _still(self, key: str) -> dict[str, str]:
         """Refused before, and nothing changed since; what was only accepted has no reason."""
-        return {key: self.refused[key]} if key in self.refused else {}
-
-    # --- reasons
-
-    def _show_reasons(self, found: Found, refused: dict[str, str]) -> None:
-        for key, reason in refused.items():
-            if self.refused.get(key) != reason:
-                self.tell(Told(What.REFUSED, key, reason))
-        for key in sorted(self.refused.keys() - refused.keys()):
-            self.tell(Told(What.WELL, key))
-        if not self.dry:
-            self._write_reasons(found, refused)
-        self.refused = refused
-
-    def _write_reasons(self, found: Found, refused: dict[str, str]) -> None:
-        # a name too long for a reason file, or a folder that may not be written: it was told
-        for key, reason in refused.items():
-            if key not in found.reasons or self.refused.get(key) != reason:
-                with suppress(OSError):
-                    scanning.reason_path(self.root, key).write_text(f"{reason}\n")
-        for key in found.reasons - refused.keys():
-            with suppress(OSError):
-                scanning.reason_path(self.root, key).unlink(missing_ok=True)
+        return {key: self.reasons.refused[key]} if key in self.reasons.refused else {}
 
 
 def _held(entry: Entry | None) -> Held | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nm_bus.core.publishing import is_temporary
+from nm_bus.core.settling import is_temporary
 from nm_bus.documents.names import PREFIX
 from nm_bus.errors import ConfigError
 

@@ -14,8 +14,9 @@ import pytest
 from nm_agents.publishing import program
 from nm_agents.publishing.memory import remembered
 from nm_agents.publishing.program import Loop, ended_by_sigterm, noticing
-from nm_agents.publishing.publisher import Publisher, Told
-from nm_bus.core.publishing import Rest
+from nm_agents.publishing.publisher import Publisher
+from nm_agents.publishing.told import Told
+from nm_bus.core.settling import Rest
 from nm_bus.errors import ConnectionLostError
 from nm_bus.messages import Entry, Proposed
 

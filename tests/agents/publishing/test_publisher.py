@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from nm_agents.publishing.memory import FILE, remembered
-from nm_agents.publishing.publisher import Publisher, Told, What
+from nm_agents.publishing.publisher import Publisher
+from nm_agents.publishing.told import Told, What
 from nm_bus.client import Client, content_of
 from nm_bus.core.ledger.state import State
-from nm_bus.core.publishing import Rest
+from nm_bus.core.settling import Rest
 from nm_bus.errors import ConfigError
 from nm_bus.messages import Entry
 from nm_bus.settings import LOCAL, AdministratorSettings, Broker, Peer, Tls

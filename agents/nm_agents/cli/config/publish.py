@@ -16,8 +16,9 @@ from nm_agents.exits import Exit
 from nm_agents.folder import own_folder
 from nm_agents.publishing.memory import remembered
 from nm_agents.publishing.program import Loop, ended_by_sigterm, noticing
-from nm_agents.publishing.publisher import Publisher, Told
-from nm_bus.core.publishing import Rest
+from nm_agents.publishing.publisher import Publisher
+from nm_agents.publishing.told import Told
+from nm_bus.core.settling import Rest
 from nm_bus.errors import ConfigError
 
 LOCK = ".nm-bus-publish.lock"
@@ -77,7 +78,7 @@ def publish(
 
 
 def _exit(publisher: Publisher) -> Exit:
-    if publisher.refused:
+    if publisher.reasons.refused:
         return Exit.NEGATIVE
     return Exit.LATER if publisher.undecided else Exit.OK
 
