@@ -16,7 +16,13 @@ from nm_agents.cli.broker import broker
 from nm_agents.cli.config.group import config
 from nm_agents.cli.doctor import doctor
 from nm_agents.cli.init import init
+from nm_agents.cli.ledger import members, supernodes
+from nm_agents.cli.ledger.fsck import fsck
+from nm_agents.cli.ledger.locks import locks
+from nm_agents.cli.ledger.log import log, show_revision
+from nm_agents.cli.ledger.records import records
 from nm_agents.cli.pki import pki
+from nm_agents.cli.simulate import simulate
 from nm_agents.cli.status import status
 from nm_agents.cli.tail import tail
 from nm_agents.cli.top import top
@@ -51,7 +57,11 @@ def _assemble() -> typer.Typer:
     made.add_typer(broker, name="broker")
     made.add_typer(pki, name="pki")
     made.add_typer(bench, name="bench")
+    made.add_typer(simulate, name="simulate")
     made.add_typer(config, name="config")
+    made.command("show", short_help="One revision of the ledger.")(show_revision)
+    made.add_typer(records, name="record")
+    made.add_typer(locks, name="lock")
     for name in service.SERVICES:
         made.add_typer(_service(name), name=name)
     return made
@@ -82,6 +92,8 @@ _COMMANDS: dict[Callable[..., None], str] = {
     ask: "Ask a member itself.",
     tail: "Live messages, one line each.",
     doctor: "What is wrong, and what to do.",
+    log: "What was agreed, the newest first.",
+    fsck: "Whether all supernodes have one and the same history.",
     init: "A supernode's ledger.",
     demo: "A federation on this machine, and a story that checks itself.",
 }
@@ -92,9 +104,12 @@ ServiceConfig = Annotated[Path, typer.Option("--config", metavar="FILE", help="T
 def _service(name: str) -> typer.Typer:
     """A service as `--help` shows it; `main` starts it without coming here."""
     description = service.DESCRIPTIONS[name]
-    group = typer.Typer(help=description, short_help=_SERVICES[name], no_args_is_help=True)
+    summary = _SERVICES[name]
+    group = typer.Typer(help=summary, short_help=summary, no_args_is_help=True)
     group.callback()(_only_a_group)
     group.command("run", help=description)(_RUN[name])
+    for word, (command, told) in _BESIDE.get(name, {}).items():
+        group.command(word, short_help=told)(command)
     return group
 
 
@@ -123,9 +138,15 @@ _RUN: dict[str, Callable[..., None]] = {
     "ingest": _ingest,
 }
 
+_BESIDE: dict[str, dict[str, tuple[Callable[..., None], str]]] = {
+    "member": members.COMMANDS,
+    "supernode": supernodes.COMMANDS,
+}
+"""What people do with a service's name, beside `run`."""
+
 _SERVICES = {
-    "member": "The member agent (a service).",
-    "supernode": "A supernode (a service).",
+    "member": "Who belongs; and the member agent (a service).",
+    "supernode": "Who decides; and a supernode (a service).",
     "ingest": "One ingest process (a service).",
 }
 

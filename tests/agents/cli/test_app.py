@@ -7,6 +7,7 @@ import pytest
 from typer.main import get_command
 
 from nm_agents.app import app
+from nm_agents.cli.service import SERVICES
 
 from .conftest import Run
 
@@ -35,7 +36,7 @@ def test_a_command_that_asks_shows_an_example_and_its_exit_codes(
     run: Run, words: tuple[str, ...]
 ) -> None:
     said = run(*words, "--help").stdout
-    if "Commands:" in said or words[0] in ("member", "supernode", "ingest"):
+    if "Commands:" in said or (words[-1] == "run" and words[0] in SERVICES):
         return
     assert "Example: nm-bus" in said
     assert "Exit codes:" in said

@@ -1,0 +1,1 @@
+"""What the ledger holds, and its past, at the command line."""

@@ -1,0 +1,124 @@
+"""`nm-bus log` and `nm-bus show`: the ledger's past, the newest revision first."""
+
+from itertools import islice, takewhile
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from nm_agents.cli.console import say, screen, show
+from nm_agents.cli.ledger.showing import moment, pairs
+from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.printable import as_json, cell
+from nm_agents.cli.status_screen import table
+from nm_bus.client import Client
+from nm_bus.errors import RefusedError
+from nm_bus.messages import Update
+
+NOTE = 60
+"""How much of a change's note a row shows."""
+
+
+def log(
+    context: typer.Context,
+    *,
+    since: Annotated[
+        int, typer.Option("--since", metavar="REV", min=0, help="Only what came after it.")
+    ] = 0,
+    key: Annotated[
+        str, typer.Option("--key", metavar="KEY", help="Only this key, as member/n1.llnl.gov.")
+    ] = "",
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="At most so many.")
+    ] = 50,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 10.0,
+) -> None:
+    """Show what was agreed, the newest first: who changed what, and when. Times are UTC.
+
+    Supernodes keep the last 10,000 revisions at least; what is older is in the state alone.
+
+    Example: nm-bus log --since 812 --key config/thredds/catalog.xml
+
+    Exit codes: 0 shown (nothing, too), 2 something to mend, 3 nobody answered.
+    """
+    with ledger(context, config, timeout) as client:
+        newer = takewhile(lambda update: update.revision > since, client.history(key))
+        found = list(islice(newer, limit))
+    if json:
+        say(as_json(found, indent=True))
+    elif found:
+        show(screen(), _table(found))
+    else:
+        show(screen(), Text("No change was agreed.", style="dim"))
+
+
+def _table(found: list[Update]) -> Table:
+    rows = table("revision", "agreed", "by", "what", "key", "note")
+    for update in found:
+        change = update.change
+        rows.add_row(
+            cell(str(update.revision)),
+            cell(moment(update.time)),
+            cell(change.actor),
+            cell(change.kind),
+            cell(change.key),
+            cell(str((change.value or {}).get("note", "")), "dim", NOTE),
+        )
+    return rows
+
+
+def show_revision(
+    context: typer.Context,
+    revision: Annotated[int, typer.Argument(metavar="REV", min=1, help="A revision.")],
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 10.0,
+) -> None:
+    """Show one revision: the change, who asked for it where, and its place in the hash chain.
+
+    Example: nm-bus show 812
+
+    Exit codes: 0 shown, 2 there is no such revision or something to mend, 3 nobody answered.
+    """
+    with ledger(context, config, timeout) as client:
+        update = _update(client, revision)
+    if json:
+        say(as_json(update, indent=True))
+    else:
+        show(screen(), pairs(_fields(update)))
+
+
+def _update(client: Client, revision: int) -> Update:
+    found = next(client.updates_of(since=revision - 1), None)
+    if found is not None and found.revision == revision:
+        return found
+    if found is not None:
+        kept = f"supernodes keep it no more: {found.revision} is the oldest one here"
+        raise RefusedError(f"revision {revision}: {kept}")
+    newest = client.standing().revision
+    raise RefusedError(f"revision {revision} is not there yet: {newest} is the newest one")
+
+
+def _fields(update: Update) -> dict[str, Any]:
+    change = update.change
+    condition = {} if change.expected is None else {"if revision": change.expected}
+    return {
+        "revision": update.revision,
+        "epoch": update.epoch,
+        "agreed": moment(update.time),
+        "accepted": f"{moment(change.timestamp)} at {change.supernode}",
+        "by": change.actor,
+        "what": change.kind,
+        "key": change.key,
+        "based on": change.base,
+        **condition,
+        **{f"value {name}": value for name, value in (change.value or {}).items()},
+        "change": change.id,
+        "signed with": change.signer or "nothing",
+        "previous": update.previous,
+        "head": update.head,
+    }

@@ -1,0 +1,167 @@
+"""`nm-bus member ...`: who belongs to the project."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from nm_agents.cli.config.arguments import told
+from nm_agents.cli.ledger.showing import show_entries, show_entry
+from nm_agents.cli.options import Config, Json, Timeout, ledger
+
+
+def _lower(node: str) -> str:
+    return node.lower()
+
+
+NodeArgument = Annotated[
+    str, typer.Argument(metavar="NODE", callback=_lower, help="A node id, as n1.llnl.gov.")
+]
+
+
+def list_members(
+    context: typer.Context, *, config: Config = None, json: Json = False, timeout: Timeout = 10.0
+) -> None:
+    """List the members, those too that have left, with their home and weight.
+
+    Example: nm-bus member list
+
+    Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
+    """
+    with ledger(context, config, timeout) as client:
+        found = list(client.entries("member/"))
+    show_entries(found, ("state", "home", "weight"), "There is no member.", json=json)
+
+
+def show(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 10.0,
+) -> None:
+    """Show what the ledger holds of a member. How it is now, `nm-bus top NODE` shows.
+
+    Example: nm-bus member show n1.llnl.gov
+
+    Exit codes: 0 shown, 2 it is no member or something to mend, 3 nobody answered.
+    """
+    with ledger(context, config, timeout) as client:
+        show_entry(client.get(f"member/{node}"), f"member/{node}", json=json)
+
+
+def leave(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Let a member leave: its entry stays, without a home. When its agent starts, it joins again.
+
+    A member may say so of itself, an administrator of all.
+
+    Example: nm-bus member leave n1.llnl.gov
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    """
+    _propose(context, config, timeout, "leave", node, json=json)
+
+
+def maintain(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Say that somebody works on a member: nobody is alarmed until `resume`.
+
+    A member may say so of itself, an administrator of all.
+
+    Example: nm-bus member maintain n1.llnl.gov
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    """
+    _propose(context, config, timeout, "maintain", node, json=json)
+
+
+def resume(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Say that the work on a member is done.
+
+    Example: nm-bus member resume n1.llnl.gov
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    """
+    _propose(context, config, timeout, "resume", node, json=json)
+
+
+def remove(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Send a member away; an administrator alone may, and may `restore` it.
+
+    Example: nm-bus member remove n1.llnl.gov
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    """
+    _propose(context, config, timeout, "remove", node, json=json)
+
+
+def restore(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Take a member in again that an administrator has sent away.
+
+    Example: nm-bus member restore n1.llnl.gov
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    """
+    _propose(context, config, timeout, "join", node, json=json)
+
+
+def _propose(
+    context: typer.Context,
+    config: Config,
+    timeout: float,
+    kind: str,
+    node: str,
+    *,
+    json: bool,
+) -> None:
+    key = f"member/{node}"
+    value: dict[str, Any] | None = {} if kind == "join" else None
+    with ledger(context, config, timeout) as client:
+        told(key, lambda: client.propose(kind, key, value), json=json)
+
+
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "list": (list_members, "The members there are."),
+    "show": (show, "What the ledger holds of one."),
+    "leave": (leave, "Let one leave."),
+    "maintain": (maintain, "Somebody works on it."),
+    "resume": (resume, "The work on it is done."),
+    "remove": (remove, "Send one away."),
+    "restore": (restore, "Take one in again."),
+}
+"""By name: the command, and its line in the list."""

@@ -1,0 +1,92 @@
+"""`nm-bus lock ...`."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from nm_agents.cli.ledger import locks
+from nm_bus.testing.supernodes import FakeSupernodes
+
+from .conftest import ADMIN, Asking, Run
+
+HELD_BY = f"session/{ADMIN}/s"
+
+
+@pytest.fixture
+def held(ask: Asking) -> int:
+    ask("open", HELD_BY, {"ttl": 60_000})
+    return ask("lock", "lock/reindex", {"session": HELD_BY}).revision
+
+
+def python(code: str) -> tuple[str, ...]:
+    return "--", sys.executable, "-c", code
+
+
+def test_locks_are_listed_and_shown(run: Run, held: int) -> None:
+    assert "reindex" in run("lock", "list").stdout
+    (entry,) = json.loads(run("lock", "list", "--json").stdout)
+    assert entry["value"]["token"] == held
+    assert HELD_BY in run("lock", "show", "reindex").stdout
+    assert run("lock", "show", "other").exit_code == 2
+
+
+def test_no_lock_is_told(run: Run) -> None:
+    assert run("lock", "list").stdout == "No lock is held.\n"
+
+
+def test_a_command_runs_with_the_token_while_the_lock_is_held(
+    run: Run, federation: FakeSupernodes, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    code = f"import os; open({str(file)!r}, 'w').write(os.environ['NM_BUS_LOCK_TOKEN'])"
+    said = run("lock", "run", "reindex", *python(code))
+    assert said.exit_code == 0, said.stderr
+    tokens = [u.revision for u in federation[0].feed if u.change.kind == "lock"]
+    assert tokens == [int(file.read_text())]
+    assert federation[0].state.get("lock/reindex") is None
+
+
+def test_the_commands_exit_code_is_ours(run: Run) -> None:
+    assert run("lock", "run", "reindex", *python("raise SystemExit(7)")).exit_code == 7
+
+
+def test_a_signal_that_ends_the_command_is_told_as_shells_do(run: Run) -> None:
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+    assert run("lock", "run", "reindex", *python(code)).exit_code == 128 + 15
+
+
+@pytest.mark.usefixtures("held")
+def test_a_lock_of_another_is_a_negative_result_and_nothing_runs(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "ran"
+    said = run("lock", "run", "reindex", *python(f"open({str(file)!r}, 'w')"))
+    assert said.exit_code == 1
+    assert f"held by {HELD_BY}" in said.stderr
+    assert not file.exists()
+
+
+def test_a_command_that_is_not_there_is_told_and_the_lock_is_free_again(
+    run: Run, federation: FakeSupernodes
+) -> None:
+    said = run("lock", "run", "reindex", "--", "/no/such/command")
+    assert said.exit_code == 2
+    assert "/no/such/command: cannot be run" in said.stderr
+    assert federation[0].state.get("lock/reindex") is None
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_a_command_is_ended_once_its_lock_is_lost(
+    stubborn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ignoring = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" if stubborn else ""
+    code = f"{ignoring}print('up', flush=True); import time; time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        lost = threading.Event()
+        lost.set()
+        monkeypatch.setattr(locks, "GRACE", 0.1 if stubborn else 60.0)
+        assert locks._watched(process, lost) == (-9 if stubborn else -15)

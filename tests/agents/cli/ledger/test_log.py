@@ -1,0 +1,80 @@
+"""`nm-bus log` and `nm-bus show`."""
+
+import json
+
+from nm_bus.testing.supernodes import FakeSupernodes
+
+from .conftest import ADMIN, Asking, Run
+
+
+def set_three(ask: Asking) -> None:
+    ask("set", "config/search/a", {"content": "1", "note": "the first"})
+    ask("set", "policy/alerts", {"wait": 5})
+    ask("set", "config/search/a", {"content": "2"})
+
+
+def test_the_log_shows_the_newest_first(run: Run, ask: Asking) -> None:
+    set_three(ask)
+    said = run("log")
+    assert said.exit_code == 0
+    revisions = [line.split()[0] for line in said.stdout.splitlines() if line[:1].isdigit()]
+    assert revisions == ["3", "2", "1"]
+    assert "the first" in said.stdout
+    assert ADMIN in said.stdout
+
+
+def test_the_log_is_cut_by_revision_key_and_number(run: Run, ask: Asking) -> None:
+    set_three(ask)
+
+    def revisions(*options: str) -> list[int]:
+        return [update["revision"] for update in json.loads(run("log", "--json", *options).stdout)]
+
+    assert revisions("--since", "1") == [3, 2]
+    assert revisions("--key", "config/search/a") == [3, 1]
+    assert revisions("--limit", "1") == [3]
+    assert revisions("--since", "9") == []
+
+
+def test_an_empty_log_says_so(run: Run) -> None:
+    assert run("log").stdout == "No change was agreed.\n"
+
+
+def test_a_log_longer_than_a_page_is_whole(run: Run, ask: Asking) -> None:
+    for number in range(10):
+        ask("set", f"policy/p{number}", {"n": number})
+    assert len(json.loads(run("log", "--json").stdout)) == 10
+
+
+def test_show_tells_a_revision_with_its_change_and_heads(run: Run, ask: Asking) -> None:
+    set_three(ask)
+    said = run("show", "2").stdout
+    assert "policy/alerts" in said
+    assert "value wait" in said
+    told = json.loads(run("show", "2", "--json").stdout)
+    assert told["revision"] == 2
+    assert told["head"] in said
+    assert told["previous"] in said
+
+
+def test_a_revision_that_is_not_there_yet_says_which_is_the_newest(run: Run, ask: Asking) -> None:
+    set_three(ask)
+    said = run("show", "7")
+    assert said.exit_code == 2
+    assert said.stderr == "nm-bus: revision 7 is not there yet: 3 is the newest one\n"
+
+
+def test_a_revision_that_is_kept_no_more_says_which_is_the_oldest(
+    run: Run, ask: Asking, federation: FakeSupernodes
+) -> None:
+    set_three(ask)
+    for node in federation.by_node.values():
+        node.kept = 2
+    said = run("show", "1")
+    assert said.exit_code == 2
+    assert "keep it no more: 3 is the oldest one here" in said.stderr
+
+
+def test_what_others_wrote_moves_no_cursor(run: Run, ask: Asking) -> None:
+    ask("set", "config/search/a", {"content": "x", "note": "\x1b[2J\nevil"})
+    assert "\x1b" not in run("log").stdout
+    assert "\x1b" not in run("show", "1").stdout

@@ -1,0 +1,123 @@
+"""`nm-bus member ...` and `nm-bus supernode ...`, beside the services of these names."""
+
+import json
+
+import pytest
+
+from nm_bus.testing.supernodes import FakeSupernodes
+
+from .conftest import NODES, Asking, Run
+
+NODE = "n1.llnl.gov"
+
+
+@pytest.fixture
+def joined(ask: Asking) -> None:
+    ask("join", f"member/{NODE}", {"weight": 2})
+
+
+def state_of(federation: FakeSupernodes, node: str = NODE) -> str:
+    value = federation[0].state.value(f"member/{node}")
+    assert value is not None
+    return str(value["state"])
+
+
+@pytest.mark.usefixtures("joined")
+def test_members_are_listed_with_their_state_and_home(run: Run) -> None:
+    said = run("member", "list").stdout
+    assert NODE in said
+    assert "joined" in said
+    (entry,) = json.loads(run("member", "list", "--json").stdout)
+    assert entry["value"]["weight"] == 2
+
+
+def test_a_project_without_members_says_so(run: Run) -> None:
+    assert run("member", "list").stdout == "There is no member.\n"
+
+
+@pytest.mark.usefixtures("joined")
+def test_a_member_is_shown_whatever_its_letters(run: Run) -> None:
+    assert "weight" in run("member", "show", NODE.upper()).stdout
+
+
+def test_one_that_is_no_member_is_told(run: Run) -> None:
+    said = run("member", "show", "who.example.org")
+    assert (said.exit_code, said.stderr) == (
+        2,
+        "nm-bus: the ledger holds no member/who.example.org\n",
+    )
+
+
+@pytest.mark.usefixtures("joined")
+@pytest.mark.parametrize(
+    ("commands", "state"),
+    [
+        (["maintain"], "maintenance"),
+        (["maintain", "resume"], "joined"),
+        (["leave"], "left"),
+        (["remove"], "left"),
+        (["remove", "restore"], "joined"),
+    ],
+)
+def test_a_members_state_is_changed_once_it_is_agreed(
+    run: Run, federation: FakeSupernodes, commands: list[str], state: str
+) -> None:
+    for command in commands:
+        said = run("member", command, NODE)
+        assert said.exit_code == 0
+        assert f"member/{NODE}: agreed at revision" in said.stdout
+    assert state_of(federation) == state
+
+
+def test_a_refusal_is_one_sentence_and_exit_code_2(run: Run) -> None:
+    said = run("member", "leave", NODE)
+    assert (said.exit_code, said.stderr) == (2, f"nm-bus: {NODE} is no member\n")
+
+
+@pytest.mark.usefixtures("joined")
+def test_accepted_is_no_success(run: Run, federation: FakeSupernodes) -> None:
+    for node in federation.by_node.values():
+        node.cut = True
+    said = run("member", "leave", NODE, "--json", "--timeout", "0.5")
+    assert said.exit_code == 3
+    assert json.loads(said.stdout)["state"] == "accepted"
+
+
+def test_supernodes_are_listed_with_how_far_they_are(run: Run, federation: FakeSupernodes) -> None:
+    federation[2].kill()
+    said = run("supernode", "list")
+    assert said.exit_code == 0
+    assert [line.split()[0] for line in said.stdout.splitlines() if "voter" in line] == list(NODES)
+    assert said.stdout.count("not heard") == 1
+    assert len(json.loads(run("supernode", "list", "--json").stdout)) == 3
+
+
+def test_a_supernode_comes_as_a_standby_and_is_given_a_vote(
+    run: Run, federation: FakeSupernodes
+) -> None:
+    new = "sn4.example.org"
+    assert run("supernode", "add", new, "--incarnation", "i1", "--weight", "2").exit_code == 0
+    assert federation[0].state.standbys == {f"{new}#i1"}
+    assert run("supernode", "promote", new).exit_code == 0
+    assert f"{new}#i1" in federation[0].state.voters
+    assert run("supernode", "demote", new).exit_code == 0
+    assert run("supernode", "rejoin", new, "--incarnation", "i2").exit_code == 0
+    assert federation[0].state.standbys == {f"{new}#i2"}
+    value = federation[0].state.value(f"supernode/{new}")
+    assert value is not None
+    assert value["weight"] == 2
+    assert run("supernode", "remove", new).exit_code == 0
+    assert federation[0].state.get(f"supernode/{new}") is None
+
+
+def test_the_last_voter_is_not_dismissed(run: Run) -> None:
+    for node in NODES[1:]:
+        assert run("supernode", "remove", node).exit_code == 0
+    said = run("supernode", "remove", NODES[0])
+    assert said.exit_code == 2
+    assert "is the last voter" in said.stderr
+
+
+@pytest.mark.parametrize("service", ["member", "supernode"])
+def test_the_service_is_there_as_before(run: Run, service: str) -> None:
+    assert "--config" in run(service, "run", "--help").stdout
