@@ -16,7 +16,8 @@ from nm_agents.supernode.ledger.checkpoints import Checkpoints
 from nm_agents.supernode.ledger.keeping import Moved, is_durable, keep
 from nm_agents.supernode.ledger.machine import LedgerMachine
 from nm_agents.supernode.ledger.post import Post
-from nm_agents.supernode.ledger.snapshots import Assembly, Cutting, Whole
+from nm_agents.supernode.ledger.snapshots import Assembly, Whole
+from nm_agents.supernode.ledger.supplies import Supplies
 from nm_bus.codec import Reason, Rejected
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.applying import Applied
@@ -32,7 +33,6 @@ from nm_bus.messages import (
     ChangeId,
     Echo,
     Ledger,
-    Log,
     Micros,
     NodeId,
     Prepare,
@@ -76,12 +76,15 @@ class LedgerDriver:
     _done: dict[ChangeId, Done] = field(default_factory=dict)
     _heights: dict[VoterId, int] = field(default_factory=dict)
     _dirty: dict[VoterId, Echo] = field(default_factory=dict)
-    _cutting: Cutting = field(default_factory=Cutting)
+    _supplies: Supplies = field(init=False)
     _assembly: Assembly = field(default_factory=Assembly)
     _news: deque[list[Applied]] = field(default_factory=deque)
     _listeners: list[Callable[[list[Applied]], None]] = field(default_factory=list)
     _installed: list[Callable[[], None]] = field(default_factory=list)
     _ticking: list[Callable[[Seconds], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._supplies = Supplies(self.store, self.post)
 
     # --- what others may see of it
 
@@ -293,7 +296,7 @@ class LedgerDriver:
             return
         now = self._now()
         self.post.tell_all(self._own_beat())
-        self._cutting.forget_old(now)
+        self._supplies.forget_old(now)
         self._assembly.forget_old(now)
         for listener in self._ticking:
             listener(now)
@@ -318,7 +321,7 @@ class LedgerDriver:
                 case Send():
                     self.post.tell(_node(effect.to), effect.step)
                 case SendLog():
-                    self._send_log(_node(effect.to), effect.slot)
+                    self._supply(_node(effect.to), effect.slot)
         if applied:
             self._tell(applied)
 
@@ -355,20 +358,11 @@ class LedgerDriver:
 
     # --- who is behind
 
-    def _send_log(self, node: NodeId, slot: int) -> None:
-        batches = self.store.batches(slot)
-        if batches:
-            self.post.tell(node, Log(slot, batches, self.height))
-        elif batches is None and self._cutting.is_due(node, self._now()):
-            self._send_snapshot(node)
+    def _supply(self, node: NodeId, slot: int) -> None:
+        def whole() -> Whole:
+            return Whole(self.agreement.author, self.state.snapshot())
 
-    def _send_snapshot(self, node: NodeId) -> None:
-        now = self._now()
-        if not self._cutting.is_fresh(now):
-            whole = Whole(self.agreement.author, self.state.snapshot())
-            self._cutting.cut(self.height, whole, now)
-        for page in self._cutting.pages(self.height):
-            self.post.tell(node, page)
+        self._supplies.send(node, slot, whole, self._now())
 
     def _take_page(self, sender: VoterId, snap: Snap) -> None:
         if snap.slot <= self.height:
