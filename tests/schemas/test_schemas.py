@@ -10,14 +10,19 @@ from jsonschema import Draft202012Validator
 from nm_bus.contracts import BASE, load, path_of, paths
 from nm_bus.messages import (
     MESSAGES,
+    Ballot,
+    Batch,
     BrokerState,
+    Change,
     Check,
     Declared,
+    Echo,
     Endpoint,
     LinkState,
     MemberState,
     PipeState,
     Rollup,
+    Step,
 )
 
 PATHS = paths()
@@ -30,6 +35,9 @@ PARTS: dict[type[msgspec.Struct], tuple[str, str]] = {
     MemberState: ("statement", "member"),
     LinkState: ("supernode", "link"),
     BrokerState: ("supernode", "broker"),
+    Change: ("ledger", "change"),
+    Batch: ("ledger", "batch"),
+    Echo: ("ledger", "echo"),
 }
 
 STRUCTS = [(kind, load(path_of(kind))) for kind in MESSAGES] + [
@@ -86,6 +94,30 @@ def test_a_struct_and_its_schema_have_the_same_fields(
     fields = msgspec.structs.fields(kind)
     assert [field.encode_name for field in fields] == list(schema["properties"])
     assert [field.encode_name for field in fields if field.required] == schema["required"]
+
+
+@pytest.mark.parametrize("kind", Step.__args__, ids=lambda kind: kind.__name__)
+def test_a_step_and_its_schema_have_the_same_fields_and_the_same_word(
+    kind: type[msgspec.Struct],
+) -> None:
+    word = kind.__struct_config__.tag
+    schema = load("ledger/v1.json")["$defs"][word]
+    fields = msgspec.structs.fields(kind)
+    assert schema["properties"]["step"]["const"] == word
+    assert ["step", *(field.encode_name for field in fields)] == list(schema["properties"])
+    assert ["step", *(f.encode_name for f in fields if f.required)] == schema["required"]
+
+
+def test_a_ledger_knows_all_steps() -> None:
+    schema = load("ledger/v1.json")
+    known = {f"#/$defs/{kind.__struct_config__.tag}" for kind in Step.__args__}
+    assert {choice["$ref"] for choice in schema["properties"]["step"]["anyOf"]} == known
+
+
+def test_a_ballot_and_its_schema_have_as_many_items() -> None:
+    schema = load("ledger/v1.json")["$defs"]["ballot"]
+    count = len(msgspec.structs.fields(Ballot))
+    assert schema["minItems"] == schema["maxItems"] == len(schema["prefixItems"]) == count
 
 
 def test_a_rollup_and_its_schema_have_as_many_items() -> None:
