@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from nm_bus.core.ledger.answers import Answered
 from nm_bus.core.ledger.effects import Vote
 from nm_bus.core.ledger.state import Snapshot
 from nm_bus.errors import StorageError
@@ -25,11 +24,11 @@ from nm_bus.messages import (
     Entry,
     Micros,
     NodeId,
-    Proposed,
     Update,
     VoterId,
 )
 from nm_bus.project import Project
+from nm_bus.storage.answers import TABLES, AnswerRows
 from nm_bus.storage.sqlitefile import SqliteFile
 
 SCHEMA = 1
@@ -63,14 +62,6 @@ CREATE TABLE outbox (id TEXT PRIMARY KEY, change BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE acceptor (slot INTEGER PRIMARY KEY, vote BLOB NOT NULL);
 CREATE TABLE log (slot INTEGER PRIMARY KEY, batch BLOB NOT NULL);
 CREATE TABLE entries (key TEXT PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE askers (
-    id INTEGER PRIMARY KEY, principal TEXT, incarnation TEXT, watermark INTEGER, used INTEGER,
-    UNIQUE (principal, incarnation)
-);
-CREATE INDEX askers_used ON askers (used);
-CREATE TABLE answers (
-    asker INTEGER, sequence INTEGER, answer BLOB NOT NULL, PRIMARY KEY (asker, sequence)
-) WITHOUT ROWID;
 CREATE TABLE feed (revision INTEGER PRIMARY KEY, time INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE touched (key TEXT, revision INTEGER, PRIMARY KEY (key, revision)) WITHOUT ROWID;
 CREATE TABLE peers (voter TEXT PRIMARY KEY, echo BLOB NOT NULL) WITHOUT ROWID;
@@ -119,6 +110,7 @@ class SqliteLedger:
 
     def __init__(self, file: SqliteFile) -> None:
         self._file, self.path = file, file.path
+        self.answers = AnswerRows(file)
         self.identity: Identity = self._about("identity", Identity)
         self.position: Position = self._about("position", Position)
         self.published: int = self._about("published", int)
@@ -158,12 +150,6 @@ class SqliteLedger:
         """The state, in the order of its keys."""
         rows = self._file.rows("SELECT entry FROM entries ORDER BY key")
         return (_read(body, Entry) for (body,) in rows)
-
-    def answers(self) -> Iterator[Answered]:
-        """The stored answers, the asker that was used last at the end."""
-        query = "SELECT id, principal, incarnation, watermark FROM askers ORDER BY used"
-        for id, principal, incarnation, watermark in self._file.rows(query):
-            yield Answered(principal, incarnation, watermark, self._answers_to(id))
 
     def peers(self) -> dict[VoterId, Echo]:
         """What was known of the others."""
@@ -205,24 +191,6 @@ class SqliteLedger:
         self._file.run_many("DELETE FROM entries WHERE key = ?", gone)
         self._file.run_many("INSERT OR REPLACE INTO entries VALUES (?, ?)", kept)
 
-    def keep_answers(self, given: Iterable[tuple[Answered, list[Proposed]]], askers: int) -> None:
-        """Keep what was answered: all that is held of each asker now, and what is new of it.
-
-        Askers come in the order of their last use; those used longest ago go, down to `askers`.
-        """
-        for window, new in given:
-            id = self._used(window)
-            self._put_answers(id, new)
-            gone = "DELETE FROM answers WHERE asker = ? AND sequence <= ?"
-            self._file.run(gone, (id, window.watermark))
-            ((held,),) = self._file.rows("SELECT count(*) FROM answers WHERE asker = ?", (id,))
-            if held != len(window.answers):  # forgotten and begun anew meanwhile
-                self._file.run("DELETE FROM answers WHERE asker = ?", (id,))
-                self._put_answers(id, window.answers)
-        ((stored,),) = self._file.rows("SELECT count(*) FROM askers")
-        if stored > askers:
-            self._forget_askers(stored - askers)
-
     def keep_update(self, update: Update, keys: Iterable[str]) -> None:
         """Take a revision into the feed; `keys` are those that it touched."""
         row = (update.revision, update.time, _encode(update))
@@ -246,7 +214,7 @@ class SqliteLedger:
             self._file.run(f"DELETE FROM {table}")
         self.keep_entries({entry.key: entry for entry in snapshot.entries})
         windows = [(window, list(window.answers)) for window in snapshot.answers]
-        self.keep_answers(windows, len(windows))
+        self.answers.keep(windows, len(windows))
 
     def forget_before(self, slot: int, changes: Iterable[ChangeId]) -> None:
         """A snapshot after this slot has these own changes decided."""
@@ -332,31 +300,6 @@ class SqliteLedger:
     def _decided(self, changes: Iterable[ChangeId]) -> None:
         self._file.run_many("DELETE FROM outbox WHERE id = ?", [(id,) for id in changes])
 
-    def _used(self, window: Answered) -> int:
-        """Mark an asker as the one used last; gives its number."""
-        upsert = (
-            "INSERT INTO askers (principal, incarnation, watermark, used)"
-            " VALUES (?, ?, ?, (SELECT coalesce(max(used), 0) + 1 FROM askers))"
-            " ON CONFLICT DO UPDATE SET watermark = excluded.watermark, used = excluded.used"
-        )
-        self._file.run(upsert, (window.principal, window.incarnation, window.watermark))
-        query = "SELECT id FROM askers WHERE principal = ? AND incarnation = ?"
-        ((id,),) = self._file.rows(query, (window.principal, window.incarnation))
-        return int(id)
-
-    def _put_answers(self, asker: int, answers: Iterable[Proposed]) -> None:
-        rows = [(asker, int(each.id.rpartition("/")[2]), _encode(each)) for each in answers]
-        self._file.run_many("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", rows)
-
-    def _answers_to(self, asker: int) -> tuple[Proposed, ...]:
-        query = "SELECT answer FROM answers WHERE asker = ? ORDER BY sequence"
-        return tuple(_read(body, Proposed) for (body,) in self._file.rows(query, (asker,)))
-
-    def _forget_askers(self, count: int) -> None:
-        oldest = self._file.rows("SELECT id FROM askers ORDER BY used LIMIT ?", (count,))
-        self._file.run_many("DELETE FROM answers WHERE asker = ?", oldest)
-        self._file.run_many("DELETE FROM askers WHERE id = ?", oldest)
-
     def _updates(self, query: str, values: tuple[Any, ...]) -> list[Update]:
         return [_read(body, Update) for (body,) in self._file.rows(query, values)]
 
@@ -417,7 +360,7 @@ def create_ledger(
 
 
 def _make(file: SqliteFile, about: dict[str, object]) -> None:
-    for statement in filter(str.strip, _TABLES.split(";")):
+    for statement in filter(str.strip, (_TABLES + TABLES).split(";")):
         file.run(statement)
     for name, value in about.items():
         file.run("INSERT INTO about VALUES (?, ?)", (name, _encode(value)))

@@ -135,7 +135,7 @@ def kept(store: SqliteLedger, answers: Answers, *numbers: tuple[str, int]) -> No
         answers.keep(answer)
         new[asker] = [*new.pop(asker, []), answer]
     windows = [(answers.window((asker, "i")), given) for asker, given in new.items()]
-    store.keep_answers([(w, given) for w, given in windows if w is not None], answers.askers)
+    store.answers.keep([(w, given) for w, given in windows if w is not None], answers.askers)
 
 
 def test_answers_come_back_as_they_were_watermarks_and_order_of_use_included(
@@ -145,7 +145,7 @@ def test_answers_come_back_as_they_were_watermarks_and_order_of_use_included(
     kept(store, answers, ("one", 2), ("two", 1), ("one", 1))
     kept(store, answers, *(("two", n) for n in range(2, WINDOW + 50)))
     kept(store, answers, ("one", 3))
-    assert Answers(store.answers()).all() == answers.all()
+    assert Answers(store.answers.all()).all() == answers.all()
 
 
 def test_askers_that_are_forgotten_are_gone_from_the_file(
@@ -155,9 +155,9 @@ def test_askers_that_are_forgotten_are_gone_from_the_file(
     answers = Answers()
     for asker in ("one", "two", "three", "one", "four", "five"):
         kept(store, answers, (asker, 1 + len(answers.all()) * 10 + len(asker)))
-    assert Answers(store.answers()).all() == answers.all()
+    assert Answers(store.answers.all()).all() == answers.all()
     kept(store, answers, ("six", 1), ("seven", 1), ("eight", 1), ("five", 77))
-    assert Answers(store.answers()).all() == answers.all()
+    assert Answers(store.answers.all()).all() == answers.all()
 
 
 # --- the feed and the log
@@ -216,7 +216,7 @@ def test_a_snapshot_takes_the_place_of_all(store: SqliteLedger) -> None:
     with store.transaction():
         store.replace_state(Snapshot("test", 1, 5, "h", 0, (entry,), ()))
     assert list(store.entries()) == [entry]
-    assert list(store.answers()) == []
+    assert list(store.answers.all()) == []
     assert store.updates(0, 9) == []
 
 

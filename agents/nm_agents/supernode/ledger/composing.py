@@ -105,7 +105,7 @@ def start_life(
         head=position.head,
         time=position.time,
         entries=store.entries(),
-        answers=Answers(store.answers()),
+        answers=Answers(store.answers.all()),
     )
     boots = Boots(identity.voter, identity.boot, nonce, store.peers())
     machine = LedgerMachine(identity.voter, state)

@@ -5,7 +5,6 @@ The decisions are the core's; here is only what performs them.
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ import msgspec
 from nm_agents.supernode.ledger.checkpoints import Checkpoints
 from nm_agents.supernode.ledger.keeping import Moved, is_durable, keep
 from nm_agents.supernode.ledger.machine import LedgerMachine
+from nm_agents.supernode.ledger.news import Done, News
 from nm_agents.supernode.ledger.post import Post
 from nm_agents.supernode.ledger.snapshots import Assembly, Whole
 from nm_agents.supernode.ledger.supplies import Supplies
@@ -52,7 +52,6 @@ _LOG = logging.getLogger(__name__)
 MOST_OWN = 10_000
 """How many own changes may wait to be decided; one more is not taken."""
 
-Done = Callable[[Proposed], None]
 Sign = Callable[[Change], Change]
 
 
@@ -73,13 +72,11 @@ class LedgerDriver:
     reason: str = ""
     """Why it has stopped, if it has: it votes no more, but can still be read."""
     _own: int = 0
-    _done: dict[ChangeId, Done] = field(default_factory=dict)
     _heights: dict[VoterId, int] = field(default_factory=dict)
     _dirty: dict[VoterId, Echo] = field(default_factory=dict)
     _supplies: Supplies = field(init=False)
     _assembly: Assembly = field(default_factory=Assembly)
-    _news: deque[list[Applied]] = field(default_factory=deque)
-    _listeners: list[Callable[[list[Applied]], None]] = field(default_factory=list)
+    _news: News = field(default_factory=News)
     _installed: list[Callable[[], None]] = field(default_factory=list)
     _ticking: list[Callable[[Seconds], None]] = field(default_factory=list)
 
@@ -156,7 +153,7 @@ class LedgerDriver:
 
     def on_applied(self, listener: Callable[[list[Applied]], None]) -> None:
         """Call `listener` with what was applied, in order, once it is on disk."""
-        self._listeners.append(listener)
+        self._news.listeners.append(listener)
 
     def on_installed(self, listener: Callable[[], None]) -> None:
         """Call `listener` when a snapshot has taken the place of the state."""
@@ -182,7 +179,7 @@ class LedgerDriver:
         known = change.id in self.agreement.outbox
         if not known and (self.reason or len(self.agreement.outbox) >= MOST_OWN):
             return "full"
-        self._done[change.id] = done
+        self._news.asked[change.id] = done
         if not known:
             moment = self.clock.tick(self._micros())
             stamped = msgspec.structs.replace(change, timestamp=moment, supernode=self.node)
@@ -323,7 +320,8 @@ class LedgerDriver:
                 case SendLog():
                     self._supply(_node(effect.to), effect.slot)
         if applied:
-            self._tell(applied)
+            self.checkpoints.applied(applied)
+            self._news.tell(applied)
 
     def _position(self) -> Position:
         return msgspec.structs.replace(
@@ -340,21 +338,6 @@ class LedgerDriver:
         now = self._micros()
         for each in applied:
             self.clock.seen(each.change.timestamp, now, FAR_AHEAD)
-
-    def _tell(self, applied: list[Applied]) -> None:
-        """Tell of what was applied, in order: who is told may propose more, which comes after."""
-        self.checkpoints.applied(applied)
-        self._news.append(applied)
-        if len(self._news) > 1:
-            return
-        while self._news:
-            for listener in self._listeners:
-                listener(self._news[0])
-            for each in self._news[0]:
-                done = self._done.pop(each.change.id, None)
-                if done is not None:
-                    done(each.answer)
-            self._news.popleft()
 
     # --- who is behind
 
@@ -388,9 +371,7 @@ class LedgerDriver:
         self._keep_installed(slot, whole, [answer for answer in decided if answer is not None])
         _LOG.info("ledger: took a snapshot of %s, revision %d", sender, state.revision)
         for answer in filter(None, decided):
-            done = self._done.pop(answer.id, None)
-            if done is not None:
-                done(answer)
+            self._news.answer(answer.id, answer)
         for listener in self._installed:
             listener()
 

@@ -46,7 +46,7 @@ def keep(store: SqliteLedger, moved: Moved, state: State) -> None:
                 store.keep_entries(each.entries)
                 store.keep_update(each.update, each.entries)
         if moved.answers:
-            store.keep_answers(_windows(state, moved.answers), state.answers.askers)
+            store.answers.keep(_windows(state, moved.answers), state.answers.askers)
         store.keep_peers(moved.peers)
         store.keep_position(moved.position)
 

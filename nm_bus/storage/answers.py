@@ -1,0 +1,82 @@
+"""The stored answers of a ledger as rows, so that an event writes only what is new.
+
+They come back exactly as they were in memory: watermarks, and the order in which askers were used.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from nm_bus.core.ledger.answers import Answered
+from nm_bus.messages import Proposed
+from nm_bus.storage.sqlitefile import SqliteFile
+
+TABLES = """
+CREATE TABLE askers (
+    id INTEGER PRIMARY KEY, principal TEXT, incarnation TEXT, watermark INTEGER, used INTEGER,
+    UNIQUE (principal, incarnation)
+);
+CREATE INDEX askers_used ON askers (used);
+CREATE TABLE answers (
+    asker INTEGER, sequence INTEGER, answer BLOB NOT NULL, PRIMARY KEY (asker, sequence)
+) WITHOUT ROWID;
+"""
+
+
+class AnswerRows:
+    """The answers in a ledger's file; the caller's transaction makes them durable."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    def all(self) -> Iterator[Answered]:
+        """All of them, the asker that was used last at the end."""
+        query = "SELECT id, principal, incarnation, watermark FROM askers ORDER BY used"
+        for id, principal, incarnation, watermark in self._file.rows(query):
+            yield Answered(principal, incarnation, watermark, self._of(id))
+
+    def keep(self, given: Iterable[tuple[Answered, list[Proposed]]], askers: int) -> None:
+        """Keep what was answered: all that is held of each asker now, and what is new of it.
+
+        Askers come in the order of their last use; those used longest ago go, down to `askers`.
+        """
+        for window, new in given:
+            id = self._used(window)
+            self._put(id, new)
+            gone = "DELETE FROM answers WHERE asker = ? AND sequence <= ?"
+            self._file.run(gone, (id, window.watermark))
+            ((held,),) = self._file.rows("SELECT count(*) FROM answers WHERE asker = ?", (id,))
+            if held != len(window.answers):  # forgotten and begun anew meanwhile
+                self._file.run("DELETE FROM answers WHERE asker = ?", (id,))
+                self._put(id, window.answers)
+        ((stored,),) = self._file.rows("SELECT count(*) FROM askers")
+        if stored > askers:
+            self._forget(stored - askers)
+
+    def _used(self, window: Answered) -> int:
+        """Mark an asker as the one used last; gives its number."""
+        upsert = (
+            "INSERT INTO askers (principal, incarnation, watermark, used)"
+            " VALUES (?, ?, ?, (SELECT coalesce(max(used), 0) + 1 FROM askers))"
+            " ON CONFLICT DO UPDATE SET watermark = excluded.watermark, used = excluded.used"
+        )
+        self._file.run(upsert, (window.principal, window.incarnation, window.watermark))
+        query = "SELECT id FROM askers WHERE principal = ? AND incarnation = ?"
+        ((id,),) = self._file.rows(query, (window.principal, window.incarnation))
+        return int(id)
+
+    def _put(self, asker: int, answers: Iterable[Proposed]) -> None:
+        rows = [
+            (asker, int(each.id.rpartition("/")[2]), msgspec.json.encode(each)) for each in answers
+        ]
+        self._file.run_many("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", rows)
+
+    def _of(self, asker: int) -> tuple[Proposed, ...]:
+        query = "SELECT answer FROM answers WHERE asker = ? ORDER BY sequence"
+        found = self._file.rows(query, (asker,))
+        return tuple(msgspec.json.decode(body, type=Proposed) for (body,) in found)
+
+    def _forget(self, count: int) -> None:
+        oldest = self._file.rows("SELECT id FROM askers ORDER BY used LIMIT ?", (count,))
+        self._file.run_many("DELETE FROM answers WHERE asker = ?", oldest)
+        self._file.run_many("DELETE FROM askers WHERE id = ?", oldest)
