@@ -145,7 +145,10 @@ class Client:
         return understood(good(answer, supernode).data, Standing)
 
     def wait(self, revision: int, timeout: Seconds | None = None) -> Standing:
-        """Wait until a supernode has applied a revision. Raises TimedOutError."""
+        """Wait until a supernode has applied a revision.
+
+        Raises TimedOutError or ConnectionLostError with the reason when none has in time.
+        """
         return self._reading.applied(revision, timeout)
 
     # --- following

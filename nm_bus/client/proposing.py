@@ -11,7 +11,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from nm_bus.client.asking import Asking, good, understood
+from nm_bus.client.asking import MAY_PASS, Asking, good, understood
 from nm_bus.errors import ConflictError, RefusedError, UndecidedError
 from nm_bus.messages import Answer, Change, ChangeId, NodeId, Propose, Proposed, Seconds
 
@@ -61,7 +61,15 @@ class Proposing:
         signed, certificate = self.signed(change)
         asked = Propose(signed, certificate, min(PATIENCE, timeout / (1 + self.asking.count)))
         judge = partial(_judged, _Acceptance(change.id))
-        return self.asking.settled(asked, judge, timeout=timeout, patience=asked.wait + ON_THE_WAY)
+        patience = asked.wait + ON_THE_WAY
+        try:
+            return self.asking.settled(asked, judge, timeout=timeout, patience=patience)
+        except UndecidedError:
+            raise
+        except MAY_PASS as error:
+            unknown = f"whether the change is agreed is not known ({error})"
+            again = f"ask again with its id {change.id}"
+            raise UndecidedError(change.id, "", f"{unknown}; {again}") from None
 
 
 @dataclass

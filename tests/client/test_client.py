@@ -119,6 +119,17 @@ def test_what_is_accepted_is_not_called_agreed(client: Client, supernodes: FakeS
     assert client.outcome("admin.example/0/1") is None
 
 
+def test_an_outcome_that_nobody_tells_is_not_known(
+    client: Client, supernodes: FakeSupernodes
+) -> None:
+    for node in supernodes.nodes:
+        supernodes.by_node[node].silent = True
+    with pytest.raises(UndecidedError, match=r"is not known .*; ask again with its id") as error:
+        client.propose("set", "config/dash/a.txt", {"content": "x"}, timeout=0.2)
+    assert error.value.accepted_by == ""
+    assert error.value.id.startswith(f"{client.user}/")
+
+
 def test_waiting_for_a_revision_ends_when_a_supernode_has_applied_it(
     client: Client, supernodes: FakeSupernodes
 ) -> None:
