@@ -97,8 +97,9 @@ def _kinds(kind: str, planted: str) -> list[str]:
 def _replay(kind: str, seed: int, planted: str) -> None:
     """Tell one run word for word."""
     from nm_bus.testing.ledger.monitor import RuleBrokenError  # noqa: PLC0415  slow to load
-    from nm_bus.testing.ledger.planted import BUGS, SOUND  # noqa: PLC0415
+    from nm_bus.testing.ledger.planted import BUGS  # noqa: PLC0415
     from nm_bus.testing.ledger.runs import run  # noqa: PLC0415
+    from nm_bus.testing.ledger.variant import SOUND  # noqa: PLC0415
 
     try:
         decided = run(kind, seed, BUGS.get(planted, SOUND), say)

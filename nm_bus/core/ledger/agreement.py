@@ -17,6 +17,7 @@ from nm_bus.core.ledger.effects import (
     KeepVote,
     Machine,
     Pace,
+    Proposal,
     Send,
     SendLog,
     Vote,
@@ -47,17 +48,6 @@ BUFFERED = 64
 
 MOST_DOUBLINGS = 4
 """How often the wait after a refusal is doubled, at most."""
-
-
-@dataclass(slots=True)
-class Proposal:
-    """An attempt to decide a slot, last asked for `since`. No `batch`: it is in its first phase."""
-
-    slot: int
-    ballot: Ballot
-    since: Seconds
-    batch: Batch | None = None
-    answers: dict[VoterId, Promise | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

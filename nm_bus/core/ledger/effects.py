@@ -1,13 +1,22 @@
-"""What an agreement works with: its pace, its votes, the machine it decides for, and its effects.
+"""What an agreement works with: pace, votes, proposals, the machine it serves, and effects.
 
 Effects say what is to be made durable and what is to be sent, in this order and in one
 transaction. Nothing here decides anything.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from nm_bus.messages import Ballot, Batch, Change, ChangeId, Seconds, Step, VoterId
+from nm_bus.messages import (
+    Ballot,
+    Batch,
+    Change,
+    ChangeId,
+    Promise,
+    Seconds,
+    Step,
+    VoterId,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,17 @@ class Vote:
     promised: Ballot
     accepted: Ballot | None = None
     batch: Batch | None = None
+
+
+@dataclass(slots=True)
+class Proposal:
+    """An attempt to decide a slot, last asked for `since`. No `batch`: it is in its first phase."""
+
+    slot: int
+    ballot: Ballot
+    since: Seconds
+    batch: Batch | None = None
+    answers: dict[VoterId, Promise | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

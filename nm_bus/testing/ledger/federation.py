@@ -16,7 +16,7 @@ from nm_bus.messages import Beat, Change, ChangeId, Micros, Seconds, VoterId
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.testing.ledger.monitor import Monitor
 from nm_bus.testing.ledger.node import Disk, Kept, Node, Said, Whole
-from nm_bus.testing.ledger.planted import SOUND, Variant
+from nm_bus.testing.ledger.variant import SOUND, Variant
 
 TICK: Seconds = 0.25
 BEAT: Seconds = 2.0

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
 
-from nm_bus.testing.ledger.planted import BUGS, SOUND
+from nm_bus.testing.ledger.planted import BUGS
 from nm_bus.testing.ledger.runs import TIMED, Tried, try_seeds
+from nm_bus.testing.ledger.variant import SOUND
 
 Told = Callable[[int], None]
 """Is told how many more runs were made."""

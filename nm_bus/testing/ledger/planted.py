@@ -4,11 +4,11 @@ Each is a slip that a tired reader would let pass, made by overriding one method
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 
-from nm_bus.core.ledger.agreement import Agreement, Proposal
-from nm_bus.core.ledger.effects import KeepVote, Vote
+from nm_bus.core.ledger.agreement import Agreement
+from nm_bus.core.ledger.effects import KeepVote, Proposal, Vote
 from nm_bus.core.ledger.waiting import Waiting
 from nm_bus.messages import (
     Accept,
@@ -26,30 +26,10 @@ from nm_bus.messages import (
     VoterId,
 )
 from nm_bus.testing.ledger.node import Kept, Node, Whole
-from nm_bus.testing.ledger.tally import Replica, Tally
+from nm_bus.testing.ledger.tally import Tally
+from nm_bus.testing.ledger.variant import Variant
 
 NOTHING = Vote(Ballot(-1, ""))
-
-
-Genesis = Callable[[frozenset[VoterId], frozenset[VoterId]], Replica]
-"""Makes a machine from its first voters and standbys."""
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """What a run is made of: its supernodes', and what is true of what was decided.
-
-    `kind` is the kind of runs in which a bug shows best.
-    """
-
-    agreement: type[Agreement] = Agreement
-    node: type[Node] = Node
-    tally: Genesis = Tally
-    truth: Genesis = Tally
-    kind: str = "plain"
-
-
-SOUND = Variant()
 
 
 # --- acceptors

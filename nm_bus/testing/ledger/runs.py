@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from nm_bus.testing.ledger.monitor import RuleBrokenError
-from nm_bus.testing.ledger.planted import SOUND, Variant
 from nm_bus.testing.ledger.realstate import RealState
 from nm_bus.testing.ledger.schedules import Schedule
 from nm_bus.testing.ledger.soup import KINDS, Soup
+from nm_bus.testing.ledger.variant import SOUND, Variant
 
 TIMED = ("schedules", "state")
 """Kinds that take virtual time: of the smallest machine, and of the ledger's own state."""

@@ -11,7 +11,7 @@ from random import Random
 from nm_bus.messages import Seconds, VoterId
 from nm_bus.testing.ledger.federation import Federation, Link
 from nm_bus.testing.ledger.monitor import RuleBrokenError
-from nm_bus.testing.ledger.planted import SOUND, Variant
+from nm_bus.testing.ledger.variant import SOUND, Variant
 
 TROUBLE: Seconds = 90.0
 """How long faults last."""

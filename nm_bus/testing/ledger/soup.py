@@ -12,7 +12,7 @@ from nm_bus.core.ledger.effects import Pace
 from nm_bus.messages import Beat, Change, VoterId
 from nm_bus.testing.ledger.monitor import Monitor
 from nm_bus.testing.ledger.node import Disk, Kept, Said, Whole
-from nm_bus.testing.ledger.planted import SOUND, Variant
+from nm_bus.testing.ledger.variant import SOUND, Variant
 from nm_bus.testing.ledger.words import described
 
 

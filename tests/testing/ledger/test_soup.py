@@ -6,7 +6,7 @@ from nm_bus.testing.ledger.planted import BUGS
 from nm_bus.testing.ledger.runs import run, try_seeds
 from nm_bus.testing.ledger.soup import KINDS
 
-RUNS = 700
+RUNS = 500
 MOST = 2_000
 """How many runs a planted bug may take to be found."""
 
@@ -19,7 +19,7 @@ def test_no_rule_breaks_whatever_the_order_of_messages_and_crashes(kind: str) ->
     assert tried.decided > 2 * RUNS, "a soup in which nothing is decided proves nothing"
 
 
-@pytest.mark.parametrize("bug", BUGS)
+@pytest.mark.parametrize("bug", [bug for bug, made in BUGS.items() if made.kind in KINDS])
 def test_a_planted_bug_is_found(bug: str) -> None:
     variant = BUGS[bug]
 
