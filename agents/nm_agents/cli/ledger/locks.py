@@ -3,8 +3,8 @@
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from typing import Annotated
 
 import typer
@@ -14,6 +14,7 @@ from nm_agents.cli.console import warn
 from nm_agents.cli.ledger.showing import show_entries, show_entry
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.exits import Exit
+from nm_agents.publishing.program import ended_by_sigterm
 from nm_bus.client import Client, Held
 from nm_bus.errors import ConfigError, ConflictError, LockLostError
 from nm_bus.messages import Seconds
@@ -21,8 +22,8 @@ from nm_bus.messages import Seconds
 locks = typer.Typer(help="Locks: who holds them, and to hold one.", no_args_is_help=True)
 
 TOKEN = "NM_BUS_LOCK_TOKEN"
-GRACE: Seconds = 10.0
-"""How long a command has to end once its lock is lost."""
+SHARE = 3
+"""A command has this part of the lock's time to live to end by itself once the lock is lost."""
 
 LOOK: Seconds = 0.2
 
@@ -88,7 +89,7 @@ def run(
 
     Hand the token to what the lock protects, which must refuse a lower one than it has seen: a
     machine that was paused may go on for a moment after it has lost the lock. When the lock is
-    lost the command is told to end (SIGTERM), and after ten seconds killed.
+    lost the command is told to end (SIGTERM), and killed after a third of --ttl.
 
     Example: nm-bus lock run reindex --wait 60 -- /usr/bin/reindex --all
 
@@ -98,7 +99,7 @@ def run(
     with _client(context, config, timeout) as client:
         try:
             with client.lock(name, wait=wait, ttl=ttl) as held:
-                code = _run(command, held)
+                code = _run(command, held, ttl / SHARE)
         except ConflictError as error:
             warn(str(error))
             raise typer.Exit(Exit.NEGATIVE) from None
@@ -114,11 +115,12 @@ def _client(
     return Client(administrator(config), timeout=timeout)
 
 
-def _run(command: list[str], held: Held) -> int:
+def _run(command: list[str], held: Held, grace: Seconds) -> int:
     environment = {**os.environ, TOKEN: str(held.token)}
+    stop = threading.Event()
     try:
-        with subprocess.Popen(command, env=environment) as process, _killed(process):
-            code = _watched(process, held.lost)
+        with ended_by_sigterm(stop.set), subprocess.Popen(command, env=environment) as process:
+            code = _watched(process, lambda: held.lost.is_set() or stop.is_set(), grace)
     except OSError as error:
         raise ConfigError(command[0], f"cannot be run: {error.strerror}") from None
     if held.lost.is_set():
@@ -126,24 +128,24 @@ def _run(command: list[str], held: Held) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _watched(process: "subprocess.Popen[bytes]", lost: threading.Event) -> int:
-    """Wait for the command's end; give it a moment once the lock is lost."""
-    while not lost.wait(LOOK):
-        if process.poll() is not None:
-            return process.returncode
+def _watched(process: "subprocess.Popen[bytes]", over: Callable[[], bool], grace: Seconds) -> int:
+    """Wait for the command's end, or bring it about once it is over for another reason."""
+    try:
+        while not over():
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(LOOK)
+    finally:
+        _end(process, grace)
+    return process.returncode
+
+
+def _end(process: "subprocess.Popen[bytes]", grace: Seconds) -> None:
+    """The command must not go on: it is told, and killed when it does not listen."""
+    if process.poll() is not None:
+        return
     process.terminate()
     try:
-        return process.wait(GRACE)
+        process.wait(grace)
     except subprocess.TimeoutExpired:
         process.kill()
-        return process.wait(GRACE)
-
-
-@contextmanager
-def _killed(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Whatever happens, the command does not outlive the lock."""
-    try:
-        yield
-    finally:
-        if process.poll() is None:
-            process.kill()
+        process.wait()

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -77,16 +76,18 @@ def test_a_command_that_is_not_there_is_told_and_the_lock_is_free_again(
     assert federation[0].state.get("lock/reindex") is None
 
 
-@pytest.mark.parametrize("stubborn", [False, True])
-def test_a_command_is_ended_once_its_lock_is_lost(
-    stubborn: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ignoring = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" if stubborn else ""
-    code = f"{ignoring}print('up', flush=True); import time; time.sleep(600)"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+def test_a_command_is_told_to_end_when_we_are(run: Run, federation: FakeSupernodes) -> None:
+    code = "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(600)"
+    assert run("lock", "run", "reindex", *python(code)).exit_code == 128 + 15
+    assert federation[0].state.get("lock/reindex") is None
+
+
+@pytest.mark.parametrize(("listens", "code"), [(True, -15), (False, -9)])
+def test_a_command_is_ended_once_its_lock_is_lost(listens: bool, code: int) -> None:
+    deaf = "" if listens else "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    command = f"{deaf}print('up', flush=True); import time; time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        lost = threading.Event()
-        lost.set()
-        monkeypatch.setattr(locks, "GRACE", 0.1 if stubborn else 60.0)
-        assert locks._watched(process, lost) == (-9 if stubborn else -15)
+        grace = 60.0 if listens else 0.1
+        assert locks._watched(process, lambda: True, grace) == code
