@@ -22,6 +22,9 @@ SITES = {
 CHECK = "store"
 """The self-check that the story turns critical."""
 
+COMPONENT, DOCUMENT = "portal", "sites.json"
+"""The document that every member keeps."""
+
 INTERVAL = 2.0
 """Seconds between heartbeats and between measurements: short, so that the story is."""
 
@@ -46,6 +49,11 @@ def state_file(folder: Path, node: NodeId) -> Path:
     return folder / "checks" / node
 
 
+def documents_folder(folder: Path, node: NodeId) -> Path:
+    """Where a member keeps the documents of the component."""
+    return folder / "documents" / node
+
+
 def plan(folder: Path) -> Plan:
     """Everything there is to build in a folder."""
     homes = members()
@@ -64,6 +72,7 @@ def write_checks(folder: Path) -> None:
     _plugin(folder).write_text(PLUGIN)
     for node in members():
         state_file(folder, node).write_text("OK\n")
+        documents_folder(folder, node).mkdir(parents=True, exist_ok=True)
 
 
 def _plugin(folder: Path) -> Path:
@@ -78,6 +87,7 @@ def _more(folder: Path, node: NodeId) -> dict[str, Any]:
         "heartbeat": {"interval": INTERVAL},
         "metrics": {"interval": INTERVAL, "mounts": ["/"]},
         "checks": [{"name": CHECK, "command": command, "interval": 2.0, "timeout": 5.0}],
+        "documents": [{"component": COMPONENT, "folder": str(documents_folder(folder, node))}],
         "properties": {
             "organisation": site.upper(),
             "city": city,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from nm_agents.demo.agreeing import Agreeing
 from nm_agents.demo.plot import CHECK, SUPERNODES, members, state_file
 from nm_agents.federation.building import Federation
 from nm_agents.federation.eyes import AlertWatch, Eyes, UntrueError, wait_for
@@ -47,7 +48,11 @@ class Story:
         self.check_turns_critical()
         self.member_is_killed()
         self.broker_stops()
+        self._agreeing().play()
         self.each_alert_once()
+
+    def _agreeing(self) -> Agreeing:
+        return Agreeing(self.federation, self.eyes, self.tell, self._wait, self._note)
 
     # --- the acts
 
