@@ -7,12 +7,14 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -46,7 +48,11 @@ def federation(program: Program) -> Iterator[Federation]:
             federation.start_supernode(node)
         yield federation
     finally:
+        group = federation.lifeline.group
         federation.stop()
+        # a process whose supernode was killed while it started has nobody who ends it
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
         shutil.rmtree(folder)
 
 
