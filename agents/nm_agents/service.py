@@ -1,9 +1,10 @@
 """How a service runs: signals, log lines on standard error, its end. Nothing of what it does."""
 
 import logging
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 
 from nm_agents.exits import Exit, say
@@ -12,6 +13,9 @@ from nm_bus.errors import ConfigError, NmBusError
 from nm_bus.transport.base import Status, Transport
 
 _LOG = logging.getLogger(__name__)
+
+PARENT = "NM_BUS_PARENT"
+"""Where a program is told whose child it is: who started it may be gone before it can look."""
 
 
 class OneLine(logging.Formatter):
@@ -45,6 +49,16 @@ def on_termination(transport: Transport, stop: Callable[[], None]) -> None:
 
     signal.signal(signal.SIGTERM, told)
     signal.signal(signal.SIGINT, told)
+
+
+def as_parent(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a child of this process."""
+    return {**environment, PARENT: str(os.getpid())}
+
+
+def started_by() -> int:
+    """The process that started this one: it is gone once that is not the parent any more."""
+    return int(os.environ.get(PARENT, os.getppid()))
 
 
 def served(serve: Callable[[], None]) -> Exit:

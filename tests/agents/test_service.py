@@ -1,11 +1,12 @@
 """What a service writes to its log: one line an event, whatever others sent; and how it ends."""
 
 import logging
+import os
 
 import pytest
 
 from nm_agents.exits import Exit
-from nm_agents.service import OneLine, served
+from nm_agents.service import PARENT, OneLine, as_parent, served, started_by
 from nm_bus.errors import (
     ConfigError,
     ConnectionLostError,
@@ -52,3 +53,16 @@ def test_only_what_is_to_be_mended_keeps_a_service_from_being_started_again(
 
 def test_a_service_that_was_told_to_stop_ended_well() -> None:
     assert served(lambda: None) is Exit.OK
+
+
+def test_a_child_knows_who_started_it_even_when_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in as_parent({"HOME": "/"}).items():
+        monkeypatch.setenv(name, value)
+    assert started_by() == os.getpid() != os.getppid()
+
+
+def test_one_that_a_person_started_watches_its_own_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PARENT, raising=False)
+    assert started_by() == os.getppid()

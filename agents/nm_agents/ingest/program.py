@@ -13,7 +13,7 @@ from nm_agents.ingest.memory import Memory, database
 from nm_agents.ingest.reader import Reader
 from nm_agents.ingest.service import IngestService
 from nm_agents.quarantine import Quarantine
-from nm_agents.service import log_status, log_to_stderr, on_termination, served
+from nm_agents.service import log_status, log_to_stderr, on_termination, served, started_by
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.windows import Windows
@@ -61,7 +61,7 @@ def compose(
     settings: SupernodeSettings, partition: int, transport: Transport, store: Store
 ) -> IngestService:
     """Build an ingest process from its settings."""
-    parent, limits = os.getppid(), timing(settings)
+    parent, limits = started_by(), timing(settings)
     heartbeats = Pipe(heartbeat_queue(partition), limits.canary_limit)
     metrics = Pipe(metrics_queue(partition), limits.canary_limit)
     ingest = Ingest(settings.node, partition, uuid.uuid4().hex, heartbeats)

@@ -1,12 +1,14 @@
 """The ingest processes of a supernode: started, watched, started again with growing pauses."""
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nm_agents.service import as_parent
 from nm_bus.messages import Seconds
 from nm_bus.transport.reconnect import Pauses
 
@@ -68,7 +70,9 @@ class Children:
     def _start(self, partition: int) -> "subprocess.Popen[bytes]":
         words = ["ingest", "run", "--config", str(self.config), "--partition", str(partition)]
         return subprocess.Popen(
-            [sys.executable, "-m", "nm_agents.main", *words], stdin=subprocess.DEVNULL
+            [sys.executable, "-m", "nm_agents.main", *words],
+            stdin=subprocess.DEVNULL,
+            env=as_parent(os.environ),
         )
 
     def _again(self, partition: int, child: Child, now: Seconds) -> None:
