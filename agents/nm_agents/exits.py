@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from types import FrameType
 
 from nm_agents.oneline import one_line
 from nm_bus.errors import ConfigError, NmBusError, RefusedError, StorageError
@@ -51,6 +52,21 @@ def ended_well() -> Iterator[None]:
     except NmBusError as error:
         say(error)
         raise SystemExit(exit_code(error)) from None
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let a program that is terminated, or whose terminal goes away, end as by Ctrl-C: in order."""
+
+    def told(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def say(error: NmBusError) -> None:

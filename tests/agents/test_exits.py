@@ -1,8 +1,10 @@
 """An error becomes one sentence and one exit code, and nothing that is a bug of ours is hidden."""
 
+import signal
+
 import pytest
 
-from nm_agents.exits import Exit, ended_well, exit_code
+from nm_agents.exits import Exit, ended_by_signals, ended_well, exit_code
 from nm_bus.errors import (
     BrokerStartError,
     ConfigError,
@@ -44,3 +46,16 @@ def test_an_error_s_text_cannot_write_to_the_terminal(capsys: pytest.CaptureFixt
 def test_a_mistake_of_ours_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError), ended_well():
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_program_that_is_told_to_end_ends_as_by_ctrl_c(number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt), ended_by_signals():
+        signal.raise_signal(number)
+
+
+def test_signals_mean_what_they_did_before_once_it_is_over() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with ended_by_signals():
+        pass
+    assert signal.getsignal(signal.SIGTERM) is before

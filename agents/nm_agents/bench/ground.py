@@ -70,9 +70,9 @@ def impersonator(folder: Path) -> Tls:
     return Authority.load(folder / "pki").issue(USER, folder / "pki")
 
 
-def admit_impersonator(api: ManagementApi, project: str) -> None:
-    """Let the bench's user speak for everybody in a project."""
-    api.apply(Grant(USER, "^$", ".*", ".*", tags=("impersonator",)), vhost(project))
+def admit_impersonator(api: ManagementApi, project: str, configure: str = "^$") -> None:
+    """Let the bench's user speak for everybody in a project, and make what `configure` names."""
+    api.apply(Grant(USER, configure, ".*", ".*", tags=("impersonator",)), vhost(project))
 
 
 def sizes(messages: int, partitions: int) -> Sizes:

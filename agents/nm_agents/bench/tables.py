@@ -1,16 +1,19 @@
 """What the bench found, as tables for a person and as JSON for programs."""
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from rich.table import Column, Table
 from rich.text import Text
 
 from nm_agents.bench.aims import Measured
+from nm_agents.bench.fanout import FannedOut
 from nm_agents.bench.hold import Held
 from nm_agents.bench.ingest import NAMES, Stream
 from nm_agents.cli.figures import size, span
 from nm_agents.cli.status_screen import table
+from nm_bus.messages import Seconds
 
 
 def stream_table(stream: Stream) -> Table:
@@ -95,6 +98,31 @@ def held_json(held: Held) -> dict[str, Any]:
         },
         "figures": measured_json(held.measured()),
     }
+
+
+def fanout_table(found: FannedOut) -> Table:
+    """How long a message took to the last inbox, each way."""
+    head = f"{found.bytes} bytes to {found.queues} inboxes"
+    made = table(head, _right("median"), _right("fastest"), _right("slowest"))
+    for name, times in _ways(found).items():
+        made.add_row(name, span(median(times)), span(min(times)), span(max(times)))
+    return made
+
+
+def fanout_json(found: FannedOut) -> dict[str, Any]:
+    """The same for programs, every message by itself."""
+    return {
+        "inboxes": found.queues,
+        "bytes": found.bytes,
+        "seconds": {
+            name: [round(each, 5) for each in times] for name, times in _ways(found).items()
+        },
+        "figures": measured_json(found.measured()),
+    }
+
+
+def _ways(found: FannedOut) -> dict[str, list[Seconds]]:
+    return {"an update, applied": found.ours, "the same bytes, read": found.plain}
 
 
 def _published(held: Held) -> int:

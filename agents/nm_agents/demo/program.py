@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import msgspec
@@ -16,6 +15,7 @@ import typer
 from nm_agents.demo.plot import SUPERNODES, members, plan, write_checks
 from nm_agents.demo.stage import Stage
 from nm_agents.demo.story import Story
+from nm_agents.exits import ended_by_signals
 from nm_agents.federation.building import Federation
 from nm_agents.federation.eyes import AlertWatch, Eyes, UntrueError
 from nm_agents.folder import writable
@@ -44,7 +44,7 @@ def demo(
     130 ended by Ctrl-C.
     """
     stage = Stage(quiet=json)
-    with _folder(folder) as place, _ended_by_signals():
+    with _folder(folder) as place, ended_by_signals():
         untrue, story = _played(stage, place, stay=stay)
     if json:
         told = {"ok": not untrue, "untrue": untrue, "verified": story.verified}
@@ -124,18 +124,3 @@ def _folder(wanted: Path | None) -> Iterator[Path]:
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """A demonstration that is terminated, or whose terminal goes away, ends in good order too."""
-
-    def told(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
