@@ -140,6 +140,61 @@ def fanout(
     _verdict(check, found.measured())
 
 
+@bench.command()
+def ledger(
+    *,
+    supernodes: Annotated[
+        int, typer.Option("--supernodes", metavar="N", min=3, max=9, help="Supernodes.")
+    ] = 3,
+    members: Annotated[
+        int, typer.Option("--members", metavar="N", min=1, max=5_000, help="Simulated members.")
+    ] = 100,
+    changes: Annotated[
+        int, typer.Option("--changes", metavar="K", min=1, help="Changes at each place.")
+    ] = 100,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="S", min=0.5, help="How long to ask for many.")
+    ] = 5.0,
+    delay: Annotated[
+        float, typer.Option("--delay", metavar="MS", min=0.0, help="One way of a slow link.")
+    ] = 50.0,
+    deaths: Annotated[
+        int, typer.Option("--deaths", metavar="K", min=0, help="How often the last author dies.")
+    ] = 3,
+    json: Json = False,
+    check: Check = False,
+) -> None:
+    """Measure how long supernodes take to agree, and members to apply what was agreed.
+
+    With links up, with one supernode dead, and with slow links: from put to agreed, to applied at
+    the last member, changes per second, beside the raw round trip over the same links. And how
+    long a supernode's death holds up the others. Brokers and supernodes are real, the members'
+    inboxes are read by one process.
+
+    Example: nm-bus bench ledger --changes 50 --delay 80
+
+    Exit codes: 0 measured, 1 an aim is missed (with --check), 2 something to mend.
+    """
+    from nm_agents.bench.ground import temporary  # noqa: PLC0415  slow to load
+    from nm_agents.bench.ledger import Wanted  # noqa: PLC0415
+    from nm_agents.bench.ledger import ledger as agreeing  # noqa: PLC0415
+    from nm_agents.bench.tables import (  # noqa: PLC0415
+        agreeing_json,
+        agreeing_table,
+        measured_table,
+    )
+
+    wanted = Wanted(supernodes, members, changes, seconds, delay / 1000, deaths)
+    with _progress() as told, temporary() as folder:
+        found = agreeing(folder, wanted, told)
+    if json:
+        say(as_json(agreeing_json(found), indent=True))
+    else:
+        show(screen(), agreeing_table(found))
+        show(screen(), measured_table(found.measured()))
+    _verdict(check, found.measured())
+
+
 def _verdict(check: bool, figures: Iterable[Measured]) -> None:
     if check and not all(figure.reached for figure in figures):
         raise typer.Exit(Exit.NEGATIVE)

@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Column, Table
 from rich.text import Text
 
+from nm_agents.bench.agreeing import Agreeing, Series, percentile
 from nm_agents.bench.aims import Measured
 from nm_agents.bench.fanout import FannedOut
 from nm_agents.bench.hold import Held
@@ -123,6 +124,57 @@ def fanout_json(found: FannedOut) -> dict[str, Any]:
 
 def _ways(found: FannedOut) -> dict[str, list[Seconds]]:
     return {"an update, applied": found.ours, "the same bytes, read": found.plain}
+
+
+def agreeing_table(found: Agreeing) -> Table:
+    """How long changes took in each phase, beside the raw round trip."""
+    made = table(
+        f"{found.supernodes} supernodes: put at",
+        *map(_right, ("raw round trip", "to agreed", "one-way delays")),
+        _right(f"to the last of {found.members} members"),
+    )
+    for phase in found.phases:
+        made.add_row(Text(f"{phase.name}: {phase.rate:,.0f} changes/s sustained", style="bold"))
+        for one in phase.series:
+            times = map(_median_and_p99, (one.raw, one.agreed, one.applied))
+            raw, agreed, applied = times
+            made.add_row(f"  {one.at}", raw, agreed, f"{one.delays:.1f}", applied)
+    return made
+
+
+def agreeing_json(found: Agreeing) -> dict[str, Any]:
+    """The same for programs, in seconds."""
+    return {
+        "supernodes": found.supernodes,
+        "members": found.members,
+        "phases": [
+            {
+                "phase": phase.name,
+                "delay": phase.delay,
+                "changes_per_second": round(phase.rate, 1),
+                "put_at": [_series_json(one) for one in phase.series],
+            }
+            for phase in found.phases
+        ],
+        "figures": measured_json(found.measured()),
+    }
+
+
+def _series_json(one: Series) -> dict[str, Any]:
+    measured = {"raw_round_trip": one.raw, "agreed": one.agreed, "applied": one.applied}
+    return {
+        "where": one.at,
+        "changes": len(one.agreed),
+        "one_way_delays": round(one.delays, 2),
+        **{
+            name: {f"p{n}": round(percentile(times, n), 5) for n in (50, 99)}
+            for name, times in measured.items()
+        },
+    }
+
+
+def _median_and_p99(times: list[Seconds]) -> str:
+    return f"{span(percentile(times, 50))}, p99 {span(percentile(times, 99))}"
 
 
 def _published(held: Held) -> int:
