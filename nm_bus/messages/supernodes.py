@@ -3,7 +3,7 @@
 from typing import Any
 
 from nm_bus.messages.base import AlertState, Data, Health, NodeId, Part, Seconds, Severity
-from nm_bus.messages.ledger import Running
+from nm_bus.messages.ledger import Running, Standing
 from nm_bus.messages.members import Check, Declared, Properties
 
 
@@ -150,7 +150,8 @@ class BrokerState(Part, frozen=True):
 class Supernode(Data, frozen=True):
     """A supernode of itself: its broker, its links, its counts. Absolute; the newest counts.
 
-    `sessions` are the keys of those whose owners it has heard of since it last spoke.
+    `sessions` are the keys of those whose owners it has heard of since it last spoke. `ledger` is
+    None where there is none.
     """
 
     origin: NodeId
@@ -164,6 +165,7 @@ class Supernode(Data, frozen=True):
     partitions: int = 1
     incoming: tuple[LinkState, ...] = ()
     sessions: tuple[str, ...] = ()
+    ledger: Standing | None = None
 
 
 class Alert(Data, frozen=True):

@@ -22,6 +22,7 @@ from nm_bus.messages import (
     MemberState,
     PipeState,
     Rollup,
+    Standing,
     Step,
 )
 
@@ -35,6 +36,7 @@ PARTS: dict[type[msgspec.Struct], tuple[str, str]] = {
     MemberState: ("statement", "member"),
     LinkState: ("supernode", "link"),
     BrokerState: ("supernode", "broker"),
+    Standing: ("supernode", "ledger"),
     Change: ("ledger", "change"),
     Batch: ("ledger", "batch"),
     Echo: ("ledger", "echo"),

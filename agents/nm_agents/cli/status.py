@@ -1,11 +1,12 @@
 """`nm-bus status`: the federation in one screen."""
 
 from functools import partial
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console, RenderableType
 
+from nm_agents.cli import ledgers
 from nm_agents.cli.bus import Bus
 from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.options import Config, Json, Timeout, Under, Watch, opened
@@ -46,7 +47,7 @@ def status(
             _watch(Latest(look), json=json, everything=everything)
         picture = look()
     if json:
-        say(as_json(as_data(picture), indent=True))
+        say(as_json(everything_known(picture), indent=True))
     else:
         console = screen()
         show(console, page(picture, console, everything=everything))
@@ -58,7 +59,7 @@ def _look(bus: Bus, site: str, timeout: Seconds) -> Picture:
 
 def _watch(latest: Latest[Picture], *, json: bool, everything: bool) -> NoReturn:
     if json:
-        watch_lines(latest, as_data)
+        watch_lines(latest, everything_known)
     watch_screen(latest, partial(page, everything=everything))
 
 
@@ -70,6 +71,11 @@ def _check(bus: Bus, site: str, timeout: Seconds) -> int:
         return Exit.LATER
     say(f"{level.name} - {why} | members={len(picture.members)} alerts={len(picture.alerts)}")
     return int(level)
+
+
+def everything_known(picture: Picture) -> dict[str, Any]:
+    """The picture as plain values, with what it says of the ledger put together."""
+    return as_data(picture) | {"ledger": ledgers.as_data(picture)}
 
 
 def page(picture: Picture, console: Console, *, everything: bool) -> RenderableType:

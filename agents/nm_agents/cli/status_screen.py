@@ -7,17 +7,19 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from nm_agents.cli import figures
+from nm_agents.cli import figures, ledgers
 from nm_agents.cli.overview import HEALTHY, Picture, Verdict, health_counts, verdict, worst_check
 from nm_agents.cli.printable import cell
 from nm_bus.messages import (
     Alert,
+    BrokerState,
     CheckStatus,
     Health,
     LinkState,
     MemberState,
     MemberView,
     Severity,
+    Standing,
     SupernodeView,
 )
 
@@ -62,7 +64,7 @@ EVERYTHING = Rows()
 IN_A_PIPE = Rows(50, 50, 50)
 """Where there is no screen to fill."""
 
-FRAME = 20
+FRAME = 21
 """Lines that titles, headings, counts and blanks between them take."""
 
 
@@ -79,7 +81,7 @@ def status_page(picture: Picture, width: int, rows: Rows = EVERYTHING) -> Render
     return Group(
         headline(picture),
         *_section("ALERTS", [_alerts(picture, rows.alerts)] if picture.alerts else []),
-        *_section("SUPERNODES", [_supernodes(picture.supernodes, width)]),
+        *_section("SUPERNODES", [_supernodes(picture, width)]),
         *_section("LINKS", _links(picture.links, rows.links)),
         *_section("MEMBERS", _members(picture, width, rows.members)),
     )
@@ -99,7 +101,7 @@ def _section(title: str, parts: Sequence[RenderableType]) -> list[RenderableType
     return [Text(""), Text(title, style="bold"), *parts] if parts else []
 
 
-FLEXIBLE = frozenset({"health", "broker", "state", "summary", "checks", "output"})
+FLEXIBLE = frozenset({"health", "broker", "ledger", "state", "summary", "checks", "output"})
 """The columns that give way first on a narrow terminal: sentences, which can be cut."""
 
 
@@ -132,16 +134,18 @@ def _alert_row(alert: Alert, now: float) -> list[Text]:
     ]
 
 
-def _supernodes(views: Sequence[SupernodeView], width: int) -> Table:
+def _supernodes(picture: Picture, width: int) -> Table:
     wide = width >= NARROW
-    extra: list[Column | str] = [_right("conns"), _right("quarantined"), "version"] if wide else []
-    rows = table("", "supernode", "health", "broker", _right("memory"), *extra, "pipes")
-    for view in views:
-        rows.add_row(*_supernode_row(view, wide))
+    extra: list[Column | str] = [_right("conns"), _right("quarantined"), "version"]
+    columns = [_right("memory"), *extra] if wide else []
+    rows = table("", "supernode", "health", "broker", *columns, "ledger", "pipes")
+    furthest = ledgers.newest(picture)
+    for view in picture.supernodes:
+        rows.add_row(*_supernode_row(view, furthest, wide))
     return rows
 
 
-def _supernode_row(view: SupernodeView, wide: bool) -> list[Text]:
+def _supernode_row(view: SupernodeView, furthest: Standing | None, wide: bool) -> list[Text]:
     symbol, style = HEALTH_STYLE[view.health]
     head = [
         Text(symbol, style),
@@ -152,18 +156,31 @@ def _supernode_row(view: SupernodeView, wide: bool) -> list[Text]:
         return head
     broker = view.state.broker
     calm = broker.state in HEALTHY
-    extra = [
+    return [
+        *head,
+        cell(_because(broker.state, broker.reason), "green" if calm else "bold red"),
+        *(_broker_figures(broker) if wide else []),
+        _ledger(view.state.ledger, furthest),
+        _pipes(view),
+    ]
+
+
+def _broker_figures(broker: BrokerState) -> list[Text]:
+    return [
+        cell(f"{figures.size(broker.memory)}/{figures.size(broker.memory_limit)}"),
         cell(str(broker.connections)),
         cell(figures.number(broker.quarantined)),
         cell(broker.version),
     ]
-    return [
-        *head,
-        cell(_because(broker.state, broker.reason), "green" if calm else "bold red"),
-        cell(f"{figures.size(broker.memory)}/{figures.size(broker.memory_limit)}"),
-        *(extra if wide else []),
-        _pipes(view),
-    ]
+
+
+def _ledger(standing: Standing | None, furthest: Standing | None) -> Text:
+    said = ledgers.in_words(standing)
+    if standing is None or furthest is None:
+        return cell(said, "dim" if furthest is None else "yellow")
+    if standing.state != ledgers.RUNNING:
+        return cell(said, "bold red" if standing.reason else "yellow")
+    return cell(said, "green" if standing.revision == furthest.revision else "yellow")
 
 
 def _because(state: str, reason: str) -> str:
@@ -207,7 +224,23 @@ def _members(picture: Picture, width: int, most: int | None) -> list[RenderableT
     rows = table(*columns, _right("disk"), "checks", *(["home"] if wide else []))
     for view in picture.members[:most]:
         rows.add_row(*_member_row(view, wide))
-    return [_counts(picture), rows, *_and_more(len(picture.members), most, "member")]
+    more = _and_more(len(picture.members), most, "member")
+    return [_counts(picture), *_following(picture), rows, *more]
+
+
+def _following(picture: Picture) -> list[RenderableType]:
+    """How many members have less of the ledger than the supernodes, and whose documents fail."""
+    furthest = ledgers.newest(picture)
+    if furthest is None:
+        return []
+    late = len(ledgers.members_behind(picture, furthest.epoch, furthest.revision))
+    troubled = len(ledgers.members_in_trouble(picture))
+    found = (
+        (late, f"behind revision {furthest.revision}"),
+        (troubled, "in trouble with documents"),
+    )
+    said = ", ".join(f"{figures.plural(count, 'member')} {what}" for count, what in found if count)
+    return [Text(said, style="yellow")] if said else []
 
 
 def _counts(picture: Picture) -> Text:

@@ -35,6 +35,7 @@ from nm_bus.messages import (
     Rollup,
     Series,
     Severity,
+    Standing,
     Supernode,
     SupernodeView,
     Window,
@@ -85,10 +86,21 @@ def link(
     return msgspec.convert({"delay": 0.004, **told, **more}, LinkState)
 
 
+def standing(node: str, revision: int = 812, head: str = "3fa95c12" * 8, **more: Any) -> Standing:
+    voters = tuple(f"{name}#genesis" for name in SN)
+    told = Standing(node, "genesis", 1, revision, head, 640, voters[0], voters, ())
+    return msgspec.structs.replace(told, **more)
+
+
 def supernode(
-    node: str, broker: BrokerState | None, health: Health = Health.ALIVE
+    node: str,
+    broker: BrokerState | None,
+    health: Health = Health.ALIVE,
+    ledger: Standing | None = None,
 ) -> SupernodeView:
-    state = None if broker is None else Supernode(node, "i", 1, NOW - 9000, NOW, "0.1.0", broker)
+    state = None
+    if broker is not None:
+        state = Supernode(node, "i", 1, NOW - 9000, NOW, "0.1.0", broker, ledger=ledger)
     pipe = PipeState("heartbeat.0", broker is not None, "" if broker else "no canary", 0.003)
     reason = "" if broker else "not heard for 14 s"
     return SupernodeView(node, health, reason, 1.0, state, (pipe,))
@@ -135,8 +147,8 @@ LINKS = (
     link(SN[1], SN[0], "control"),
 )
 SUPERNODES = (
-    supernode(SN[0], RUNNING),
-    supernode(SN[1], BLOCKED),
+    supernode(SN[0], RUNNING, ledger=standing(SN[0])),
+    supernode(SN[1], BLOCKED, ledger=standing(SN[1], 640, "5d" * 32, state="listening")),
     supernode(SN[2], None, Health.UNKNOWN),
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from nm_agents.cli.bus import Bus, ask
 from nm_agents.cli.examinations.finding import Finding, fail, ok, share_of, warn
+from nm_agents.cli.examinations.ledger import examine_ledger
 from nm_agents.cli.figures import plural, size, span
 from nm_agents.cli.overview import HEALTHY, Picture, fetch
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOutError
@@ -48,13 +49,14 @@ def clock_difference(seconds: Seconds, supernode: NodeId) -> Finding:
 
 
 def examine_federation(bus: Bus, timeout: Seconds) -> Iterator[Finding]:
-    """What the answering supernode says of all supernodes and links."""
+    """What the answering supernode says of all supernodes, links and the ledger."""
     try:
         picture = fetch(bus, timeout)
     except (RefusedError, TimedOutError, ConnectionLostError) as error:
         yield fail("status", error, PROCESS)
         return
     yield from judge(picture)
+    yield from examine_ledger(bus, picture, timeout)
 
 
 def judge(picture: Picture) -> Iterator[Finding]:
