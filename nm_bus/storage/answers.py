@@ -74,7 +74,7 @@ class AnswerRows:
     def _of(self, asker: int) -> tuple[Proposed, ...]:
         query = "SELECT answer FROM answers WHERE asker = ? ORDER BY sequence"
         found = self._file.rows(query, (asker,))
-        return tuple(msgspec.json.decode(body, type=Proposed) for (body,) in found)
+        return tuple(self._file.decoded(body, Proposed) for (body,) in found)
 
     def _forget(self, count: int) -> None:
         oldest = self._file.rows("SELECT id FROM askers ORDER BY used LIMIT ?", (count,))

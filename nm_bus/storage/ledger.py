@@ -139,21 +139,24 @@ class SqliteLedger:
 
     def votes(self) -> dict[int, Vote]:
         """The acceptor's records above the height."""
-        return {slot: _vote(body) for slot, body in self._file.rows("SELECT * FROM acceptor")}
+        rows = self._file.rows("SELECT * FROM acceptor")
+        return {slot: self._vote(body) for slot, body in rows}
 
     def outbox(self) -> dict[ChangeId, Change]:
         """The own changes that are not decided yet, in the order of their stamps."""
-        found = [_read(body, Change) for (body,) in self._file.rows("SELECT change FROM outbox")]
+        rows = self._file.rows("SELECT change FROM outbox")
+        found = [self._file.decoded(body, Change) for (body,) in rows]
         return {each.id: each for each in sorted(found, key=lambda each: each.timestamp)}
 
     def entries(self) -> Iterator[Entry]:
         """The state, in the order of its keys."""
         rows = self._file.rows("SELECT entry FROM entries ORDER BY key")
-        return (_read(body, Entry) for (body,) in rows)
+        return (self._file.decoded(body, Entry) for (body,) in rows)
 
     def peers(self) -> dict[VoterId, Echo]:
         """What was known of the others."""
-        return {who: _read(body, Echo) for who, body in self._file.rows("SELECT * FROM peers")}
+        rows = self._file.rows("SELECT * FROM peers")
+        return {who: self._file.decoded(body, Echo) for who, body in rows}
 
     # --- what an event changes
 
@@ -235,12 +238,12 @@ class SqliteLedger:
             chosen.append(found[0][0])
         if not chosen and slot <= self.position.height:
             return None
-        return tuple(_read(body, Batch) for body in chosen)
+        return tuple(self._file.decoded(body, Batch) for body in chosen)
 
     def update(self, revision: int) -> Update | None:
         """One revision, if the feed has it."""
         found = self._file.rows("SELECT body FROM feed WHERE revision = ?", (revision,))
-        return _read(found[0][0], Update) if found else None
+        return self._file.decoded(found[0][0], Update) if found else None
 
     def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
         """The revisions after `since`, of one key or of all, oldest first."""
@@ -297,17 +300,20 @@ class SqliteLedger:
 
     # --- small things
 
+    def _vote(self, body: bytes) -> Vote:
+        return Vote(*self._file.decoded(body, tuple[Ballot, Ballot | None, Batch | None]))
+
     def _decided(self, changes: Iterable[ChangeId]) -> None:
         self._file.run_many("DELETE FROM outbox WHERE id = ?", [(id,) for id in changes])
 
     def _updates(self, query: str, values: tuple[Any, ...]) -> list[Update]:
-        return [_read(body, Update) for (body,) in self._file.rows(query, values)]
+        return [self._file.decoded(body, Update) for (body,) in self._file.rows(query, values)]
 
     def _about(self, name: str, kind: Any) -> Any:
         found = self._file.rows("SELECT value FROM about WHERE name = ?", (name,))
         if not found:
             raise StorageError(f"{self.path}: the file is not whole ({name} is missing); {_MEND}")
-        return _read(found[0][0], kind)
+        return self._file.decoded(found[0][0], kind)
 
     def _set(self, name: str, value: object) -> None:
         self._file.run("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, _encode(value)))
@@ -320,6 +326,8 @@ def open_ledger(path: Path, *, max_bytes: int = MAX_BYTES) -> SqliteLedger:
     """Open a ledger that was made before; its integrity is checked. Raises StorageError."""
     if not path.exists():
         raise StorageError(f"{path}: there is no ledger; make one: nm-bus init")
+    if not path.is_file():
+        raise StorageError(f"{path}: it is no file; {_MEND}")
     file = SqliteFile(path, max_bytes=max_bytes, mend=_MEND)
     try:
         _check_schema(file)
@@ -375,12 +383,4 @@ def _check_schema(file: SqliteFile) -> None:
             f" {SCHEMA}); upgrade"
         )
     if found != SCHEMA:
-        raise StorageError(f"{file.path}: it holds no ledger; move it away, and nm-bus init")
-
-
-def _vote(body: bytes) -> Vote:
-    return Vote(*_read(body, tuple[Ballot, Ballot | None, Batch | None]))
-
-
-def _read(body: bytes, kind: type[T]) -> T:
-    return msgspec.json.decode(body, type=kind)
+        raise StorageError(f"{file.path}: it holds no ledger; {_MEND}")

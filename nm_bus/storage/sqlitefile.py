@@ -9,7 +9,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from nm_bus.errors import StorageError
 from nm_bus.messages import Seconds
@@ -27,6 +29,8 @@ _PLAIN = {
     "SQLITE_IOERR": "the disk does not take it; see the kernel's log",
     "SQLITE_PERM": "it cannot be opened; see the permissions of the file and its folder",
 }
+
+T = TypeVar("T")
 
 
 class DamagedError(StorageError):
@@ -73,6 +77,13 @@ class SqliteFile:
         """All rows that a query finds."""
         with self._plainly():
             return self._db.execute(query, tuple(values)).fetchall()
+
+    def decoded(self, body: bytes, kind: type[T]) -> T:
+        """A row's JSON as what was written. Raises DamagedError: SQLite checks no row's content."""
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise DamagedError(self.path, self._mend) from None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

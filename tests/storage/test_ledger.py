@@ -255,6 +255,20 @@ def test_a_damaged_file_says_to_join_anew(path: Path) -> None:
         open_ledger(path)
 
 
+def test_damage_that_sqlite_does_not_see_says_to_join_anew(path: Path) -> None:
+    with closing(open_ledger(path)) as store:
+        store.keep_change(structs.replace(change(1), value={"content": "x" * 500}))
+    path.write_bytes(path.read_bytes().replace(b"x" * 100, b"\xff" * 100))
+    said = r"damaged; join anew .* nm-bus init --anew"
+    with closing(open_ledger(path)) as store, pytest.raises(StorageError, match=said):
+        store.outbox()
+
+
+def test_a_folder_in_its_place_says_to_join_anew(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"no file; join anew .* nm-bus init --anew"):
+        open_ledger(tmp_path)
+
+
 def test_what_is_no_database_says_to_join_anew(path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(StorageError, match="nm-bus init --anew"):
@@ -273,7 +287,7 @@ def test_no_ledger_and_an_empty_file_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="there is no ledger; make one: nm-bus init"):
         open_ledger(tmp_path / "none.db")
     (tmp_path / "empty.db").touch()
-    with pytest.raises(StorageError, match="it holds no ledger"):
+    with pytest.raises(StorageError, match=r"it holds no ledger; join anew .* nm-bus init --anew"):
         open_ledger(tmp_path / "empty.db")
 
 
