@@ -1,8 +1,8 @@
 """The README's way from nothing to a federation, walked with the commands themselves.
 
-Two supernodes with brokers of their own, a member and an administrator, set up from the example
-settings. Each host has a folder in place of its /etc and /var; what differs is only where things
-are on one machine.
+Two supernodes with brokers of their own and a ledger, a member that keeps a document, and an
+administrator, set up from the example settings. Each host has a folder in place of its /etc and
+/var; what differs is only where things are on one machine.
 """
 
 import json
@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 CONFIGS = Path(__file__).parents[2] / "agents" / "configs"
 SN1, SN2, MEMBER, ADMIN = "sn1.llnl.gov", "sn2.dkrz.de", "esgf-node1.llnl.gov", "me.llnl.gov"
 LIMIT = 60.0
+LOG = ("log", "--json")
 
 
 @dataclass
@@ -197,6 +198,16 @@ def logins(site: Site) -> None:
     assert MEMBER not in users(site, SN2)
 
 
+def ledgers(site: Site) -> None:
+    """The same project file makes both, and again it changes nothing."""
+    known = tomllib.loads((CONFIGS / "project.toml").read_text())
+    own = {"administrators": [ADMIN], "supernodes": [{"node": SN1}, {"node": SN2}]}
+    (site.folder / "project.toml").write_text(tomli_w.dumps(known | own))
+    for node, outcome in ((SN1, "made for"), (SN2, "made for"), (SN1, "is there already")):
+        config = site.supernode(node)
+        assert outcome in site.did("init", "--project", "project.toml", "--config", config)
+
+
 def programs(site: Site) -> None:
     for node in (SN1, SN2):
         config = site.supernode(node)
@@ -210,7 +221,9 @@ def programs(site: Site) -> None:
         heartbeat={"interval": 1.0},
         metrics={"mounts": ["/"]},
         drop_in={"folder": "drop"},
+        documents=[{"component": "thredds", "folder": str(site.folder / MEMBER / "documents")}],
     )
+    (site.folder / MEMBER / "documents").mkdir()
     site.start("member", "member", "run", "--config", member)
     for node in (SN1, SN2):
         until(partial(links_run, site, node), f"both links of {node} run")
@@ -225,15 +238,54 @@ def administrators(site: Site) -> list[Path]:
     return files
 
 
+def is_run(site: Site, admin: Path) -> bool:
+    """Whether the member told that it runs the document as the ledger has it."""
+    ran = site.told("config", "status", "thredds/catalog.xml", "--json", "--config", admin)
+    told = json.loads(ran.stdout) if ran.returncode == 0 else []
+    return [d["document"] for each in told for d in each["documents"]] == ["thredds/catalog.xml"]
+
+
+def documents(site: Site, admins: list[Path]) -> None:
+    """What is put at one supernode is read at the other, and written at the member."""
+    put, got = admins
+    catalog = site.folder / "catalog.xml"
+    catalog.write_text("<catalog/>\n")
+    site.did("config", "put", catalog, "--component", "thredds", "--note", "new", "--config", put)
+    assert site.did("config", "get", "thredds/catalog.xml", "--agreed", "--config", got) == (
+        "<catalog/>\n"
+    )
+    until(partial(is_run, site, got), "the member runs the document")
+    written = site.folder / MEMBER / "documents" / "catalog.xml"
+    assert written.read_text() == catalog.read_text()
+    keys = [update["change"]["key"] for update in json.loads(site.did(*LOG, "--config", got))]
+    assert set(keys) == {f"member/{MEMBER}", "config/thredds/catalog.xml"}
+
+    both = [{"node": node, "broker": site.broker(node)} for node in (SN1, SN2)]
+    admin = site.put(ADMIN, "admin", supernodes=both)
+    checked = json.loads(site.did("fsck", "--json", "--config", admin))
+    assert checked["same_head_at"].keys() == {SN1, SN2}
+    told = json.loads(site.did("status", "--json", "--config", admin))["ledger"]
+    assert {one["state"] for one in told["supernodes"].values()} == {"running"}
+    found = json.loads(site.told("doctor", "--json", "--config", admin).stdout)
+    said = {f["about"]: (f["level"], f["text"]) for f in found}
+    assert said["ledger"][0] == "ok"
+    assert said["votes"] == (
+        "warn",
+        "2 voters: while either is away nothing is agreed; three can spare one",
+    )
+
+
 def test_the_readme_leads_to_a_federation_and_a_revoked_member_is_cut_off(site: Site) -> None:
     certificates(site)
     brokers(site)
     logins(site)
+    ledgers(site)
     programs(site)
     admins = administrators(site)
     for admin in admins:
         until(partial(is_seen, site, admin, "alive"), f"alive as {admin} sees it")
     until(lambda: users(site, SN1)[MEMBER]["connections"] > 0, "it is connected")
+    documents(site, admins)
 
     config = site.supernode(SN1)
     assert "cut" in site.did("broker", "revoke", "member", MEMBER, "--config", config)
