@@ -24,6 +24,7 @@ from nm_bus.client.sessions import SHARE, Session
 from nm_bus.client.updates import Lines, Updates, of_component
 from nm_bus.core.ledger.follower import Place
 from nm_bus.documents import Document, key_of, stored, why_not
+from nm_bus.documents.names import why_no_name
 from nm_bus.errors import ConflictError, LockLostError, RefusedError
 from nm_bus.messages import (
     Alert,
@@ -237,6 +238,8 @@ class Client:
         be published; `force` lets through what looks like a secret. Else as `propose`.
         """
         data = content.encode() if isinstance(content, str) else content
+        if flaw := why_no_name(component, name):
+            raise RefusedError(flaw, "bad-value")
         known = self._schema_of(component, name) if schema is None else schema
         document = Document(component, name, data, known)
         if flaw := why_not(document, forced=force):

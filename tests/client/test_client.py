@@ -54,6 +54,8 @@ def test_what_may_not_be_published_is_not_proposed(
     ):
         with pytest.raises(RefusedError, match=reason):
             client.put("dash", name, content)
+    with pytest.raises(RefusedError, match="'the dash' is no component's name"):
+        client.put("the dash", "a.txt", "x")
     assert len(supernodes.decided) == 1
     assert client.put("dash", "a.ini", "password = correcthorse", force=True).revision == 2
 

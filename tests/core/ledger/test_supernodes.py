@@ -35,6 +35,11 @@ def test_nobody_votes_that_was_no_standby_before() -> None:
     assert desk.refused("admin", "admit", "supernode/s1.org", again) == "bad-value"
 
 
+def test_who_is_no_supernode_is_said_to_be_none() -> None:
+    answer = Desk().ask("admin", "admit", KEY, {"role": "voter"}).answer
+    assert "s4.org is no supernode: admit it first" in answer.reason
+
+
 def test_another_incarnation_takes_the_place_of_the_first() -> None:
     desk = Desk()
     desk.done("admin", "admit", "supernode/s1.org", {"incarnation": "b", "role": "standby"})

@@ -25,7 +25,8 @@ READ = 4 * MOST_BYTES
 def document_key(given: str) -> str:
     """A document's key, from `thredds/catalog.xml` or the key itself."""
     component, name = named(given if given.startswith(PREFIX) else PREFIX + given)
-    if flaw := why_no_name(component, name):
+    flaw = why_no_name(component, name) if name else f"{given!r} names no document"
+    if flaw:
         raise typer.BadParameter(f"{flaw}; give COMPONENT/NAME, as thredds/catalog.xml")
     return key_of(component, name)
 

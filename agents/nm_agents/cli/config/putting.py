@@ -26,6 +26,7 @@ from nm_agents.cli.printable import as_json
 from nm_bus.client import Client, content_of
 from nm_bus.core.ledger import history
 from nm_bus.documents import Document, named, stored, why_not
+from nm_bus.documents.names import key_of, why_no_name
 from nm_bus.errors import RefusedError
 from nm_bus.messages import Entry
 
@@ -64,6 +65,7 @@ def put(
     name = name or ("" if file == STDIN else file.name)
     if not name:
         raise typer.BadParameter("standard input has no name; give --name")
+    refuse(key_of(component, name), why_no_name(component, name))
     content, given = read_file(file), read_schema(schema)
     with ledger(context, config, timeout) as client:
         before = client.document(component, name)

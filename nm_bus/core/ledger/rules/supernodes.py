@@ -37,9 +37,12 @@ class Supernode(Part, frozen=True):
 
 def admit(state: State, change: Change) -> Outcome:
     """A supernode comes, or is another from now on; what is not said stays as it was."""
-    before = state.value(change.key)
+    before, asked = state.value(change.key), change.value or {}
+    if before is None and "incarnation" not in asked:
+        who = name(change.key)
+        return Refusal(BAD_VALUE, f"{who} is no supernode: admit it first, with its incarnation")
     new = {"role": STANDBY, "host": name(change.key), "weight": 1, "port": 5671}
-    after = {**(before or new), **(change.value or {})}
+    after = {**(before or new), **asked}
     form = read(after, Supernode)
     if isinstance(form, Refusal):
         return form

@@ -145,9 +145,13 @@ def test_a_document_that_is_not_there_is_said(run: Run, command: str) -> None:
 
 
 def test_what_is_no_documents_name_is_said_before_anybody_is_asked(run: Run) -> None:
-    said = run("get", "../a.txt")
+    for name in ("../a.txt", "a.txt"):
+        said = run("get", name)
+        assert said.exit_code == 2
+        assert "COMPONENT/NAME" in said.stderr.replace("\n", " ")
+    said = run("put", "a.txt", "--component", "the dash")
     assert said.exit_code == 2
-    assert "COMPONENT/NAME" in said.stderr.replace("\n", " ")
+    assert "is no component's name" in said.stderr
 
 
 def test_the_list_has_every_document_once(run: Run, file: Path, tmp_path: Path) -> None:
