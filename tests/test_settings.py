@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from nm_bus.errors import ConfigError
+from nm_bus.project import Project
 from nm_bus.settings import (
     LAN,
     LOCAL,
@@ -35,6 +36,8 @@ EXAMPLES: dict[str, Kind] = {
 
 def struct_in(hint: Any) -> tuple[type[msgspec.Struct] | None, str]:
     """The table that a setting's type holds, if any, and `[]` when there may be several."""
+    if typing.get_origin(hint) is typing.Annotated:
+        return struct_in(typing.get_args(hint)[0])
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return hint, ""
     found = (struct_in(inner)[0] for inner in typing.get_args(hint))
@@ -137,6 +140,11 @@ def test_the_readme_tells_every_setting_its_files_and_its_default() -> None:
     timings = {f"timing.{field.name}" for field in msgspec.structs.fields(Timing)}
     expected = {name: row for name, row in wanted.items() if name not in timings}
     assert {row[0]: (row[1], row[2]) for row in rows("Every setting", 4)} == expected
+
+
+def test_the_readme_tells_what_a_project_file_holds() -> None:
+    wanted = {name: told(default) for name, default in settings_of(Project)}
+    assert {row[0]: row[1] for row in rows("The project file", 3)} == wanted
 
 
 def test_the_readme_tells_the_timings_of_each_network() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -27,7 +28,7 @@ from nm_bus.messages import (
     Update,
 )
 
-from .conftest import NOW, RUNNING, SN, FakeBus, Run, answer, member, standing, supernode
+from .conftest import ALERTS, NOW, RUNNING, SN, FakeBus, Run, answer, member, standing, supernode
 
 HEAD, OTHER = "3fa95c12" * 8, "77" * 32
 
@@ -103,6 +104,13 @@ def test_two_heads_for_one_revision_fail() -> None:
     assert "two histories: at revision 812 the head is 3fa95c12 and 77777777" in text
 
 
+def test_a_fork_that_supernodes_have_found_fails() -> None:
+    summary = f"{SN[0]} and {SN[1]} have different ledgers"
+    alert = msgspec.structs.replace(ALERTS[0], kind="ledger-forked", summary=summary)
+    found = bad(judge_ledger(replace(picture(*THREE), alerts=(alert, ALERTS[1])), 812))
+    assert found == [("ledger", Level.FAIL, summary)]
+
+
 def test_another_head_at_another_revision_is_no_fork() -> None:
     assert bad(judge_ledger(picture(*THREE[:2], alive(SN[2], revision=811, head=OTHER)), 800)) == []
 
@@ -128,6 +136,14 @@ def test_a_former_life_of_a_supernode_gives_no_vote() -> None:
     voters = (f"{SN[0]}#genesis", f"{SN[1]}#2d81c0", f"{SN[2]}#3e92d1")
     found = bad(judge_ledger(picture(*(alive(node, voters=voters) for node in SN)), 812))
     assert ("votes", Level.FAIL, "1 of 3 voters can vote: changes wait") in found
+
+
+def test_a_life_that_nobody_admitted_is_told_with_the_command() -> None:
+    voters = (f"{SN[0]}#genesis", f"{SN[1]}#genesis", f"{SN[2]}#3e92d1")
+    found = list(judge_ledger(picture(*(alive(node, voters=voters) for node in SN)), 812))
+    (told,) = (f for f in found if f.level is Level.WARN)
+    assert told.text == f"{SN[2]} follows as genesis, which nobody has admitted"
+    assert f"nm-bus supernode add {SN[2]} --incarnation genesis" in told.mend
 
 
 def test_peers_and_the_ledger_s_supernodes_are_compared() -> None:

@@ -17,7 +17,7 @@ from nm_agents.cli.ledgers import (
 )
 from nm_agents.cli.overview import Picture
 from nm_bus.errors import NmBusError
-from nm_bus.messages import Health, MemberView, NodeId, Page, Read, Seconds, Standing
+from nm_bus.messages import Health, MemberView, NodeId, Page, Read, Seconds, Standing, VoterId
 
 SETTLED: Seconds = 30.0
 """Who does not have a revision this long after it was agreed is behind, not just on the way."""
@@ -27,6 +27,9 @@ ENOUGH = 3
 
 MOST = 3
 """So many names are told; the rest is counted."""
+
+FORKED = "ledger-forked"
+"""The kind of the alert by which supernodes tell of two heads for one revision."""
 
 INIT = "`nm-bus init --project FILE --config FILE` there, or --anew in a running project; restart"
 GROW = "`nm-bus supernode add` more of them, then `promote`, to three or five"
@@ -59,7 +62,7 @@ def judge_ledger(picture: Picture, settled: int) -> Iterator[Finding]:
         text = "no supernode has one: no documents, locks or agreed changes"
         yield warn("ledger", text, "`nm-bus init` at each supernode, then restart it")
         return
-    wrong = list(chain(_supernodes(picture, settled), _forks(picture)))
+    wrong = list(chain(_supernodes(picture, furthest, settled), _forks(picture)))
     yield from wrong
     if not wrong:
         yield ok("ledger", f"every supernode that is heard has it: {_place(furthest)}")
@@ -71,20 +74,25 @@ def _place(standing: Standing) -> str:
     return f"revision {standing.revision}, head {standing.head[:SHORT]}"
 
 
-def _supernodes(picture: Picture, settled: int) -> Iterator[Finding]:
+def _supernodes(picture: Picture, furthest: Standing, settled: int) -> Iterator[Finding]:
+    admitted = {*furthest.voters, *furthest.standbys}
     for view in picture.supernodes:
         if view.state is None or view.health is not Health.ALIVE:
             continue
         if view.state.ledger is None:
             yield warn("ledger", f"{view.node} has none", INIT)
         else:
-            yield from _supernode(view.state.ledger, settled)
+            yield from _supernode(view.state.ledger, admitted, settled)
 
 
-def _supernode(standing: Standing, settled: int) -> Iterator[Finding]:
-    node = standing.node
+def _supernode(standing: Standing, admitted: set[VoterId], settled: int) -> Iterator[Finding]:
+    node, incarnation = standing.node, standing.incarnation
     if standing.reason:
         yield fail("ledger", f"{node} has {standing.state}: {standing.reason}", ANEW)
+    elif f"{node}#{incarnation}" not in admitted:
+        text = f"{node} follows as {incarnation}, which nobody has admitted"
+        mend = f"`nm-bus supernode add {node} --incarnation {incarnation}`, then `promote`"
+        yield warn("ledger", text, mend)
     elif standing.state != RUNNING:
         text = f"{node} is {standing.state}: it has no vote until the others confirm its file"
         mend = f"it needs its links, and to be admitted; if its disk is an old backup: {ANEW}"
@@ -95,12 +103,17 @@ def _supernode(standing: Standing, settled: int) -> Iterator[Finding]:
 
 
 def _forks(picture: Picture) -> Iterator[Finding]:
+    """Seen now, or by a supernode that compared earlier revisions."""
+    mend = f"`nm-bus fsck` tells who differs from the rest; {ANEW}"
     for one, other in forks(picture):
         text = (
             f"{one.node} and {other.node} have two histories: at revision {one.revision}"
             f" the head is {one.head[:SHORT]} and {other.head[:SHORT]}"
         )
-        yield fail("ledger", text, f"`nm-bus fsck` tells who differs from the rest; {ANEW}")
+        yield fail("ledger", text, mend)
+    for alert in picture.alerts:
+        if alert.kind == FORKED:
+            yield fail("ledger", alert.summary, mend)
 
 
 def _votes(picture: Picture, furthest: Standing) -> Iterator[Finding]:
