@@ -219,6 +219,11 @@ class SqliteLedger:
         windows = [(window, list(window.answers)) for window in snapshot.answers]
         self.answers.keep(windows, len(windows))
 
+    def forget_slots(self) -> None:
+        """What was decided and voted before counts no more: another epoch begins."""
+        self._file.run("DELETE FROM log")
+        self._file.run("DELETE FROM acceptor")
+
     def forget_before(self, slot: int, changes: Iterable[ChangeId]) -> None:
         """A snapshot after this slot has these own changes decided."""
         self._file.run("DELETE FROM acceptor WHERE slot <= ?", (slot,))
@@ -344,11 +349,13 @@ def create_ledger(
     entries: Iterable[Entry] = (),
     *,
     project: Project | None = None,
+    outbox: Iterable[Change] = (),
     max_bytes: int = MAX_BYTES,
 ) -> SqliteLedger:
     """Make a ledger as it is at its beginning, whole or not at all. Raises StorageError.
 
     `project` is the file that it begins with, kept to say later what differs; None: a newcomer's.
+    `outbox` has changes that were accepted before, and are still to be decided.
     """
     if path.exists():
         raise StorageError(f"{path}: there is a ledger already")
@@ -360,7 +367,10 @@ def create_ledger(
     try:
         with file.transaction():
             _make(file, about)
-            SqliteLedger(file).keep_entries({entry.key: entry for entry in entries})
+            made = SqliteLedger(file)
+            made.keep_entries({entry.key: entry for entry in entries})
+            for change in outbox:
+                made.keep_change(change)
     finally:
         file.close()
     unfinished.rename(path)

@@ -1,17 +1,24 @@
-"""`nm-bus init`: a supernode's ledger, from the project file or anew."""
+"""`nm-bus init`: a supernode's ledger, from the project file or anew, or a new epoch of it."""
 
+import getpass
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nm_agents.cli import figures
 from nm_agents.cli.console import say
 from nm_agents.cli.options import Json
 from nm_agents.cli.printable import as_json
+from nm_agents.exits import Exit
 from nm_agents.supernode.ledger.making import Made, begin, begin_anew
+from nm_agents.supernode.ledger.renewing import Survivor, renew, survey
 from nm_bus.errors import ConfigError
 from nm_bus.project import load_project
 from nm_bus.settings import SupernodeSettings, load
+from nm_bus.signing import Signer
 
 
 def init(
@@ -23,6 +30,13 @@ def init(
     anew: Annotated[
         bool, typer.Option("--anew", help="As a new incarnation, which the others must admit.")
     ] = False,
+    new_epoch: Annotated[
+        bool,
+        typer.Option("--new-epoch", help="A majority is lost for good: go on alone from here."),
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Begin the new epoch; without it, only look.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make a supernode's ledger from the project file, which is the same for all of the first ones.
@@ -31,22 +45,79 @@ def init(
     joins as another one, without a vote, and takes all from the others: for a disk that was lost,
     damaged or restored from a backup. The earlier file is put aside.
 
+    With --new-epoch, on the survivor with the highest height and while it is stopped, it goes on
+    alone after a majority of voters was lost for good; without --yes it only says what may be lost.
+
     Example: nm-bus init --project project.toml --config supernode.toml
 
-    Exit codes: 0 it is there, 2 something to mend.
+    Exit codes: 0 it is there, 1 a new epoch was not confirmed by --yes, 2 something to mend.
     """
-    if anew is (project is not None):
-        raise ConfigError(config, "needs one of two things", "give --project FILE, or --anew")
+    if [anew, project is not None, new_epoch].count(True) != 1 or (yes and not new_epoch):
+        mend = "give --project FILE, or --anew, or --new-epoch [--yes]"
+        raise ConfigError(config, "needs one of three things", mend)
     settings = load(config, SupernodeSettings)
+    if new_epoch:
+        _renew(settings, yes=yes, json=json)
+        return
     if project is None:
         made = begin_anew(settings)
     else:
         made = begin(settings, load_project(project), project)
+    _say(_data(made), _lines(made), json=json)
+
+
+def _renew(settings: SupernodeSettings, *, yes: bool, json: bool) -> None:
+    """Look, or begin the epoch."""
+    found = survey(settings)
+    if not yes:
+        _say({"before": _standing(found), "begun": None}, _warning(found), json=json)
+        raise typer.Exit(Exit.NEGATIVE)
+    moment = round(time.time() * 1_000_000)
+    sign = Signer.load(settings.tls).sign
+    before, after = renew(settings, by=getpass.getuser(), moment=moment, sign=sign)
+    _say({"before": _standing(before), "begun": _standing(after)}, _begun(after), json=json)
+
+
+def _say(data: dict[str, object], lines: Iterable[str], *, json: bool) -> None:
     if json:
-        say(as_json(_data(made), indent=True))
+        say(as_json(data, indent=True))
     else:
-        for line in _lines(made):
+        for line in lines:
             say(line)
+
+
+def _warning(found: Survivor) -> Iterator[str]:
+    """What this survivor has, and what goes with the others."""
+    yield f"{found.path}: the ledger of {found.voter}"
+    yield f"epoch {found.epoch}, revision {found.revision}, height {found.height}"
+    yield f"head {found.head}"
+    yield f"last change at {figures.agreed(found.time)}; {found.waiting} wait here to be agreed"
+    yield "Compare with the other survivors (nm-bus supernode list): take the highest height."
+    yield "A new epoch goes on without " + (", ".join(found.others) or "anybody else") + "."
+    yield "What may be lost: changes that the others agreed on after this height, and changes that"
+    yield "were accepted elsewhere only. Locks granted after it may be granted again, with tokens"
+    yield "that were given before. Supernodes of the old epoch must join anew: nm-bus init --anew"
+    yield "Nothing was changed. To begin the new epoch, say the same with --yes"
+
+
+def _begun(after: Survivor) -> Iterator[str]:
+    yield f"{after.path}: epoch {after.epoch} begins with revision {after.revision}"
+    yield f"{after.voter} is its only voter; {after.waiting} changes that wait are offered again"
+    yield "Start it now. Every other supernode joins anew: nm-bus init --anew --config FILE"
+
+
+def _standing(survivor: Survivor) -> dict[str, object]:
+    return {
+        "ledger": str(survivor.path),
+        "voter": survivor.voter,
+        "epoch": survivor.epoch,
+        "revision": survivor.revision,
+        "head": survivor.head,
+        "height": survivor.height,
+        "time": survivor.time / 1_000_000,
+        "others": list(survivor.others),
+        "waiting": survivor.waiting,
+    }
 
 
 def admission(made: Made) -> str:
@@ -60,6 +131,8 @@ def _lines(made: Made) -> list[str]:
     if made.incarnation == "genesis":
         return [f"{made.path}: made for {made.node}; start it when you like"]
     aside = [f"{made.aside}: the earlier ledger, put aside"] if made.aside else []
+    if made.carried:
+        aside.append(f"{made.carried} changes that it had accepted are offered again")
     return [
         *aside,
         f"{made.path}: made for {made.node}, anew as {made.incarnation}",
@@ -74,5 +147,6 @@ def _data(made: Made) -> dict[str, object]:
         "incarnation": made.incarnation,
         "new": made.new,
         "aside": str(made.aside) if made.aside else None,
+        "carried": made.carried,
         "admission": admission(made) if made.incarnation != "genesis" else None,
     }

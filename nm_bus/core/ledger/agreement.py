@@ -364,10 +364,13 @@ class Agreement:
             self._submit(self._whom_to_ask())
 
     def _whom_to_ask(self) -> VoterId:
-        """The author; when that is silent, a standby, which cannot propose itself, asks anyone."""
-        if self.me in self.machine.voters or not self._author_is_silent():
-            return self.author
+        """The author; when that is silent, a standby, which cannot propose itself, asks anyone.
+
+        A newcomer knows no author and no voters, and asks nobody yet.
+        """
         voters = sorted(self.machine.voters)
+        if not voters or self.me in voters or not self._author_is_silent():
+            return self.author
         return voters[int(self.random() * len(voters)) % len(voters)]
 
     # --- what it says

@@ -181,11 +181,11 @@ def _done(state: State, change: Change, time: Micros, outcome: Outcome) -> Appli
             answer = Proposed(change.id, "agreed", revision=outcome.revision)
             return Applied(change, answer, None, {})
         case _:
-            return _effective(state, change, time, outcome)
+            return effective(state, change, time, outcome)
 
 
-def _effective(state: State, change: Change, time: Micros, effects: Effects) -> Applied:
-    """The next revision."""
+def effective(state: State, change: Change, time: Micros, effects: Effects) -> Applied:
+    """Make what a change does the next revision, and its answer `agreed`."""
     revision, previous = state.revision + 1, state.head
     state.revision, state.head = revision, next_head(previous, revision, change)
     entries: dict[str, Entry | None] = {}

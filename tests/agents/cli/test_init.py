@@ -1,9 +1,13 @@
 """`nm-bus init`: each way it ends, and what it says."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from nm_broker.pki import Authority
+from nm_bus.storage.ledger import open_ledger
 
 from .conftest import Run
 
@@ -71,3 +75,43 @@ def test_it_must_be_one_of_the_two(run: Run, folder: Path, more: tuple[str, ...]
     said = run(*words(folder, *more))
     assert said.exit_code == 2
     assert "--anew" in said.stderr
+
+
+def test_a_new_epoch_is_only_looked_at_without_yes(run: Run, folder: Path) -> None:
+    run(*words(folder, "--project", str(folder / "project.toml")))
+    before = (folder / "state" / "ledger.db").read_bytes()
+    said = run(*words(folder, "--new-epoch"))
+    assert said.exit_code == 1
+    for told in ("epoch 1, revision 0, height 0", "What may be lost", "supernode list", "--yes"):
+        assert told in said.stdout
+    assert (folder / "state" / "ledger.db").read_bytes() == before
+    data = json.loads(run(*words(folder, "--new-epoch", "--json")).stdout)
+    assert (data["before"]["revision"], data["begun"]) == (0, None)
+
+
+def test_a_new_epoch_begins_with_yes_and_is_signed(run: Run, folder: Path) -> None:
+    tls = Authority.create(folder / "pki").issue(NODE, folder / "pki")
+    (folder / "crt").write_bytes(tls.certificate.read_bytes())
+    (folder / "key").write_bytes(tls.key.read_bytes())
+    run(*words(folder, "--project", str(folder / "project.toml")))
+    said = run(*words(folder, "--new-epoch", "--yes"))
+    assert said.exit_code == 0, said.output
+    assert "begins with revision 1" in said.stdout
+    with closing(open_ledger(folder / "state" / "ledger.db")) as store:
+        (update,) = store.updates(0, 10)
+    assert update.change.signature
+    assert update.change.value is not None
+    assert update.change.value["by"]
+
+
+@pytest.mark.parametrize("more", [("--new-epoch", "--anew"), ("--anew", "--yes")])
+def test_a_new_epoch_is_nothing_beside_another_thing(
+    run: Run, folder: Path, more: tuple[str, ...]
+) -> None:
+    assert run(*words(folder, *more)).exit_code == 2
+
+
+def test_where_no_ledger_is_no_epoch_begins(run: Run, folder: Path) -> None:
+    said = run(*words(folder, "--new-epoch", "--yes"))
+    assert (said.exit_code, said.stderr.count("\n")) == (2, 1)
+    assert "is not there" in said.stderr

@@ -46,7 +46,7 @@ def ledger_of(settings: SupernodeSettings, transport: Transport) -> Iterator[Led
         yield None
         return
     with closing(open_ledger(path)) as store:
-        _check_owner(store, settings)
+        check_owner(store, settings)
         yield start_life(
             store,
             transport,
@@ -58,7 +58,8 @@ def ledger_of(settings: SupernodeSettings, transport: Transport) -> Iterator[Led
         )
 
 
-def _check_owner(store: SqliteLedger, settings: SupernodeSettings) -> None:
+def check_owner(store: SqliteLedger, settings: SupernodeSettings) -> None:
+    """Raise ConfigError when a ledger is not of the supernode that these settings name."""
     owner, own = store.identity, (settings.project, settings.node)
     if (owner.project, owner.node) != own:
         what = f"is the ledger of {owner.node} in {owner.project}, not of {own[1]} in {own[0]}"
@@ -89,6 +90,20 @@ def start_life(
     store: SqliteLedger,
     transport: Transport,
     timing: Timing,
+def state_of(store: SqliteLedger) -> State:
+    """What a ledger's file holds, as of its last revision."""
+    position = store.position
+    return State(
+        store.identity.project,
+        epoch=store.identity.epoch,
+        revision=position.revision,
+        head=position.head,
+        time=position.time,
+        entries=store.entries(),
+        answers=Answers(store.answers.all()),
+    )
+
+
     peers: Iterable[NodeId],
     *,
     nonce: str,
@@ -97,16 +112,7 @@ def start_life(
 ) -> LedgerDriver:
     """Take up a ledger from its file and begin another life of it; `start` makes it speak."""
     store.started(nonce)
-    identity, position = store.identity, store.position
-    state = State(
-        identity.project,
-        epoch=identity.epoch,
-        revision=position.revision,
-        head=position.head,
-        time=position.time,
-        entries=store.entries(),
-        answers=Answers(store.answers.all()),
-    )
+    identity, position, state = store.identity, store.position, state_of(store)
     boots = Boots(identity.voter, identity.boot, nonce, store.peers())
     machine = LedgerMachine(identity.voter, state)
     agreement = Agreement(

@@ -249,7 +249,8 @@ class LedgerDriver:
         """Whether it comes from a living process of this epoch; a new life is answered at once."""
         epochs = {message.epoch, self.state.epoch}
         if len(epochs) > 1 and NEWCOMER not in epochs:
-            _LOG.debug("%s is in epoch %d", sender, message.epoch)
+            if message.epoch > self.state.epoch:
+                self.stop(f"epoch {self.state.epoch} is over: {sender} is in {message.epoch}")
             return False
         before = self.boots.known.get(sender)
         if not self.boots.heard(sender, message.boot, message.nonce, message.step):

@@ -3,6 +3,7 @@
 The file is never made silently, and never written over: what is there is told, or put aside.
 """
 
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,11 +16,15 @@ import msgspec
 
 from nm_agents.folder import own_folder
 from nm_agents.supernode.ledger.composing import FILE
+from nm_bus.core.ledger.applying import READ
 from nm_bus.core.ledger.genesis import INCARNATION, genesis
-from nm_bus.errors import ConfigError
+from nm_bus.errors import ConfigError, StorageError
+from nm_bus.messages import Change
 from nm_bus.project import Project, identity
 from nm_bus.settings import SupernodeSettings
 from nm_bus.storage.ledger import NEWCOMER, Identity, Position, create_ledger, open_ledger
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class Made:
     incarnation: str
     new: bool
     aside: Path | None = None
+    carried: int = 0
+    """How many changes that the earlier one had accepted are offered again by the new one."""
 
 
 def begin(settings: SupernodeSettings, project: Project, source: Path) -> Made:
@@ -58,13 +65,30 @@ def begin(settings: SupernodeSettings, project: Project, source: Path) -> Made:
 
 def begin_anew(settings: SupernodeSettings) -> Made:
     """Make a ledger that knows nothing, of a supernode that nobody knows; the others' snapshot
-    fills it. An earlier file is put aside. Raises ConfigError when the folder is in use."""
+    fills it. An earlier file is put aside; what it had accepted and nobody decided is taken over,
+    as far as it can be read. Raises ConfigError when the folder is in use."""
     path, incarnation = settings.folder / FILE, uuid.uuid4().hex[:12]
     with own_folder(settings.folder):
+        carried = _undecided(path, settings) if path.exists() else []
         aside = _put_aside(path) if path.exists() else None
         newcomer = Identity(settings.project, settings.node, incarnation, NEWCOMER, "")
-        create_ledger(path, newcomer, Position()).close()
-    return Made(path, settings.node, incarnation, new=True, aside=aside)
+        create_ledger(path, newcomer, Position(), outbox=carried).close()
+    return Made(path, settings.node, incarnation, new=True, aside=aside, carried=len(carried))
+
+
+def _undecided(path: Path, settings: SupernodeSettings) -> list[Change]:
+    """What an earlier ledger of this supernode had accepted; nothing of a file that is damaged."""
+    try:
+        with closing(open_ledger(path)) as store:
+            is_ours = (store.identity.project, store.identity.node) == (
+                settings.project,
+                settings.node,
+            )
+            found = store.outbox().values() if is_ours else ()
+            return [change for change in found if change.kind != READ]
+    except (StorageError, msgspec.MsgspecError) as error:
+        _LOG.warning("what the earlier ledger had accepted cannot be taken over: %s", error)
+        return []
 
 
 def _there(path: Path, project: Project, source: Path) -> Made:
