@@ -1,4 +1,4 @@
-"""The hybrid logical clock: physical time that never goes back and is after all that was seen.
+"""The hybrid logical clock: physical time that is after all that was seen and does not go back.
 
 Kulkarni et al., "Logical Physical Clocks", 2014, with the counter in the microseconds.
 """
@@ -14,9 +14,13 @@ class HybridClock:
 
     last: Micros = 0
 
-    def tick(self, now: Micros) -> Micros:
-        """The moment of a new event, when the wall clock shows `now`."""
-        self.last = max(self.last + 1, now)
+    def tick(self, now: Micros, bound: Micros) -> Micros:
+        """The moment of a new event, when the wall clock shows `now`.
+
+        A last one that is over `bound` ahead of it is of a wall clock that was wrong until it was
+        set: what came after it would be wild to everybody else.
+        """
+        self.last = now if self.last > now + bound else max(self.last + 1, now)
         return self.last
 
     def seen(self, moment: Micros, now: Micros, bound: Micros) -> None:

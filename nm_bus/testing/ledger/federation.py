@@ -97,7 +97,7 @@ class Federation:
         """Ask one supernode for a change. Accepted only if that lives."""
         place = self.places[me]
         id = f"p/1/{len(self.accepted) + 1}"
-        stamp = place.hybrid.tick(self._moment(place))
+        stamp = place.hybrid.tick(self._moment(place), FAR_AHEAD)
         change = Change(id, "p", kind, key, timestamp=stamp, supernode=me)
         if place.is_alive:
             self._do(me, lambda now, moment: place.node.agreement.offer(change, now, moment))

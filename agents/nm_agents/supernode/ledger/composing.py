@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from nm_agents.supernode.ledger.checkpoints import Checkpoints
 from nm_agents.supernode.ledger.driver import LedgerDriver, Sign
 from nm_agents.supernode.ledger.feed import UpdateFeed
@@ -17,12 +19,13 @@ from nm_agents.supernode.ledger.requests import LedgerRequests
 from nm_agents.supernode.ledger.sessions import Sessions
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.answers import Answers
+from nm_bus.core.ledger.batches import FAR_AHEAD, is_far_ahead
 from nm_bus.core.ledger.boots import Boots
 from nm_bus.core.ledger.effects import Pace
 from nm_bus.core.ledger.hybrid import HybridClock
 from nm_bus.core.ledger.state import State
 from nm_bus.errors import ConfigError
-from nm_bus.messages import NodeId
+from nm_bus.messages import Change, ChangeId, Micros, NodeId
 from nm_bus.settings import SupernodeSettings, Timing, timing
 from nm_bus.signing import Signer
 from nm_bus.storage.ledger import SqliteLedger, open_ledger
@@ -114,6 +117,7 @@ def state_of(store: SqliteLedger) -> State:
     store.started(nonce)
     identity, position, state = store.identity, store.position, state_of(store)
     boots = Boots(identity.voter, identity.boot, nonce, store.peers())
+    clock = HybridClock(position.clock)
     machine = LedgerMachine(identity.voter, state)
     agreement = Agreement(
         identity.voter,
@@ -123,7 +127,7 @@ def state_of(store: SqliteLedger) -> State:
         position.height,
         position.author,
         store.votes(),
-        store.outbox(),
+        _restamped(store.outbox(), clock, round(transport.now() * 1_000_000)),
     )
     checkpoints = Checkpoints(store)
     checkpoints.load()
@@ -135,7 +139,17 @@ def state_of(store: SqliteLedger) -> State:
         machine,
         boots,
         Post(transport, identity, frozenset(peers)),
-        HybridClock(position.clock),
+        clock,
         checkpoints,
         sign,
     )
+
+
+def _restamped(
+    outbox: dict[ChangeId, Change], clock: HybridClock, now: Micros
+) -> dict[ChangeId, Change]:
+    """What was accepted while the wall clock was far ahead would wait until it is really then."""
+    return {
+        id: replace(each, timestamp=clock.tick(now, FAR_AHEAD)) if is_far_ahead(each, now) else each
+        for id, each in outbox.items()
+    }

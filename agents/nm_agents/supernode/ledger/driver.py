@@ -181,7 +181,7 @@ class LedgerDriver:
             return "full"
         self._news.asked[change.id] = done
         if not known:
-            moment = self.clock.tick(self._micros())
+            moment = self.clock.tick(self._micros(), FAR_AHEAD)
             stamped = msgspec.structs.replace(change, timestamp=moment, supernode=self.node)
             self._perform(self.agreement.offer(stamped, self._now(), self._micros()))
         return "accepted"

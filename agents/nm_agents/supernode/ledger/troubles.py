@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from nm_agents.supernode.ledger.checkpoints import Fork
 from nm_agents.supernode.ledger.driver import LedgerDriver
 from nm_bus.core.alerts import Condition
+from nm_bus.core.ledger.batches import FAR_AHEAD
 from nm_bus.messages import Severity
 
 
 def troubles(ledger: LedgerDriver | None) -> Iterator[Condition]:
-    """A ledger that has stopped, and two heads for one revision. Without a ledger: none."""
+    """A ledger that has stopped, one whose supernode nobody has admitted, clocks that are wrong,
+    and two heads for one revision. Without a ledger: none."""
     if ledger is None:
         return
     yield Condition(
@@ -19,8 +21,41 @@ def troubles(ledger: LedgerDriver | None) -> Iterator[Condition]:
         summary=f"the ledger of {ledger.node} has stopped: {ledger.reason}",
         holds=bool(ledger.reason),
     )
+    yield _stranger(ledger)
+    yield _left_out(ledger)
     for fork in ledger.checkpoints.forks.values():
         yield _forked(fork)
+
+
+def _stranger(ledger: LedgerDriver) -> Condition:
+    """It follows, but has no part: it began anew, or was dismissed."""
+    node, incarnation = ledger.node, ledger.identity.incarnation
+    return Condition(
+        kind="ledger-not-admitted",
+        subject=node,
+        severity=Severity.WARNING,
+        summary=(
+            f"{node} follows the ledger as {incarnation}, which is none of its supernodes: stop it,"
+            f" or admit it: nm-bus supernode add {node} --incarnation {incarnation}"
+        ),
+        holds=ledger.voter_id not in ledger.state.voters | ledger.state.standbys,
+    )
+
+
+def _left_out(ledger: LedgerDriver) -> Condition:
+    """What a batch of this supernode does not hold; its own supernode proposes it, but later."""
+    changes = ledger.agreement.left_out.values()
+    stamped = ", ".join(sorted({change.supernode for change in changes}))
+    return Condition(
+        kind="ledger-clock",
+        subject=ledger.node,
+        severity=Severity.WARNING,
+        summary=(
+            f"{ledger.node} leaves out {len(changes)} changes that {stamped} stamped over"
+            f" {FAR_AHEAD // 1_000_000} s ahead of its clock: set the clocks of both"
+        ),
+        holds=bool(changes),
+    )
 
 
 def _forked(fork: Fork) -> Condition:

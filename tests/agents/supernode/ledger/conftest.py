@@ -42,6 +42,11 @@ class Process(MemoryTransport):
     """A program's transport; when its process is dead, no timer of it rings any more."""
 
     dead = False
+    ahead: Seconds = 0.0
+    """How wrong its host's clock is."""
+
+    def now(self) -> Seconds:
+        return super().now() + self.ahead
 
     def later(self, delay: Seconds, call: Callable[[], None]) -> Timer:
         return super().later(delay, lambda: None if self.dead else call())
@@ -68,11 +73,12 @@ class Site:
     ledger: LedgerDriver = field(init=False, repr=False)
     _lives: int = 0
 
-    def start(self) -> LedgerDriver:
+    def start(self, ahead: Seconds = 0.0) -> LedgerDriver:
         self._lives += 1
         self.process = process = Process(
             self.broker, self.clock, user=self.node, random=self.random.random
         )
+        process.ahead = ahead
         self.ledger = ledger = start_life(
             open_ledger(self.path),
             process,

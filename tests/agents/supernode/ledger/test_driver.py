@@ -7,6 +7,8 @@ from random import Random
 
 import pytest
 
+from nm_agents.supernode.ledger.troubles import troubles
+from nm_bus.core.alerts import Condition
 from nm_bus.messages import Change, Proposed
 from nm_bus.storage import ledger as storage
 from nm_bus.storage.ledger import Identity, Position, create_ledger, open_ledger
@@ -17,6 +19,14 @@ from .conftest import ADMIN, PROJECT, Crowd, Site, copy_of
 Make = Callable[..., Crowd]
 
 BAD = Trouble(delay=0.1, jitter=0.7, loss=0.1, duplicates=0.2, reordering=0.3)
+
+
+YEAR = 365 * 86_400.0
+
+
+def held(site: Site) -> list[Condition]:
+    """What is wrong with a ledger, as it would be told."""
+    return [each for each in troubles(site.ledger) if each.holds]
 
 
 def heads(site: Site) -> list[tuple[int, str, str]]:
@@ -248,6 +258,60 @@ def test_joining_anew_it_takes_a_snapshot_and_votes_once_admitted(make_crowd: Ma
     first.kill()
     with closing(open_ledger(first.path)) as store:
         assert store.identity.epoch == 1
+
+
+def test_a_clock_a_year_ahead_holds_nothing_up_also_after_it_was_set(make_crowd: Make) -> None:
+    crowd = make_crowd(3)
+    first, second, _ = crowd
+    crowd.awake()
+    first.kill()
+    first.start(ahead=YEAR)
+    crowd.awake()
+    first.put(1)
+    second.put(1)
+    crowd.settle()
+    first.put(2)
+    first.kill()
+    first.start()
+    crowd.awake()
+    first.put(3)
+    crowd.settle()
+    assert {answer.state for answer in first.answers.values()} == {"agreed"}
+    assert len({change for _, _, change in heads(second)}) == 4
+
+
+def test_what_a_wild_clock_stamped_is_said_to_be_left_out(make_crowd: Make) -> None:
+    crowd = make_crowd(3)
+    first, second, _ = crowd
+    crowd.awake()
+    second.put(1)
+    crowd.settle()
+    first.kill()
+    first.start(ahead=YEAR)
+    crowd.awake()
+    first.put(1)
+    crowd.clock.run(lambda: bool(second.ledger.agreement.waiting.foreign), 60.0)
+    second.put(2)
+    crowd.clock.run(lambda: bool(second.ledger.agreement.left_out), 60.0)
+    (told,) = held(second)
+    assert (told.kind, first.node in told.summary) == ("ledger-clock", True)
+    crowd.settle()
+    assert held(second) == []
+
+
+def test_who_was_dismissed_meanwhile_learns_it_and_says_so(make_crowd: Make) -> None:
+    crowd = make_crowd(3)
+    first, second, _ = crowd
+    crowd.awake()
+    first.kill()
+    change = Change(f"{ADMIN}/console/1", ADMIN, "dismiss", f"supernode/{first.node}")
+    second.ledger.propose(change, partial(second.answers.__setitem__, change.id))
+    crowd.settle()
+    first.start()
+    crowd.settle()
+    (told,) = held(first)
+    assert f"nm-bus supernode add {first.node} --incarnation genesis" in told.summary
+    assert held(second) == []
 
 
 def test_two_ledgers_that_began_differently_are_found_out(make_crowd: Make) -> None:
