@@ -253,7 +253,7 @@ class SupernodeService:
             partitions=self.settings.limits.partitions,
             incoming=tuple(self.hearing.states(now)),
             sessions=() if self.sessions is None else self.sessions.vigil.tell(),
-            ledger=self.ledger and self.ledger.standing(),
+            ledger=None if self.ledger is None else self.ledger.standing(),
         )
         self.view.described(state, now)
         self.transport.publish(Outgoing(OUT, f"{LinkKind.CONTROL}.supernode", self._encoded(state)))

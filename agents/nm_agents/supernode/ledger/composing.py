@@ -89,10 +89,6 @@ def serve(
     return requests
 
 
-def start_life(
-    store: SqliteLedger,
-    transport: Transport,
-    timing: Timing,
 def state_of(store: SqliteLedger) -> State:
     """What a ledger's file holds, as of its last revision."""
     position = store.position
@@ -107,6 +103,10 @@ def state_of(store: SqliteLedger) -> State:
     )
 
 
+def start_life(
+    store: SqliteLedger,
+    transport: Transport,
+    timing: Timing,
     peers: Iterable[NodeId],
     *,
     nonce: str,
