@@ -71,8 +71,8 @@ class PikaTransport:
         self._readers: dict[str, Reader] = {}
         self._listeners: list[Changed] = []
         self._stopping = False
-        self._publisher = Publisher(self._loop, user, timing.confirm, self._pauses(), self._tell)
-        self._declarer = Declarer(self._loop, self._declared)
+        self._publisher = Publisher(self._loop, user, timing.confirm, self._pauses(), self._go_on)
+        self._declarer = Declarer(self._loop, self._go_on)
         self._publishing = self._session("publishing" if separate else "", self._can_publish)
         self._reading = self._session("reading", self._can_read) if separate else self._publishing
         self._status = Status(Flow.CONNECTING, since=self._loop.now())
@@ -152,14 +152,14 @@ class PikaTransport:
     def _can_read(self, _connection: pika.SelectConnection) -> None:
         self._read()
 
-    def _declared(self) -> None:
+    def _go_on(self) -> None:
         self._tell()
         self._read()
 
     def _read(self) -> None:
-        """Let all readers read, once what they may read from is declared."""
+        """Let all readers read, once what they may read from is declared and they can answer."""
         connection = self._reading.connection
-        if connection is not None and not self._declarer.busy:
+        if connection is not None and self._publisher.ready and not self._declarer.busy:
             for reader in self._readers.values():
                 reader.open(connection)
 

@@ -21,9 +21,10 @@ import pytest
 from nm_broker.pki import Authority
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import ConfigError
-from nm_bus.grants import Role, grant
+from nm_bus.grants import Grant, Role, grant
 from nm_bus.settings import LOCAL, Tls
-from nm_bus.transport.base import Flow, Outcome, Outgoing, Status
+from nm_bus.topology import Queue, Topology
+from nm_bus.transport.base import Delivery, Flow, Outcome, Outgoing, Status
 from nm_bus.transport.pika import PikaTransport
 
 USER = "sn9.example.org"
@@ -295,3 +296,26 @@ def stop_while_paused(broker: Sandbox, tls: Tls) -> None:
     assert len(told) == 1
     assert told[0] in (Outcome.LOST, Outcome.TIMED_OUT)
     broker.revive()
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("separate", [False, True])
+def test_what_is_read_first_can_be_answered_at_once(broker: Sandbox, separate: bool) -> None:
+    queue = "waiting"
+    broker.declare(Topology(queues=(Queue(queue), Queue("answers"))))
+    user = broker.grant(Role.SUPERNODE, USER)
+    broker.broker.api.apply(Grant(USER, ".*", ".*", ".*"), broker.vhost)
+    for _ in range(10):
+        outcomes: list[Outcome] = []
+        subject = at(broker, user, separate=separate)
+
+        def answer(delivery: Delivery, subject: PikaTransport = subject) -> None:
+            subject.publish(Outgoing("", "answers", b"here"), outcomes.append)  # noqa: B023
+            subject.ack(delivery)
+
+        with pika.BlockingConnection(broker.parameters(user)) as asker:
+            asker.channel().basic_publish("", queue, b"anybody?")
+        subject.consume(queue, answer)
+        with running(subject):
+            until(lambda: bool(outcomes))  # noqa: B023
+        assert outcomes == [Outcome.CONFIRMED]
