@@ -8,6 +8,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from nm_agents.cli import figures, ledgers
+from nm_agents.cli.ledger_screen import following, standing_cell
 from nm_agents.cli.overview import HEALTHY, Picture, Verdict, health_counts, verdict, worst_check
 from nm_agents.cli.printable import cell
 from nm_bus.messages import (
@@ -160,7 +161,7 @@ def _supernode_row(view: SupernodeView, furthest: Standing | None, wide: bool) -
         *head,
         cell(_because(broker.state, broker.reason), "green" if calm else "bold red"),
         *(_broker_figures(broker) if wide else []),
-        _ledger(view.state.ledger, furthest),
+        standing_cell(view.state.ledger, furthest),
         _pipes(view),
     ]
 
@@ -172,15 +173,6 @@ def _broker_figures(broker: BrokerState) -> list[Text]:
         cell(figures.number(broker.quarantined)),
         cell(broker.version),
     ]
-
-
-def _ledger(standing: Standing | None, furthest: Standing | None) -> Text:
-    said = ledgers.in_words(standing)
-    if standing is None or furthest is None:
-        return cell(said, "dim" if furthest is None else "yellow")
-    if standing.state != ledgers.RUNNING:
-        return cell(said, "bold red" if standing.reason else "yellow")
-    return cell(said, "green" if standing.revision == furthest.revision else "yellow")
 
 
 def _because(state: str, reason: str) -> str:
@@ -225,22 +217,7 @@ def _members(picture: Picture, width: int, most: int | None) -> list[RenderableT
     for view in picture.members[:most]:
         rows.add_row(*_member_row(view, wide))
     more = _and_more(len(picture.members), most, "member")
-    return [_counts(picture), *_following(picture), rows, *more]
-
-
-def _following(picture: Picture) -> list[RenderableType]:
-    """How many members have less of the ledger than the supernodes, and whose documents fail."""
-    furthest = ledgers.newest(picture)
-    if furthest is None:
-        return []
-    late = len(ledgers.members_behind(picture, furthest.epoch, furthest.revision))
-    troubled = len(ledgers.members_in_trouble(picture))
-    found = (
-        (late, f"behind revision {furthest.revision}"),
-        (troubled, "in trouble with documents"),
-    )
-    said = ", ".join(f"{figures.plural(count, 'member')} {what}" for count, what in found if count)
-    return [Text(said, style="yellow")] if said else []
+    return [_counts(picture), *following(picture), rows, *more]
 
 
 def _counts(picture: Picture) -> Text:
