@@ -1,6 +1,7 @@
 """Changes are signed with the key of their actor's certificate, and a signature is judged.
 
-What is signed is `nm_bus.core.ledger.chain.signed_part`. Keys are EC, Ed25519 or RSA. The library
+What is signed of a change is `nm_bus.core.ledger.chain.signed_part`; of a supernode's head, what
+`head_text` says. Keys are EC, Ed25519 or RSA. The library
 of signatures is large, so it is imported when something is signed or judged, not before.
 """
 
@@ -63,13 +64,31 @@ class Signer:
     def sign(self, change: Change) -> Change:
         """Give the change with its signer and signature."""
         named = replace(change, signer=self.fingerprint)
-        signature = _signature(self._key, signed_part(named))
-        return replace(named, signature=base64.b64encode(signature).decode())
+        return replace(named, signature=self.sign_bytes(signed_part(named)))
+
+    def sign_bytes(self, text: bytes) -> str:
+        """The signature of a text, in base64."""
+        return base64.b64encode(_signature(self._key, text)).decode()
 
 
 def sign(change: Change, tls: Tls) -> Change:
     """Sign one change with the key that `tls` names; raises ConfigError when it cannot be used."""
     return Signer.load(tls).sign(change)
+
+
+def head_text(project: str, epoch: int, revision: int, head: str) -> bytes:
+    """What a supernode signs to stand for its history: four lines, the last one its head."""
+    return f"{project}\n{epoch}\n{revision}\n{head}".encode()
+
+
+def is_signed(text: bytes, signature: str, certificate: str) -> bool:
+    """Whether the key of a certificate (PEM) signed a text; whose that is, is not judged here."""
+    chain = _certificates(certificate)
+    try:
+        given = base64.b64decode(signature, validate=True)
+    except binascii.Error:
+        return False
+    return bool(chain) and _fits(chain[0].public_key(), given, text)
 
 
 def verify(change: Change, certificate: str, authority: str, user: NodeId, now: Seconds) -> str:

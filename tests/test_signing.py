@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from nm_bus.errors import ConfigError
 from nm_bus.messages import Change
 from nm_bus.settings import Tls
-from nm_bus.signing import Signer, sign, verify
+from nm_bus.signing import Signer, head_text, is_signed, sign, verify
 
 ALICE, BOB = "alice.llnl.gov", "bob.llnl.gov"
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -196,3 +196,15 @@ def test_what_cannot_be_used_to_sign_is_said(tls: Tls, tmp_path: Path) -> None:
 def test_the_library_of_signatures_is_loaded_only_when_it_is_needed() -> None:
     program = "import sys; import nm_bus.signing; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
+
+
+def test_a_head_is_signed_by_its_supernode_and_by_nobody_else(tls: Tls, tmp_path: Path) -> None:
+    signer, certificate = Signer.load(tls), tls.certificate.read_text()
+    text = head_text("test", 1, 100, "ab" * 32)
+    signature = signer.sign_bytes(text)
+    assert is_signed(text, signature, certificate)
+    assert not is_signed(head_text("test", 2, 100, "ab" * 32), signature, certificate)
+    assert not is_signed(text, "no base64", certificate)
+    (tmp_path / "bob").mkdir()
+    other = AUTHORITY.issue(tmp_path / "bob", BOB).certificate.read_text()
+    assert not is_signed(text, signature, other)

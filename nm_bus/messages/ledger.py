@@ -129,13 +129,15 @@ class Echo(Part, frozen=True):
 class Beat(Part, frozen=True, tag_field="step", tag="beat"):
     """How far a supernode is; `echoes` tell each peer what is known of it, by its voter id.
 
-    `revision` and `head` are those of the last multiple of a hundred, `signature` is over them.
+    `revision` and `head` are those of the last multiple of a hundred. `signature` (base64) is over
+    the lines project, epoch, revision and head; `signer` names the certificate, as in a Change.
     """
 
     height: int
     echoes: dict[VoterId, Echo] = {}
     revision: int = 0
     head: str = ""
+    signer: str = ""
     signature: str = ""
 
 

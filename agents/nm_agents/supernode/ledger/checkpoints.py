@@ -1,11 +1,15 @@
 """Whether two supernodes have the same ledger: they compare the head at each hundredth revision."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from nm_bus.core.ledger.applying import Applied
-from nm_bus.messages import NodeId
+from nm_bus.messages import Beat, NodeId
+from nm_bus.signing import head_text
 from nm_bus.storage.ledger import SqliteLedger
+
+Witness = Callable[[bytes], tuple[str, str]]
+"""Signs a text: which certificate's key did (its sha256), and the signature in base64."""
 
 EVERY = 100
 """Each of these revisions is compared."""
@@ -23,6 +27,9 @@ class Fork:
     revision: int
     head: str
     other: str
+    signer: str = ""
+    signature: str = ""
+    """The peer's own signature of its head: it cannot say later that it had another one."""
 
 
 @dataclass(slots=True)
@@ -30,27 +37,38 @@ class Checkpoints:
     """The last revision to compare, 0 for the beginning, and the forks that were found."""
 
     store: SqliteLedger
+    witness: Witness = lambda _text: ("", "")
     revision: int = 0
     head: str = ""
+    signer: str = ""
+    signature: str = ""
     forks: dict[tuple[NodeId, int], Fork] = field(default_factory=dict)
 
     def load(self) -> None:
         """Take up the last one that the file has."""
         last = self.store.position.revision // EVERY * EVERY
-        self.revision, self.head = last, self._head(last)
+        self._reached(last, self._head(last))
 
     def applied(self, applied: Iterable[Applied]) -> None:
         """Go on to the last one that was passed."""
         for each in applied:
             if each.update is not None and each.update.revision % EVERY == 0:
-                self.revision, self.head = each.update.revision, each.update.head
+                self._reached(each.update.revision, each.update.head)
 
-    def compare(self, peer: NodeId, revision: int, head: str) -> None:
+    def compare(self, peer: NodeId, beat: Beat) -> None:
         """Hold a peer's against what is known here, which may be nothing."""
-        own = self._head(revision)
+        own, revision, head = self._head(beat.revision), beat.revision, beat.head
         if own and head and own != head and len(self.forks) < MOST_FORKS:
-            fork = Fork(self.store.identity.node, peer, revision, own, head)
+            node = self.store.identity.node
+            fork = Fork(node, peer, revision, own, head, beat.signer, beat.signature)
             self.forks[peer, revision] = fork
+
+    def _reached(self, revision: int, head: str) -> None:
+        """This one is told from now on; each is signed once."""
+        self.revision, self.head = revision, head
+        one = self.store.identity
+        text = head_text(one.project, one.epoch, revision, head)
+        self.signer, self.signature = self.witness(text) if head else ("", "")
 
     def _head(self, revision: int) -> str:
         if revision == 0:

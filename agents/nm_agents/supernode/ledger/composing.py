@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from nm_agents.supernode.ledger.checkpoints import Checkpoints
+from nm_agents.supernode.ledger.checkpoints import Checkpoints, Witness
 from nm_agents.supernode.ledger.driver import LedgerDriver, Sign
 from nm_agents.supernode.ledger.feed import UpdateFeed
 from nm_agents.supernode.ledger.joins import Joins
@@ -50,6 +50,7 @@ def ledger_of(settings: SupernodeSettings, transport: Transport) -> Iterator[Led
         return
     with closing(open_ledger(path)) as store:
         check_owner(store, settings)
+        signer = Signer.load(settings.tls)
         yield start_life(
             store,
             transport,
@@ -57,7 +58,8 @@ def ledger_of(settings: SupernodeSettings, transport: Transport) -> Iterator[Led
             (peer.node for peer in settings.peers),
             nonce=uuid.uuid4().hex,
             random=chance.random,
-            sign=Signer.load(settings.tls).sign,
+            sign=signer.sign,
+            witness=lambda text: (signer.fingerprint, signer.sign_bytes(text)),
         )
 
 
@@ -112,6 +114,7 @@ def start_life(
     nonce: str,
     random: Callable[[], float],
     sign: Sign = lambda change: change,
+    witness: Witness = lambda _text: ("", ""),
 ) -> LedgerDriver:
     """Take up a ledger from its file and begin another life of it; `start` makes it speak."""
     store.started(nonce)
@@ -129,7 +132,7 @@ def start_life(
         store.votes(),
         _restamped(store.outbox(), clock, round(transport.now() * 1_000_000)),
     )
-    checkpoints = Checkpoints(store)
+    checkpoints = Checkpoints(store, witness)
     checkpoints.load()
     return LedgerDriver(
         store,

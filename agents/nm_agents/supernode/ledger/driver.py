@@ -268,7 +268,7 @@ class LedgerDriver:
             self.stop(reason)
             return
         self._confirm()
-        self.checkpoints.compare(peer, beat.revision, beat.head)
+        self.checkpoints.compare(peer, beat)
 
     def _confirm(self) -> None:
         is_new = self.state.epoch == NEWCOMER
@@ -302,7 +302,9 @@ class LedgerDriver:
 
     def _own_beat(self) -> Beat:
         known, last = self.boots.known, self.checkpoints
-        return Beat(max(self.height, 0), dict(known), last.revision, last.head)
+        return Beat(
+            max(self.height, 0), dict(known), last.revision, last.head, last.signer, last.signature
+        )
 
     # --- what is done
 

@@ -70,4 +70,12 @@ def _forked(fork: Fork) -> Condition:
             f"{one} and {other} have different ledgers: at revision {fork.revision} the head is"
             f" {fork.head[:12]} at {fork.node}, {fork.other[:12]} at {fork.peer}"
         ),
+        details=_evidence(fork),
     )
+
+
+def _evidence(fork: Fork) -> dict[str, str]:
+    """What the peer signed, so that anybody can judge it with the peer's certificate."""
+    if not fork.signature:
+        return {}
+    return {"head": fork.other, "signer": fork.signer, "signature": fork.signature}

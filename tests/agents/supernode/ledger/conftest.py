@@ -1,9 +1,11 @@
 """Supernodes with ledgers in real files, on memory brokers and links that misbehave."""
 
 import shutil
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from itertools import permutations
 from pathlib import Path
 from random import Random
@@ -86,6 +88,7 @@ class Site:
             self.peers,
             nonce=f"{self.random.getrandbits(64):016x}",
             random=self.random.random,
+            witness=partial(witnessed, self.node),
         )
         ledger.on_applied(self.applied.extend)
         for peer in self.peers:
@@ -161,6 +164,11 @@ def make_ledger(path: Path, node: NodeId, project: Project) -> None:
         Position(height=0, head=state.head),
         state.entries.values(),
     ).close()
+
+
+def witnessed(node: NodeId, text: bytes) -> tuple[str, str]:
+    """What stands for a signature: whose it is, and of what."""
+    return sha256(node.encode()).hexdigest(), b64encode(text).decode()
 
 
 Make = Callable[..., Crowd]

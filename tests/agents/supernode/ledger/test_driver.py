@@ -10,11 +10,12 @@ import pytest
 from nm_agents.supernode.ledger.troubles import troubles
 from nm_bus.core.alerts import Condition
 from nm_bus.messages import Change, Proposed
+from nm_bus.signing import head_text
 from nm_bus.storage import ledger as storage
 from nm_bus.storage.ledger import Identity, Position, create_ledger, open_ledger
 from nm_bus.testing.links import Trouble
 
-from .conftest import ADMIN, PROJECT, Crowd, Site, copy_of
+from .conftest import ADMIN, PROJECT, Crowd, Site, copy_of, witnessed
 
 Make = Callable[..., Crowd]
 
@@ -331,6 +332,14 @@ def test_two_ledgers_that_began_differently_are_found_out(make_crowd: Make) -> N
     (fork,) = second.ledger.checkpoints.forks.values()
     assert {fork.head, fork.other} == {"f" * 64, state.head}
     assert {fork.node, fork.peer} == {first.node, second.node}
+    text = head_text(PROJECT, 1, 0, fork.other)
+    assert (fork.signer, fork.signature) == witnessed(fork.peer, text)
+    *_, alert = troubles(second.ledger)
+    assert alert.details == {
+        "head": fork.other,
+        "signer": fork.signer,
+        "signature": fork.signature,
+    }
 
 
 def test_of_one_id_it_is_told_once_by_whoever_asked_last(make_crowd: Make) -> None:
