@@ -28,6 +28,9 @@ WAIT: Seconds = 5.0
 AGAIN: Seconds = 0.1
 """The pause after an answer that was none, such as `too many requests`."""
 
+WARM_UP: Seconds = 1.0
+"""What is agreed first, while the windows fill, is not counted."""
+
 DOCUMENTS = 100
 
 
@@ -61,13 +64,13 @@ class Asker:
     found: Sustained = field(default_factory=Sustained)
     _incarnation: str = field(default_factory=lambda: uuid4().hex)
     _sequence: "count[int]" = field(default_factory=lambda: count(1))
-    _ends: Seconds | None = None
+    _counts_from: Seconds | None = None
 
     def status(self, status: Status) -> None:
         """Begin once."""
-        if status.flow is Flow.UP and self._ends is None:
-            self._ends = self.transport.now() + self.seconds
-            self.transport.later(self.seconds, self.transport.stop)
+        if status.flow is Flow.UP and self._counts_from is None:
+            self._counts_from = self.transport.now() + WARM_UP
+            self.transport.later(WARM_UP + self.seconds, self.transport.stop)
             for _ in range(self.window):
                 self._ask()
 
@@ -86,10 +89,11 @@ class Asker:
         return self.signer.sign(change)
 
     def _answered(self, delivery: Delivery | None) -> None:
-        if self._ends is None or self.transport.now() >= self._ends:
+        passed = self.transport.now() - (self._counts_from or 0.0)
+        if passed >= self.seconds:
             return
         if _is_agreed(delivery):
-            self.found.agreed += 1
+            self.found.agreed += passed >= 0
             self._ask()
         else:
             self.found.other += 1
