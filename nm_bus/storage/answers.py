@@ -3,11 +3,11 @@
 They come back exactly as they were in memory: watermarks, and the order in which askers were used.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from nm_bus.core.ledger.answers import Answered
+from nm_bus.core.ledger.answers import Answered, Answers, Asker
 from nm_bus.messages import Proposed
 from nm_bus.storage.sqlitefile import SqliteFile
 
@@ -35,34 +35,44 @@ class AnswerRows:
         for id, principal, incarnation, watermark in self._file.rows(query):
             yield Answered(principal, incarnation, watermark, self._of(id))
 
-    def keep(self, given: Iterable[tuple[Answered, list[Proposed]]], askers: int) -> None:
-        """Keep what was answered: all that is held of each asker now, and what is new of it.
+    def keep(self, answers: Answers, given: Mapping[Asker, list[Proposed]]) -> None:
+        """Keep what was answered in one event, of what is held now.
 
-        Askers come in the order of their last use; those used longest ago go, down to `askers`.
+        Askers come in the order of their last use; those used longest ago go, as in memory.
         """
-        for window, new in given:
-            id = self._used(window)
-            self._put(id, new)
-            gone = "DELETE FROM answers WHERE asker = ? AND sequence <= ?"
-            self._file.run(gone, (id, window.watermark))
-            ((held,),) = self._file.rows("SELECT count(*) FROM answers WHERE asker = ?", (id,))
-            if held != len(window.answers):  # forgotten and begun anew meanwhile
-                self._file.run("DELETE FROM answers WHERE asker = ?", (id,))
-                self._put(id, window.answers)
+        for asker, new in given.items():
+            held = answers.held(asker)
+            if held is not None:
+                watermark, count = held
+                id = self._used(asker, watermark)
+                if count > len(new):
+                    self._add(id, watermark, new)
+                else:  # the first ones, or forgotten and begun anew meanwhile
+                    self._replace(id, answers.window(asker))
         ((stored,),) = self._file.rows("SELECT count(*) FROM askers")
-        if stored > askers:
-            self._forget(stored - askers)
+        if stored > answers.askers:
+            self._forget(stored - answers.askers)
 
-    def _used(self, window: Answered) -> int:
+    def _add(self, id: int, watermark: int, new: list[Proposed]) -> None:
+        self._put(id, new)
+        if watermark:
+            gone = "DELETE FROM answers WHERE asker = ? AND sequence <= ?"
+            self._file.run(gone, (id, watermark))
+
+    def _replace(self, id: int, window: Answered | None) -> None:
+        self._file.run("DELETE FROM answers WHERE asker = ?", (id,))
+        if window is not None:
+            self._put(id, window.answers)
+
+    def _used(self, asker: Asker, watermark: int) -> int:
         """Mark an asker as the one used last; gives its number."""
         upsert = (
             "INSERT INTO askers (principal, incarnation, watermark, used)"
             " VALUES (?, ?, ?, (SELECT coalesce(max(used), 0) + 1 FROM askers))"
             " ON CONFLICT DO UPDATE SET watermark = excluded.watermark, used = excluded.used"
+            " RETURNING id"
         )
-        self._file.run(upsert, (window.principal, window.incarnation, window.watermark))
-        query = "SELECT id FROM askers WHERE principal = ? AND incarnation = ?"
-        ((id,),) = self._file.rows(query, (window.principal, window.incarnation))
+        ((id,),) = self._file.rows(upsert, (*asker, watermark))
         return int(id)
 
     def _put(self, asker: int, answers: Iterable[Proposed]) -> None:

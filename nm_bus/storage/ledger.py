@@ -5,13 +5,14 @@ is the newest snapshot; older log and feed rows go by the rules of `compact`. No
 here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from nm_bus.core.ledger.answers import Answers
 from nm_bus.core.ledger.effects import Vote
 from nm_bus.core.ledger.state import Snapshot
 from nm_bus.errors import StorageError
@@ -196,9 +197,15 @@ class SqliteLedger:
 
     def keep_update(self, update: Update, keys: Iterable[str]) -> None:
         """Take a revision into the feed; `keys` are those that it touched."""
-        row = (update.revision, update.time, _encode(update))
-        self._file.run("INSERT OR REPLACE INTO feed VALUES (?, ?, ?)", row)
-        touched = [(key, update.revision) for key in {update.change.key, *keys}]
+        self.keep_updates([(update, keys)])
+
+    def keep_updates(self, updates: Sequence[tuple[Update, Iterable[str]]]) -> None:
+        """Take revisions into the feed, each with the keys that it touched."""
+        rows = [(update.revision, update.time, _encode(update)) for update, _ in updates]
+        self._file.run_many("INSERT OR REPLACE INTO feed VALUES (?, ?, ?)", rows)
+        touched = [
+            (key, update.revision) for update, keys in updates for key in {update.change.key, *keys}
+        ]
         self._file.run_many("INSERT OR IGNORE INTO touched VALUES (?, ?)", touched)
 
     def keep_peers(self, peers: Mapping[VoterId, Echo]) -> None:
@@ -216,8 +223,8 @@ class SqliteLedger:
         for table in ("entries", "askers", "answers", "log", "feed", "touched"):
             self._file.run(f"DELETE FROM {table}")
         self.keep_entries({entry.key: entry for entry in snapshot.entries})
-        windows = [(window, list(window.answers)) for window in snapshot.answers]
-        self.answers.keep(windows, len(windows))
+        held = {(one.principal, one.incarnation): list(one.answers) for one in snapshot.answers}
+        self.answers.keep(Answers(snapshot.answers), held)
 
     def forget_slots(self) -> None:
         """What was decided and voted before counts no more: another epoch begins."""

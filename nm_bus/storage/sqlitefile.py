@@ -70,6 +70,9 @@ class SqliteFile:
 
     def run_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         """Run one statement for each row of values, as one transaction."""
+        rows = list(rows)
+        if not rows:
+            return
         with self.transaction(), self._plainly():
             self._db.executemany(statement, rows)
 

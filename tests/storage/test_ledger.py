@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from nm_bus.core.ledger.answers import WINDOW, Answers
+from nm_bus.core.ledger.answers import WINDOW, Answers, Asker
 from nm_bus.core.ledger.effects import Vote
 from nm_bus.core.ledger.state import Snapshot
 from nm_bus.errors import StorageError
@@ -129,13 +129,12 @@ def test_a_life_is_counted_and_what_was_seen_of_peers_is_kept(path: Path) -> Non
 
 def kept(store: SqliteLedger, answers: Answers, *numbers: tuple[str, int]) -> None:
     """Keep an event's answers in memory and on disk."""
-    new: dict[str, list[Proposed]] = {}
+    new: dict[Asker, list[Proposed]] = {}
     for asker, number in numbers:
         answer = Proposed(f"{asker}/i/{number}", "agreed", number)
         answers.keep(answer)
-        new[asker] = [*new.pop(asker, []), answer]
-    windows = [(answers.window((asker, "i")), given) for asker, given in new.items()]
-    store.answers.keep([(w, given) for w, given in windows if w is not None], answers.askers)
+        new[asker, "i"] = [*new.pop((asker, "i"), []), answer]
+    store.answers.keep(answers, new)
 
 
 def test_answers_come_back_as_they_were_watermarks_and_order_of_use_included(

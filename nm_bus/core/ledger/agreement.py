@@ -92,10 +92,16 @@ class Agreement:
 
     def offer(self, change: Change, now: Seconds, moment: Micros) -> list[Effect]:
         """Take an own change, unless it is decided; it is accepted once the effects are durable."""
+        return self.offer_all((change,), now, moment)
+
+    def offer_all(self, changes: Iterable[Change], now: Seconds, moment: Micros) -> list[Effect]:
+        """Take own changes that came together, as one event."""
         self._now, self._moment = now, moment
-        if change.id not in self.outbox and not self.machine.is_answered(change.id):
-            self.waiting.add_own(change, now)
-            self._effects.append(KeepChange(change))
+        for change in changes:
+            if change.id not in self.outbox and not self.machine.is_answered(change.id):
+                self.waiting.add_own(change, now)
+                self._effects.append(KeepChange(change))
+        if any(isinstance(effect, KeepChange) for effect in self._effects):
             self._submit(self._whom_to_ask())
         return self._after()
 

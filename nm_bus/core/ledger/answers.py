@@ -94,6 +94,11 @@ class Answers:
         while len(self._windows) > MOST_ASKERS or self._count > MOST_ANSWERS:
             self._forget_one()
 
+    def held(self, asker: Asker) -> tuple[int, int] | None:
+        """Of one asker the watermark, and how many answers are held."""
+        one = self._windows.get(asker)
+        return (one.watermark, len(one.sequences)) if one is not None else None
+
     def window(self, asker: Asker) -> Answered | None:
         """What is held of one asker."""
         one = self._windows.get(asker)

@@ -172,18 +172,33 @@ class LedgerDriver:
         told; or `full`: nothing was taken, try another supernode. `done` is told once the change
         is applied here, and of one id only the last one that asked, in this life of the program.
         """
+        (said,) = self.propose_all([(change, done)])
+        return said
+
+    def propose_all(self, asked: Iterable[tuple[Change, Done]]) -> list[str]:
+        """Propose changes that came together, each as by `propose`, in one transaction."""
+        stamped: dict[ChangeId, Change] = {}
+        said = [self._taken(change, done, stamped) for change, done in asked]
+        if stamped:
+            self._perform(self.agreement.offer_all(stamped.values(), self._now(), self._micros()))
+        return said
+
+    def _taken(self, change: Change, done: Done, stamped: dict[ChangeId, Change]) -> str:
+        """What becomes of one change; what is to be offered goes to `stamped`."""
         answer = self.state.answer(change.id)
         if answer is not None:
             done(answer)
             return answer.state
-        known = change.id in self.agreement.outbox
-        if not known and (self.reason or len(self.agreement.outbox) >= MOST_OWN):
+        known = change.id in self.agreement.outbox or change.id in stamped
+        waiting = len(self.agreement.outbox) + len(stamped)
+        if not known and (self.reason or waiting >= MOST_OWN):
             return "full"
         self._news.asked[change.id] = done
         if not known:
             moment = self.clock.tick(self._micros(), FAR_AHEAD)
-            stamped = msgspec.structs.replace(change, timestamp=moment, supernode=self.node)
-            self._perform(self.agreement.offer(stamped, self._now(), self._micros()))
+            stamped[change.id] = msgspec.structs.replace(
+                change, timestamp=moment, supernode=self.node
+            )
         return "accepted"
 
     def own_change(

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nm_bus.core.ledger.answers import Answered, Asker, parts
+from nm_bus.core.ledger.answers import Asker, parts
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.effects import Effect, KeepBatch, KeepChange, KeepVote
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import Echo, Proposed, VoterId
+from nm_bus.messages import Echo, Entry, Proposed, VoterId
 from nm_bus.storage.ledger import Position, SqliteLedger
 
 
@@ -33,7 +33,7 @@ def keep(store: SqliteLedger, moved: Moved, state: State) -> None:
     Raises StorageError: then nothing of it may be said, and the program must end.
     """
     with store.transaction():
-        for effect in moved.effects:
+        for effect in _lasting(moved.effects):
             match effect:
                 case KeepVote():
                     store.keep_vote(effect.slot, effect.vote)
@@ -41,26 +41,44 @@ def keep(store: SqliteLedger, moved: Moved, state: State) -> None:
                     store.keep_batch(effect.slot, effect.batch)
                 case KeepChange():
                     store.keep_change(effect.change)
-        for each in moved.applied:
-            if each.update is not None:
-                store.keep_entries(each.entries)
-                store.keep_update(each.update, each.entries)
+        _keep_applied(store, moved.applied)
         if moved.answers:
-            store.answers.keep(_windows(state, moved.answers), state.answers.askers)
+            store.answers.keep(state.answers, _by_asker(moved.answers))
         store.keep_peers(moved.peers)
         store.keep_position(moved.position)
 
 
-def _windows(
-    state: State, answers: Sequence[Proposed]
-) -> Iterator[tuple[Answered, list[Proposed]]]:
-    """What is held of each asker that was answered, the one answered last at the end."""
+def _lasting(effects: Sequence[Effect]) -> Iterator[Effect]:
+    """All but what a slot that was decided in the same event makes needless again."""
+    batches = {each.slot: each.batch for each in effects if isinstance(each, KeepBatch)}
+    decided = {change.id for batch in batches.values() for change in batch.changes}
+    for effect in effects:
+        match effect:
+            case KeepVote() if effect.slot in batches:
+                pass
+            case KeepChange() if effect.change.id in decided:
+                pass
+            case _:
+                yield effect
+
+
+def _keep_applied(store: SqliteLedger, applied: Sequence[Applied]) -> None:
+    """The entries as they are after all of it, and each revision."""
+    entries: dict[str, Entry | None] = {}
+    updates = [(each.update, each.entries) for each in applied if each.update is not None]
+    for _, touched in updates:
+        entries |= touched
+    store.keep_entries(entries)
+    store.keep_updates(updates)
+
+
+def _by_asker(answers: Sequence[Proposed]) -> dict[Asker, list[Proposed]]:
+    """What was answered to each asker, the one answered last at the end."""
     new: dict[Asker, list[Proposed]] = {}
     for answer in answers:
         asked = parts(answer.id)
         if asked is not None:
-            new[asked[0]] = [*new.pop(asked[0], []), answer]
-    for asker, given in new.items():
-        window = state.answers.window(asker)
-        if window is not None:
-            yield window, given
+            given = new.pop(asked[0], [])
+            given.append(answer)
+            new[asked[0]] = given
+    return new

@@ -4,7 +4,7 @@ An answer says `agreed` only of what is applied here, and `accepted` of what is 
 Whoever waits does so for a limited time, and asks again with the same change id.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -52,6 +52,9 @@ class Driver(Feed, Protocol):
 
     def propose(self, change: Change, done: Callable[[Proposed], None]) -> str:
         """Take a change, on disk when this returns: `accepted`. Or `full`: nothing was taken."""
+
+    def propose_all(self, asked: Iterable[tuple[Change, Callable[[Proposed], None]]]) -> list[str]:
+        """Take changes that came together, each as by `propose`, on disk at once."""
 
     def own_change(
         self,
@@ -104,6 +107,8 @@ class LedgerRequests:
     _waits: Waits = field(init=False)
     _barrier: Barrier = field(init=False)
     _asked: dict[ChangeId, dict[Wait, Answered]] = field(default_factory=dict)
+    _gathered: list[tuple[Propose, str, Answered]] = field(default_factory=list)
+    """What came in this turn, and is checked but not proposed yet."""
     _parked: dict[Wait, tuple[int, Callable[[], None]]] = field(default_factory=dict)
     """Who waits for a revision, and what is done then."""
 
@@ -139,14 +144,29 @@ class LedgerRequests:
         if refusal is not None:
             answered(_refused(change, refusal))
             return
-        wait = self._waits.begin(user, asked.wait, partial(self._accepted, change.id))
+        self._gathered.append((asked, user, answered))
+        if len(self._gathered) == 1:
+            self.transport.later(0.0, self._offer)
+
+    def _offer(self) -> None:
+        """Propose what came since the last turn, in one transaction; nobody waits before it."""
+        gathered, self._gathered = self._gathered, []
+        begun = [(each[0].change, self._wait_for(*each)) for each in gathered]
+        taken = [(change, wait) for change, wait in begun if wait is not None]
+        said = self.driver.propose_all([(change, self._done) for change, _ in taken])
+        for (change, wait), word in zip(taken, said, strict=True):
+            if word == "full" and (answered := self._let_go(change.id, wait)) is not None:
+                answered(Given(code=UNAVAILABLE, error=self._why_full()))
+
+    def _wait_for(self, asked: Propose, user: str, answered: Answered) -> Wait | None:
+        """Wait for the outcome of a change, unless too many wait."""
+        id = asked.change.id
+        wait = self._waits.begin(user, asked.wait, partial(self._accepted, id))
         if wait is None:
             answered(Given(code=UNAVAILABLE, error=TOO_MANY))
-            return
-        self._asked.setdefault(change.id, {})[wait] = answered
-        if self.driver.propose(change, self._done) == "full":
-            self._let_go(change.id, wait)
-            answered(Given(code=UNAVAILABLE, error=self._why_full()))
+        else:
+            self._asked.setdefault(id, {})[wait] = answered
+        return wait
 
     def _unfit(self, asked: Propose, user: str) -> Refusal | None:
         """Why a change is not even proposed, if so."""

@@ -52,7 +52,9 @@ class Asking:
 
     def propose(self, change: Change, *, user: str = ADMIN, wait: float = 10.0) -> list[Given]:
         certificate = self.certificate_of(user).certificate.read_text()
-        return self.ask(Propose(change, certificate, wait), user)
+        answers = self.ask(Propose(change, certificate, wait), user)
+        self.site.clock.advance(0.0)  # what comes in one turn is proposed at its end
+        return answers
 
     def ask(self, asked: Propose | Sync | Read, user: str = ADMIN) -> list[Given]:
         """What is answered, as it comes."""
@@ -98,6 +100,29 @@ def test_a_change_is_agreed_with_its_revision(ask: Asking) -> None:
     change = ask.change()
     (given,) = ask.propose(change)
     assert given == Given(Proposed(change.id, "agreed", 1))
+
+
+def test_changes_that_come_together_are_agreed_in_one_transaction(ask: Asking) -> None:
+    certificate = ask.certificate_of(ADMIN).certificate.read_text()
+    changes = [ask.change(f"config/a/b{number}") for number in range(5)]
+    height = ask.site.ledger.height
+    answers = [ask.ask(Propose(change, certificate)) for change in (*changes, changes[0])]
+    assert answers == [[]] * 6  # nothing is said before it is on disk
+    ask.site.clock.advance(0.0)
+    assert ask.site.ledger.height == height + 1
+    told = [[Given(Proposed(each.id, "agreed", 1 + n))] for n, each in enumerate(changes)]
+    assert answers == [*told, told[0]]
+
+
+def test_who_does_not_wait_is_told_accepted_only_of_what_is_on_disk(
+    apart: tuple[Crowd, Asking],
+) -> None:
+    crowd, ask = apart
+    change = ask.change()
+    answers = ask.propose(change, wait=0.0)
+    assert change.id in ask.site.ledger.store.outbox()
+    crowd.clock.advance(0.1)
+    assert answers == [Given(Proposed(change.id, "accepted"))]
 
 
 def test_asking_again_with_the_same_id_gives_the_same_answer(ask: Asking) -> None:
