@@ -14,6 +14,7 @@ import msgspec
 
 from nm_bus import codec
 from nm_bus.core.ledger.applying import apply
+from nm_bus.core.ledger.genesis import INCARNATION
 from nm_bus.core.ledger.state import Snapshot, State
 from nm_bus.errors import ConnectionLostError, TimedOutError
 from nm_bus.messages import (
@@ -137,7 +138,8 @@ class FakeSupernode:
 
     def _standing(self) -> Standing:
         state = self.state
-        return Standing(self.node, "", state.epoch, state.revision, state.head, 0, "", (), ())
+        place = state.epoch, state.revision, state.head
+        return Standing(self.node, INCARNATION, *place, 0, "", (), ())
 
     def _synced(self, sync: Sync) -> Synced:
         state = self.state

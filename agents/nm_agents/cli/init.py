@@ -15,6 +15,7 @@ from nm_agents.cli.printable import as_json
 from nm_agents.exits import Exit
 from nm_agents.supernode.ledger.making import Made, begin, begin_anew
 from nm_agents.supernode.ledger.renewing import Survivor, renew, survey
+from nm_bus.core.ledger.genesis import INCARNATION
 from nm_bus.errors import ConfigError
 from nm_bus.project import load_project
 from nm_bus.settings import SupernodeSettings, load
@@ -127,8 +128,9 @@ def admission(made: Made) -> str:
 
 def _lines(made: Made) -> list[str]:
     if not made.new:
-        return [f"{made.path}: is there already, as this project file says; nothing was changed"]
-    if made.incarnation == "genesis":
+        how = "as this project file says" if made.incarnation == INCARNATION else "joined anew"
+        return [f"{made.path}: is there already, {how}; nothing was changed"]
+    if made.incarnation == INCARNATION:
         return [f"{made.path}: made for {made.node}; start it when you like"]
     aside = [f"{made.aside}: the earlier ledger, put aside"] if made.aside else []
     if made.carried:
@@ -137,6 +139,7 @@ def _lines(made: Made) -> list[str]:
         *aside,
         f"{made.path}: made for {made.node}, anew as {made.incarnation}",
         f"An administrator must admit it: {admission(made)}",
+        f"and give it its vote once it has caught up: nm-bus supernode promote {made.node}",
     ]
 
 

@@ -66,7 +66,14 @@ def _row(entry: Entry, standing: Standing | None) -> Iterator[str]:
     yield from (str(value.get(name, "-")) for name in ("role", "incarnation", "weight"))
     yield f"{value.get('host', '?')}:{value.get('port', '?')}"
     yield "-" if standing is None else str(standing.revision)
-    yield "not heard" if standing is None else standing.state
+    yield "not heard" if standing is None else _state(value, standing)
+
+
+def _state(value: dict[str, Any], standing: Standing) -> str:
+    """Somebody else may run there than was admitted: who began anew, or was put aside."""
+    if standing.incarnation == value.get("incarnation"):
+        return standing.state
+    return f"runs as {standing.incarnation}, not admitted"
 
 
 def add(

@@ -92,6 +92,11 @@ def test_supernodes_are_listed_with_how_far_they_are(run: Run, federation: FakeS
     assert len(json.loads(run("supernode", "list", "--json").stdout)) == 3
 
 
+def test_who_runs_as_somebody_else_than_was_admitted_is_told(run: Run) -> None:
+    assert run("supernode", "rejoin", NODES[0], "--incarnation", "i2").exit_code == 0
+    assert "runs as genesis, not admitted" in run("supernode", "list").stdout
+
+
 def test_a_supernode_comes_as_a_standby_and_is_given_a_vote(
     run: Run, federation: FakeSupernodes
 ) -> None:
