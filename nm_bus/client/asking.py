@@ -29,6 +29,12 @@ MAY_PASS = (ConnectionLostError, TimedOutError)
 UNAVAILABLE = "unavailable"
 """The code of a supernode that cannot answer now, whatever was asked."""
 
+NO_LEDGER = "no-ledger"
+"""The code of a supernode without a ledger. When all of them say so, nobody need wait."""
+
+SHUNNED: Seconds = 20.0
+"""For about how long a supernode that did not answer is asked after all others."""
+
 LEAST: Seconds = 0.5
 """What a supernode is given to answer, however little time is left."""
 
@@ -50,11 +56,13 @@ class Supernodes(Protocol):
 
 
 class Asking:
-    """Remembers which supernode answered last and asks it first. One thread may use it."""
+    """Remembers which supernode answered last and asks it first, and those that were silent a
+    moment ago last. One thread may use it."""
 
     def __init__(self, bus: Supernodes, supernodes: Iterable[NodeId], timing: Timing) -> None:
         self._bus, self._turns = bus, deque(supernodes)
         self._timing = timing
+        self._silent: dict[NodeId, Seconds] = {}
 
     @property
     def count(self) -> int:
@@ -73,6 +81,7 @@ class Asking:
         known: deque[NmBusError] = deque(maxlen=100)
         while True:
             failures: list[NmBusError] = []
+            self._order()
             for untried in range(len(self._turns), 0, -1):
                 share = (deadline - time.monotonic()) / untried
                 found = self._asked(message, judge, min(patience, max(LEAST, share)))
@@ -88,13 +97,23 @@ class Asking:
                 raise _most_telling(known)
             time.sleep(min(left, pauses.next()))
 
+    def _order(self) -> None:
+        """Those that were silent a moment ago come last; otherwise the order is kept."""
+        now = time.monotonic()
+        self._turns = deque(sorted(self._turns, key=lambda node: self._silent.get(node, 0.0) > now))
+
     def _asked(self, message: Message, judge: Judge[T], share: Seconds) -> T | NmBusError:
         """What the next supernode's answer says, or why it does not settle the question."""
         supernode = self._turns[0]
         try:
             answer = self._bus.request(message, share, supernode)
         except NmBusError as error:
+            if isinstance(error, MAY_PASS):
+                self._silent[supernode] = time.monotonic() + SHUNNED * (0.5 + random.random())
             return error  # even a refusal: a broker may not know whom another one does
+        self._silent.pop(supernode, None)
+        if answer.code == NO_LEDGER:
+            return RefusedError(answer.error or f"{supernode} has no ledger", NO_LEDGER)
         try:
             return judge(answer, supernode)
         except MAY_PASS as error:

@@ -341,7 +341,8 @@ class Client:
             beside = Client(
                 self.settings,
                 timeout=ttl / SHARE,
-                bus=self._given,
+                # a session is renewed by a thread of its own, and a bus is for one thread
+                bus=None if isinstance(self._given, Bus) else self._given,
                 signed=self._signed,
                 lines=self._lines,
             )

@@ -57,7 +57,8 @@ class Tail(Data, frozen=True):
 class Answer(Data, frozen=True):
     """The answer to any request. `error` is one clear sentence when not ok.
 
-    `code` is for programs: `ok`, `unknown-node`, `not-allowed`, `bad-request`, `unavailable`.
+    `code` is for programs: `ok`, `unknown-node`, `not-allowed`, `bad-request`, `unavailable`,
+    `no-ledger`.
     """
 
     request: str

@@ -3,14 +3,21 @@
 import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from nm_broker.pki import Authority
 from nm_bus.client import Client
 from nm_bus.client import locks as locking
+from nm_bus.client.connection import Bus
 from nm_bus.errors import ConflictError, LockLostError
 from nm_bus.messages import Change, Entry
+from nm_bus.settings import AdministratorSettings
 from nm_bus.testing.supernodes import FakeSupernodes
+
+from .conftest import ADMIN
 
 Made = Callable[..., Client]
 
@@ -131,3 +138,14 @@ def test_the_standby_is_elected_when_the_active_one_is_gone(
     waiting.join(30.0)
     first.close()
     assert standby[0] > active[0]
+
+
+def test_a_bus_that_was_given_is_not_shared_with_a_session(
+    settings: AdministratorSettings, tmp_path: Path
+) -> None:
+    tls = Authority.create(tmp_path).issue(ADMIN, tmp_path)
+    given = Bus(replace(settings, tls=tls))
+    with Client(replace(settings, tls=tls), bus=given) as client:
+        beside = client._lock("name", 15.0, lambda: True).sessions()._beside
+        assert isinstance(beside, Client)
+        assert beside._bus is not given

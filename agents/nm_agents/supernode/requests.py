@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 
 from nm_agents.supernode.brokerwatch import BrokerWatch
-from nm_agents.supernode.ledger.requests import Given, LedgerRequests
+from nm_agents.supernode.ledger.requests import NO_LEDGER, Given, LedgerRequests
 from nm_agents.supernode.worker import Worker
 from nm_broker.project import sizes_for
 from nm_bus.codec import LONG, Rejected, encode, id_of
@@ -236,7 +236,7 @@ class Requests:
         if self.ledger is None:
             node = self.settings.node
             error = f"{node} has no ledger; run nm-bus init there, or ask another supernode"
-            self._refuse(asker, "unavailable", error)
+            self._refuse(asker, NO_LEDGER, error)
         else:
             self.ledger.take(asked, user, partial(self._given, asker))
 

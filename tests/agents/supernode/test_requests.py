@@ -303,7 +303,7 @@ def test_a_supernode_without_a_ledger_says_so_and_what_to_do(
     simulation: Simulation, asked: Message
 ) -> None:
     code, error = refused(simulation.ask(HERE, asked))
-    assert code == "unavailable"
+    assert code == "no-ledger"
     assert error == f"{HERE} has no ledger; run nm-bus init there, or ask another supernode"
 
 

@@ -36,6 +36,9 @@ PATIENCE: Seconds = 8.0
 """How long a reader waits for a revision, or for an agreement: less than clients wait for us."""
 
 UNAVAILABLE = "unavailable"
+NO_LEDGER = "no-ledger"
+"""Asking this supernode again is of no use."""
+
 TOO_MANY = "too many requests wait for their answer; ask again in a moment"
 
 
