@@ -289,7 +289,7 @@ def test_a_missing_queue_is_read_as_soon_as_it_is_there(world: World, member: Tr
     inbox = Reader(world, member, inbox_queue(MEMBER))
     refused = Reader(world, member, "dead")
     send(world, member, BEAT)
-    world.declare(inbox_topology(MEMBER, Sizes()))
+    world.declare(inbox_topology(MEMBER, Sizes(), hears_updates=False))
     other = world.join(Role.SUPERNODE, "sn8.example.org")
     world.until(lambda: other.status.flow is Flow.UP)
     send(world, other, Outgoing("", inbox_queue(MEMBER), b"hello"))

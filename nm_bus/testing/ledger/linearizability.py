@@ -103,10 +103,13 @@ class _Search:
     def _onwards(self, done: int, state: Hashable) -> Iterator[tuple[int, Hashable]]:
         """Where one more operation leads, if nobody has been there."""
         for n in self._next(done):
-            after = self._kind.step(state, self._operations[n])
+            operation = self._operations[n]
+            after = self._kind.step(state, operation)
             place = (done | 1 << n, after)
             if after is None or place in self._tried:
                 continue
+            if after == state and not operation.is_known:
+                continue  # nothing came of it: whether it was done need not be known
             if len(self._tried) == MOST_TRIED:
                 raise TooManyOrdersError(f"{len(self._operations)} operations: use fewer a key")
             self._tried.add(place)

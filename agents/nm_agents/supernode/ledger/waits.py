@@ -8,7 +8,7 @@ from functools import partial
 from nm_bus.messages import Seconds
 from nm_bus.transport.base import Timer, Transport
 
-MOST, MOST_OF_ONE = 2_000, 500
+MOST, MOST_OF_ONE = 2_000, 100
 """How many may wait, in all and of one principal."""
 
 
