@@ -50,7 +50,8 @@ class Ballot(Part, frozen=True, order=True, array_like=True):
 class Batch(Part, frozen=True):
     """What is decided at once: changes in the order of (timestamp, supernode, id).
 
-    `time` is the author's hybrid clock when it was made. It may hold no changes.
+    `time` is the author's own clock when it was made, which is steady: the wall clock of its start
+    and what has passed since. It may hold no changes.
     """
 
     author: VoterId

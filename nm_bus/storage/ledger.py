@@ -8,7 +8,7 @@ here.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -69,7 +69,6 @@ CREATE TABLE peers (voter TEXT PRIMARY KEY, echo BLOB NOT NULL) WITHOUT ROWID;
 """
 
 _encode = msgspec.json.encode
-T = TypeVar("T")
 
 
 class Identity(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
-"""The hybrid logical clock: physical time that is after all that was seen and does not go back.
+"""The hybrid logical clock: physical time that is after all that was seen.
 
+It goes back only when it was far ahead of a wall clock that was set since.
 Kulkarni et al., "Logical Physical Clocks", 2014, with the counter in the microseconds.
 """
 

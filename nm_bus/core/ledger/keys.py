@@ -25,7 +25,6 @@ FORMS = {
 """Of each family what follows its name, and how it is said."""
 
 _FORMS = {family: re.compile(rest) for family, (rest, _) in FORMS.items()}
-_WORD, _PRINCIPAL = re.compile(WORD), re.compile(PRINCIPAL)
 
 
 def family(key: str) -> str:
@@ -42,13 +41,3 @@ def is_key(key: str) -> bool:
     """Whether a key has the form of its family."""
     form = _FORMS.get(family(key))
     return form is not None and len(key) <= LONGEST and form.fullmatch(name(key)) is not None
-
-
-def is_word(text: str) -> bool:
-    """Whether it may name a component, a lock, a session, a kind of records."""
-    return _WORD.fullmatch(text) is not None
-
-
-def is_principal(text: str) -> bool:
-    """Whether it may name who speaks."""
-    return _PRINCIPAL.fullmatch(text) is not None

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nm_bus.core.ledger.effects import Vote
 from nm_bus.core.ledger.boots import Boots
+from nm_bus.core.ledger.effects import Vote
 from nm_bus.messages import (
     Accepted,
     Ballot,

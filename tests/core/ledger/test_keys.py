@@ -2,7 +2,7 @@
 
 import pytest
 
-from nm_bus.core.ledger.keys import LONGEST, family, is_key, is_principal, is_word, name
+from nm_bus.core.ledger.keys import LONGEST, family, is_key, name
 
 GOOD = (
     "config/search/a",
@@ -55,8 +55,3 @@ def test_what_is_no_key(key: str) -> None:
 
 def test_a_key_fits_a_routing_key() -> None:
     assert not is_key("member/" + "a" * LONGEST)
-
-
-def test_words_and_principals() -> None:
-    assert (is_word("a.b-c_1"), is_word("a@b"), is_word("")) == (True, False, False)
-    assert (is_principal("a@b.org"), is_principal("a/b"), is_principal(".")) == (True, False, False)
