@@ -19,6 +19,7 @@ from pathlib import Path
 
 from nm_agents.member.metricfile import MetricFile, read
 from nm_agents.member.plugins import Timers
+from nm_agents.noticing import begin_notices
 from nm_bus.messages import Seconds
 
 LOGGER = logging.getLogger(__name__)
@@ -203,30 +204,13 @@ class DropIn:
 def watch(folder: Path, changed: Callable[[], None]) -> Callable[[], None]:
     """Call `changed`, from another thread, when something happens in a folder; gives the way to end
     it. Where the system has no watches left, the folder is only looked at now and then."""
-    # Imported here: an agent without a drop-in folder does not pay for it.
-    from watchdog.events import FileSystemEvent, FileSystemEventHandler  # noqa: PLC0415
-    from watchdog.observers import Observer  # noqa: PLC0415
-
-    class Told(FileSystemEventHandler):
-        def on_any_event(self, event: FileSystemEvent) -> None:
-            if event.event_type in {"created", "modified", "moved", "closed"}:
-                changed()
-
-    observer = Observer()
     try:
-        observer.schedule(Told(), str(folder))
-        observer.start()
+        return begin_notices(folder, changed)
     except OSError as error:
         LOGGER.warning(
             "%s: no notice of changes (%s); looked at each %g s", folder, error.strerror, RESCAN
         )
         return _nothing
-
-    def end() -> None:
-        observer.stop()
-        observer.join(1.0)
-
-    return end
 
 
 def _nothing() -> None:

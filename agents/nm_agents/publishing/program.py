@@ -4,16 +4,13 @@ Notices of the system are a hint that saves time, never what correctness rests o
 """
 
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
-
+from nm_agents.noticing import CHANGES, begin_notices
 from nm_agents.publishing.publisher import Publisher
 from nm_bus.errors import ConnectionLostError, TimedOutError
 from nm_bus.messages import Seconds
@@ -27,6 +24,9 @@ EVERYTHING: Seconds = 600.0
 
 GATHER: Seconds = 0.2
 """How long notices are gathered before a look: one save is many of them."""
+
+EVENTS = CHANGES | {"deleted", "attrib"}
+"""What may change what is published: also that a file goes, or may be read from now on."""
 
 FIRST_PAUSE: Seconds = 1.0
 LONGEST_PAUSE: Seconds = 60.0
@@ -97,16 +97,8 @@ def noticing(
     folder: Path, notice: Callable[[], None], warn: Callable[[str], None]
 ) -> Iterator[None]:
     """Within, `notice` is called, from another thread, when something changes in a folder."""
-
-    class Told(FileSystemEventHandler):
-        def on_any_event(self, event: FileSystemEvent) -> None:
-            if event.event_type not in {"opened", "closed_no_write"}:
-                notice()
-
-    observer = Observer()
     try:
-        observer.schedule(Told(), str(folder), recursive=True)
-        observer.start()
+        end = begin_notices(folder, notice, of=EVENTS, beneath=True)
     except OSError as error:
         warn(f"{folder}: no notice of changes ({error.strerror}); looked at each {RESCAN:g} s")
         yield
@@ -114,15 +106,4 @@ def noticing(
     try:
         yield
     finally:
-        observer.stop()
-        observer.join(1.0)
-
-
-@contextmanager
-def ended_by_sigterm(stop: Callable[[], None]) -> Iterator[None]:
-    """Within, SIGTERM ends the loop in good order instead of the process."""
-    before = signal.signal(signal.SIGTERM, lambda _number, _frame: stop())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        end()

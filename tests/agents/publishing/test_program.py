@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from nm_agents.exits import on_sigterm
 from nm_agents.publishing import program
 from nm_agents.publishing.memory import remembered
-from nm_agents.publishing.program import Loop, ended_by_sigterm, noticing
+from nm_agents.publishing.program import Loop, noticing
 from nm_agents.publishing.publisher import Publisher
 from nm_agents.publishing.told import Told
 from nm_bus.core.settling import Rest
@@ -151,6 +152,6 @@ def test_once_does_not_wait_for_who_does_not_answer(tmp_path: Path) -> None:
 
 def test_sigterm_ends_the_loop_in_good_order(tmp_path: Path) -> None:
     loop = Loop(publisher(tmp_path, FakeLedger(), []), list[str]().append)
-    with ended_by_sigterm(loop.stop):
+    with on_sigterm(loop.stop):
         os.kill(os.getpid(), signal.SIGTERM)
         loop.forever()

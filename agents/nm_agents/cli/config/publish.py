@@ -12,10 +12,10 @@ from nm_agents.cli.config.showing import show_diff
 from nm_agents.cli.console import say, warn
 from nm_agents.cli.options import Config, Json, ledger
 from nm_agents.cli.printable import as_json, printable
-from nm_agents.exits import Exit
+from nm_agents.exits import Exit, on_sigterm
 from nm_agents.folder import own_folder
 from nm_agents.publishing.memory import remembered
-from nm_agents.publishing.program import Loop, ended_by_sigterm, noticing
+from nm_agents.publishing.program import Loop, noticing
 from nm_agents.publishing.publisher import Publisher
 from nm_agents.publishing.told import Told
 from nm_bus.core.settling import Rest
@@ -84,7 +84,7 @@ def _exit(publisher: Publisher) -> Exit:
 
 
 def _run(loop: Loop, folder: Path, *, once: bool) -> None:
-    with ended_by_sigterm(loop.stop):
+    with on_sigterm(loop.stop):
         if once:
             loop.once()
             return

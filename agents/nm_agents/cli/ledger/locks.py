@@ -13,8 +13,7 @@ from nm_agents.cli.configuration import administrator
 from nm_agents.cli.console import warn
 from nm_agents.cli.ledger.showing import show_entries, show_entry
 from nm_agents.cli.options import Config, Json, Timeout, ledger
-from nm_agents.exits import Exit
-from nm_agents.publishing.program import ended_by_sigterm
+from nm_agents.exits import Exit, on_sigterm
 from nm_bus.client import Client, Held
 from nm_bus.errors import ConfigError, ConflictError, LockLostError
 from nm_bus.messages import Seconds
@@ -119,7 +118,7 @@ def _run(command: list[str], held: Held, grace: Seconds) -> int:
     environment = {**os.environ, TOKEN: str(held.token)}
     stop = threading.Event()
     try:
-        with ended_by_sigterm(stop.set), subprocess.Popen(command, env=environment) as process:
+        with on_sigterm(stop.set), subprocess.Popen(command, env=environment) as process:
             code = _watched(process, lambda: held.lost.is_set() or stop.is_set(), grace)
     except OSError as error:
         raise ConfigError(command[0], f"cannot be run: {error.strerror}") from None
