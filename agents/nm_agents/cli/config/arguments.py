@@ -1,20 +1,14 @@
-"""What the commands on documents take: a document, a file, and how they say what became of it."""
+"""What the commands on documents take: a document, a file, a schema, and how these are read."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
-from nm_agents.cli.console import say
-from nm_agents.cli.printable import as_json, printable
-from nm_agents.exits import Exit
 from nm_bus.documents import MOST_BYTES
 from nm_bus.documents.names import PREFIX, key_of, named, why_no_name
-from nm_bus.errors import ConfigError, RefusedError, UndecidedError
-from nm_bus.messages import Proposed
+from nm_bus.errors import ConfigError, RefusedError
 
 STDIN = Path("-")
 
@@ -84,24 +78,3 @@ def refuse(key: str, flaw: str) -> None:
     """Raise RefusedError when there is a flaw."""
     if flaw:
         raise RefusedError(f"{key}: {flaw}", "bad-value")
-
-
-def told(key: str, ask: Callable[[], Proposed], *, json: bool) -> None:
-    """Propose, and say what became of it: agreed is success, accepted is exit code 3."""
-    try:
-        proposed = ask()
-    except UndecidedError as error:
-        if not error.accepted_by:
-            raise
-        _say(key, Proposed(error.id, "accepted", reason=str(error)), json)
-        raise typer.Exit(Exit.LATER) from None
-    _say(key, proposed, json)
-
-
-def _say(key: str, proposed: Proposed, json: bool) -> None:
-    if json:
-        say(as_json({"key": key, **msgspec.to_builtins(proposed)}))
-    elif proposed.state == "agreed":
-        say(f"{key}: agreed at revision {proposed.revision}")
-    else:
-        say(f"{key}: accepted, not agreed yet (id {printable(proposed.id)})")

@@ -16,13 +16,13 @@ from nm_agents.cli.config.arguments import (
     read_file,
     read_schema,
     refuse,
-    told,
 )
 from nm_agents.cli.config.past import version_at
 from nm_agents.cli.config.showing import show_diff
 from nm_agents.cli.console import say
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.printable import as_json
+from nm_agents.cli.proposing import ask_for
 from nm_bus.client import Client, content_of
 from nm_bus.core.ledger import history
 from nm_bus.documents import Document, named, stored, why_not
@@ -77,7 +77,7 @@ def put(
         elif before is not None and if_revision is None and _is_so(before, document):
             _unchanged(before, json)
         else:
-            told(
+            ask_for(
                 document.key,
                 lambda: client.put(
                     component,
@@ -160,7 +160,7 @@ def revert(
         else:
             value = stored(wanted, note=note, reverts=version.revision)
             expected = now.revision if now else 0
-            told(
+            ask_for(
                 document,
                 lambda: client.propose("set", document, value, expected=expected),
                 json=json,
@@ -184,7 +184,7 @@ def delete(
     """
     with ledger(context, config, timeout) as client:
         expected = _revision(client, document) if if_revision is None else if_revision
-        told(document, lambda: client.delete(document, if_revision=expected), json=json)
+        ask_for(document, lambda: client.delete(document, if_revision=expected), json=json)
 
 
 def _revision(client: Client, key: str) -> int:

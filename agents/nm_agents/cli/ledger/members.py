@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from nm_agents.cli.config.arguments import told
 from nm_agents.cli.ledger.showing import show_entries, show_entry
 from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.proposing import ask_for
 
 
 def _lower(node: str) -> str:
@@ -78,7 +78,7 @@ def maintain(
     json: Json = False,
     timeout: Timeout = 20.0,
 ) -> None:
-    """Say that somebody works on a member: nobody is alarmed until `resume`.
+    """Say in the ledger that somebody works on a member, until `resume`. Alerts do not heed it yet.
 
     A member may say so of itself, an administrator of all.
 
@@ -152,7 +152,7 @@ def _propose(
     key = f"member/{node}"
     value: dict[str, Any] | None = {} if kind == "join" else None
     with ledger(context, config, timeout) as client:
-        told(key, lambda: client.propose(kind, key, value), json=json)
+        ask_for(key, lambda: client.propose(kind, key, value), json=json)
 
 
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {

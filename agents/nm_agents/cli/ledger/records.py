@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from nm_agents.cli.config.arguments import STDIN, IfRevision, read_file, told
+from nm_agents.cli.config.arguments import STDIN, IfRevision, read_file
 from nm_agents.cli.ledger.showing import show_entries, show_entry
 from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.proposing import ask_for
 
 records = typer.Typer(help="Component records: endpoints, software and more.", no_args_is_help=True)
 
@@ -81,7 +82,9 @@ def set_record(
     given = _object(value)
     key = f"record/{kind}/{name}"
     with ledger(context, config, timeout) as client:
-        told(key, lambda: client.set_record(kind, name, given, if_revision=if_revision), json=json)
+        ask_for(
+            key, lambda: client.set_record(kind, name, given, if_revision=if_revision), json=json
+        )
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -114,4 +117,4 @@ def delete(
     """
     key = f"record/{kind}/{name}"
     with ledger(context, config, timeout) as client:
-        told(key, lambda: client.delete(key, if_revision=if_revision), json=json)
+        ask_for(key, lambda: client.delete(key, if_revision=if_revision), json=json)

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from nm_agents.cli.config.arguments import told
 from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.ledger.members import NodeArgument
 from nm_agents.cli.ledger.showing import name_of
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.printable import as_json, cell
+from nm_agents.cli.proposing import ask_for
 from nm_agents.cli.status_screen import table
 from nm_bus.client import Client
 from nm_bus.errors import NmBusError
@@ -175,7 +175,7 @@ def remove(
     """
     key = f"supernode/{node}"
     with ledger(context, config, timeout) as client:
-        told(key, lambda: client.propose("dismiss", key), json=json)
+        ask_for(key, lambda: client.propose("dismiss", key), json=json)
 
 
 def _admit(
@@ -189,7 +189,7 @@ def _admit(
 ) -> None:
     key = f"supernode/{node}"
     with ledger(context, config, timeout) as client:
-        told(key, lambda: client.propose("admit", key, value), json=json)
+        ask_for(key, lambda: client.propose("admit", key, value), json=json)
 
 
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {

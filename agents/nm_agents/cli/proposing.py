@@ -1,0 +1,33 @@
+"""How a command asks for a change, and says what became of it: accepted is not agreed."""
+
+from collections.abc import Callable
+
+import msgspec
+import typer
+
+from nm_agents.cli.console import say
+from nm_agents.cli.printable import as_json, printable
+from nm_agents.exits import Exit
+from nm_bus.errors import UndecidedError
+from nm_bus.messages import Proposed
+
+
+def ask_for(key: str, ask: Callable[[], Proposed], *, json: bool) -> None:
+    """Ask, and say what became of it: agreed is success, accepted is exit code 3."""
+    try:
+        proposed = ask()
+    except UndecidedError as error:
+        if not error.accepted_by:
+            raise
+        _say(key, Proposed(error.id, "accepted", reason=str(error)), json)
+        raise typer.Exit(Exit.LATER) from None
+    _say(key, proposed, json)
+
+
+def _say(key: str, proposed: Proposed, json: bool) -> None:
+    if json:
+        say(as_json({"key": key, **msgspec.to_builtins(proposed)}))
+    elif proposed.state == "agreed":
+        say(f"{key}: agreed at revision {proposed.revision}")
+    else:
+        say(f"{key}: accepted, not agreed yet (id {printable(proposed.id)})")
