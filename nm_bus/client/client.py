@@ -34,7 +34,6 @@ from nm_bus.messages import (
     Entry,
     NodeId,
     Overview,
-    Page,
     Proposed,
     Query,
     Read,
@@ -133,10 +132,6 @@ class Client:
     def history(self, key: str = "", *, before: int = 0) -> Iterator[Update]:
         """The same, newest first, from before a revision; 0: from the newest."""
         return self._reading.history(key, before=before)
-
-    def read(self, question: Read, *, timeout: Seconds | None = None) -> Page:
-        """One page of what the ledger holds, of any kind that has pages."""
-        return self._reading.page(question, timeout)
 
     def standing(self, supernode: NodeId | None = None) -> Standing:
         """How the ledger stands at the supernode that is named, or at one that answers."""
@@ -296,10 +291,6 @@ class Client:
             expected=expected,
             id=id,
         )
-        return self.submit(change, timeout)
-
-    def submit(self, change: Change, timeout: Seconds | None = None) -> Proposed:
-        """Sign a change that was made elsewhere, and ask for it as `propose` does."""
         proposed = self._proposing.agreed(change, self.timeout if timeout is None else timeout)
         self._reading.saw(proposed.revision)
         return proposed

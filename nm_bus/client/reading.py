@@ -35,13 +35,13 @@ class Reading:
         """This revision was heard of."""
         self.seen = max(self.seen, revision)
 
-    def page(self, question: Read, timeout: Seconds | None = None) -> Page:
+    def page(self, question: Read) -> Page:
         """The answer to a question that has pages."""
-        page = self._answer(question, Page, timeout)
+        page = self._answer(question, Page)
         self.saw(page.revision)
         return page
 
-    def _answer(self, question: Read, kind: type[Struct], timeout: Seconds | None) -> Struct:
+    def _answer(self, question: Read, kind: type[Struct], timeout: Seconds | None = None) -> Struct:
         return self._asking.settled(
             question,
             partial(_read, question, kind),
@@ -88,7 +88,7 @@ class Reading:
 
     def standing(self) -> Standing:
         """How the ledger stands at a supernode that answers."""
-        standing = self._answer(Read("ledger"), Standing, None)
+        standing = self._answer(Read("ledger"), Standing)
         self.saw(standing.revision)
         return standing
 
@@ -99,7 +99,7 @@ class Reading:
     def outcome(self, id: ChangeId) -> Proposed | None:
         """What became of a change."""
         try:
-            return self._answer(Read("answer", id), Proposed, None)
+            return self._answer(Read("answer", id), Proposed)
         except RefusedError as error:
             if error.code == UNKNOWN_KEY:
                 return None

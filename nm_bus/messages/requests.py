@@ -58,7 +58,7 @@ class Answer(Data, frozen=True):
     """The answer to any request. `error` is one clear sentence when not ok.
 
     `code` is for programs: `ok`, `unknown-node`, `not-allowed`, `bad-request`, `unavailable`,
-    `no-ledger`.
+    `no-ledger`, and for a refused change the code of its refusal.
     """
 
     request: str

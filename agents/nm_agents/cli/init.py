@@ -151,5 +151,5 @@ def _data(made: Made) -> dict[str, object]:
         "new": made.new,
         "aside": str(made.aside) if made.aside else None,
         "carried": made.carried,
-        "admission": admission(made) if made.incarnation != "genesis" else None,
+        "admission": admission(made) if made.incarnation != INCARNATION else None,
     }
