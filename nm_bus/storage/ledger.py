@@ -15,6 +15,7 @@ import msgspec
 from nm_bus.core.ledger.answers import Answers
 from nm_bus.core.ledger.effects import Vote
 from nm_bus.core.ledger.state import Snapshot
+from nm_bus.core.ledger.voters import voter_id
 from nm_bus.errors import StorageError
 from nm_bus.messages import (
     Ballot,
@@ -86,7 +87,7 @@ class Identity(msgspec.Struct, frozen=True):
     @property
     def voter(self) -> VoterId:
         """Who this supernode is to the others."""
-        return f"{self.node}#{self.incarnation}"
+        return voter_id(self.node, self.incarnation)
 
 
 class Position(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ from nm_agents.bench.proposals import Load, Sustained
 from nm_agents.federation.building import Federation, Plan
 from nm_agents.federation.relay import Relays
 from nm_bus.client import Client
+from nm_bus.core.ledger.voters import node_of
 from nm_bus.errors import NmBusError, TimedOutError
 from nm_bus.messages import NodeId, Seconds
 from nm_bus.settings import AdministratorSettings, Timing, Tls, load, timing
@@ -121,7 +122,7 @@ class Bench:
     def _author(self) -> NodeId:
         """Who decided last, as the first supernode that lives knows it."""
         first = self._living[0]
-        return self.clients[first].standing(first).author.partition("#")[0]
+        return node_of(self.clients[first].standing(first).author)
 
     def _other(self) -> NodeId:
         """The last supernode that lives and is not the last author."""

@@ -11,7 +11,8 @@ from nm_bus.core.ledger.rules.homes import with_homes
 from nm_bus.core.ledger.rules.outcome import Effects
 from nm_bus.core.ledger.rules.supernodes import VOTER
 from nm_bus.core.ledger.state import SUPERNODES, State
-from nm_bus.messages import Change, Micros, NodeId, VoterId
+from nm_bus.core.ledger.voters import node_of
+from nm_bus.messages import Change, Micros, VoterId
 
 KIND = "epoch"
 """The kind of the change that begins one; its key is the survivor's."""
@@ -35,7 +36,7 @@ def why_not(state: State, voter: VoterId) -> str:
 
 def beginning(state: State, voter: VoterId, by: str, moment: Micros) -> Change:
     """The change that begins an epoch, not signed yet: from where, by whom, without whom."""
-    node, number = _node(voter), next_epoch(state.epoch, moment)
+    node, number = node_of(voter), next_epoch(state.epoch, moment)
     return Change(
         id=f"{node}/epoch-{number}/1",
         actor=node,
@@ -63,7 +64,3 @@ def begin(state: State, change: Change) -> Applied:
     state.epoch = (change.value or {})["epoch"]
     state.time = max(state.time + 1, change.timestamp)
     return effective(state, change, state.time, with_homes(state, effects))
-
-
-def _node(voter: VoterId) -> NodeId:
-    return voter.partition("#")[0]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from nm_bus.core.ledger.answers import Answered, Answers
+from nm_bus.core.ledger.voters import voter_id
 from nm_bus.messages import ChangeId, Entry, Micros, Proposed, VoterId
 from nm_bus.messages.base import Part
 
@@ -141,7 +142,7 @@ class State:
 
     def _with_role(self, role: str) -> frozenset[VoterId]:
         return frozenset(
-            f"{entry.key.removeprefix(SUPERNODES)}#{entry.value['incarnation']}"
+            voter_id(entry.key.removeprefix(SUPERNODES), entry.value["incarnation"])
             for entry in self.under(SUPERNODES)
             if entry.value["role"] == role
         )

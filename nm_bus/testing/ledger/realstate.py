@@ -7,6 +7,7 @@ import msgspec
 
 from nm_bus.core.ledger.applying import apply_batch
 from nm_bus.core.ledger.state import State
+from nm_bus.core.ledger.voters import node_of
 from nm_bus.messages import Batch, Change, ChangeId, Entry, VoterId
 
 ASKER = "p"
@@ -24,7 +25,7 @@ class RealState:
     ) -> None:
         seats = {**dict.fromkeys(voters, "voter"), **dict.fromkeys(standbys, "standby")}
         supernodes = [
-            Entry(f"supernode/{_node(one)}", _seat(one, role), 0, "genesis")
+            Entry(f"supernode/{node_of(one)}", _seat(one, role), 0, "genesis")
             for one, role in seats.items()
         ]
         role = Entry(f"role/{ASKER}", {"administrator": True}, 0, "genesis")
@@ -71,7 +72,7 @@ def _meant(change: Change) -> Change:
         key = key.format(number % 3)
         value = {"session": session} if kind == "lock" else value
     else:
-        kind, key = "admit", f"supernode/{_node(change.key)}"
+        kind, key = "admit", f"supernode/{node_of(change.key)}"
         value = _seat(change.key, "voter" if change.kind == "vote" else "standby")
     expected = 0 if number % 7 == 0 else None
     return msgspec.structs.replace(change, kind=kind, key=key, value=value, expected=expected)
@@ -88,10 +89,6 @@ _WORK: tuple[tuple[str, str, dict[str, object] | None], ...] = (
     ("close", "session/p/s{}", None),
 )
 """What is asked for in turn, on a few keys, so that much of it is refused."""
-
-
-def _node(voter: VoterId) -> str:
-    return voter.partition("#")[0]
 
 
 def _seat(voter: VoterId, role: str) -> dict[str, object]:

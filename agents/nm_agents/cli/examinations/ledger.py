@@ -16,6 +16,7 @@ from nm_agents.cli.ledgers import (
     standings,
 )
 from nm_agents.cli.overview import Picture
+from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.errors import NmBusError
 from nm_bus.messages import Health, MemberView, NodeId, Page, Read, Seconds, Standing, VoterId
 
@@ -89,7 +90,7 @@ def _supernode(standing: Standing, admitted: set[VoterId], settled: int) -> Iter
     node, incarnation = standing.node, standing.incarnation
     if standing.reason:
         yield fail("ledger", f"{node} has {standing.state}: {standing.reason}", ANEW)
-    elif f"{node}#{incarnation}" not in admitted:
+    elif voter_id(node, incarnation) not in admitted:
         text = f"{node} follows as {incarnation}, which nobody has admitted"
         mend = f"`nm-bus supernode add {node} --incarnation {incarnation}`, then `promote`"
         yield warn("ledger", text, mend)
@@ -119,7 +120,7 @@ def _forks(picture: Picture) -> Iterator[Finding]:
 def _votes(picture: Picture, furthest: Standing) -> Iterator[Finding]:
     voters = set(furthest.voters)
     running = {
-        f"{node}#{standing.incarnation}"
+        voter_id(node, standing.incarnation)
         for node, standing in standings(picture).items()
         if standing.state == RUNNING and _is_alive(picture, node)
     }
@@ -146,7 +147,7 @@ def _is_alive(picture: Picture, node: NodeId) -> bool:
 
 def _strangers(picture: Picture, furthest: Standing) -> Iterator[Finding]:
     """Supernodes that the ledger names and the settings do not, and the reverse."""
-    admitted = {voter.partition("#")[0] for voter in (*furthest.voters, *furthest.standbys)}
+    admitted = {node_of(voter) for voter in (*furthest.voters, *furthest.standbys)}
     configured = {view.node for view in picture.supernodes}
     for node in sorted(admitted - configured):
         text = f"{node} is a supernode in the ledger, and no peer of {picture.answered_by}"

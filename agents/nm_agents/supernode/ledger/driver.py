@@ -26,6 +26,7 @@ from nm_bus.core.ledger.boots import JOIN_ANEW, Boots
 from nm_bus.core.ledger.effects import Effect, Send, SendLog
 from nm_bus.core.ledger.hybrid import HybridClock
 from nm_bus.core.ledger.state import State
+from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.messages import (
     Accept,
     Beat,
@@ -243,7 +244,7 @@ class LedgerDriver:
         """Take what a peer's link brought."""
         if message.origin != peer:
             return Rejected(Reason.NOT_SENDER, f"{peer} speaks for {message.origin}")
-        sender, step = f"{message.origin}#{message.incarnation}", message.step
+        sender, step = voter_id(message.origin, message.incarnation), message.step
         if self.reason or not self._is_heard(sender, message):
             return None
         now, moment = self._now(), self._micros()
@@ -334,9 +335,9 @@ class LedgerDriver:
         for effect in effects:
             match effect:
                 case Send():
-                    self.post.tell(_node(effect.to), effect.step)
+                    self.post.tell(node_of(effect.to), effect.step)
                 case SendLog():
-                    self._supply(_node(effect.to), effect.slot)
+                    self._supply(node_of(effect.to), effect.slot)
         if applied:
             self.checkpoints.applied(applied)
             self._news.tell(applied)
@@ -412,7 +413,3 @@ class LedgerDriver:
 
     def _micros(self) -> Micros:
         return round(self.transport.now() * 1_000_000)
-
-
-def _node(voter: VoterId) -> NodeId:
-    return voter.partition("#")[0]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from nm_agents.supernode.ledger.driver import LedgerDriver
 from nm_bus.core.ledger.vigil import Vigil
+from nm_bus.core.ledger.voters import node_of
 from nm_bus.core.view import View
 from nm_bus.messages import NodeId, Proposed, Seconds
 from nm_bus.transport.base import Transport
@@ -51,7 +52,7 @@ class Sessions:
 
     def _is_in_touch(self) -> bool:
         """Whether a majority of the voters is heard: who is cut off misses their signs."""
-        voters = {voter.partition("#")[0] for voter in self.driver.state.voters}
+        voters = {node_of(voter) for voter in self.driver.state.voters}
         heard = sum(1 for voter in voters if voter == self.driver.node or self._hears(voter))
         return self.driver.is_awake and 2 * heard > len(voters)
 
