@@ -23,6 +23,7 @@ from nm_bus.client.reading import Reading
 from nm_bus.client.sessions import SHARE, Session
 from nm_bus.client.updates import Lines, Updates, of_component
 from nm_bus.core.ledger.follower import Place
+from nm_bus.core.ledger.rules.outcome import BAD_VALUE
 from nm_bus.documents import Document, key_of, stored, why_not
 from nm_bus.documents.names import why_no_name
 from nm_bus.errors import ConflictError, LockLostError, RefusedError
@@ -234,11 +235,11 @@ class Client:
         """
         data = content.encode() if isinstance(content, str) else content
         if flaw := why_no_name(component, name):
-            raise RefusedError(flaw, "bad-value")
+            raise RefusedError(flaw, BAD_VALUE)
         known = self._schema_of(component, name) if schema is None else schema
         document = Document(component, name, data, known)
         if flaw := why_not(document, forced=force):
-            raise RefusedError(f"{document.key} {flaw}", "bad-value")
+            raise RefusedError(f"{document.key} {flaw}", BAD_VALUE)
         value = stored(document, schema=schema, note=note)
         return self.propose("set", document.key, value, expected=if_revision, timeout=timeout)
 

@@ -15,6 +15,7 @@ from typing import Protocol
 from nm_bus.client.sessions import Ledger, Session
 from nm_bus.client.updates import Item, Snapshot, Updates
 from nm_bus.core.ledger.follower import Place
+from nm_bus.core.ledger.rules.outcome import GONE
 from nm_bus.errors import ConflictError, LockLostError, RefusedError
 from nm_bus.messages import Seconds, Standing, Update
 
@@ -23,9 +24,6 @@ LOOK: Seconds = 1.0
 
 AGAIN: Seconds = 30.0
 """One who waits asks for the lock after so long, whatever it heard."""
-
-GONE = "gone"
-"""The refusal that means that the session is no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any
 
 from nm_bus.client.asking import MAY_PASS, Asking, good, understood
+from nm_bus.core.ledger.rules.outcome import CONFLICT, HELD
 from nm_bus.errors import ConflictError, RefusedError, UndecidedError
 from nm_bus.messages import Answer, Change, ChangeId, NodeId, Propose, Proposed, Seconds
 
@@ -21,7 +22,7 @@ PATIENCE: Seconds = 5.0
 ON_THE_WAY: Seconds = 2.0
 """What an answer may take beyond that."""
 
-CONFLICTS = frozenset({"conflict", "held"})
+CONFLICTS = frozenset({CONFLICT, HELD})
 """The refusals that mean that somebody else came first."""
 
 Signed = Callable[[Change], tuple[Change, str]]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from nm_bus.client.asking import Asking, Struct, good, understood
+from nm_bus.core.ledger.rules.outcome import UNKNOWN_KEY
 from nm_bus.errors import RefusedError, TimedOutError
 from nm_bus.messages import (
     Answer,
@@ -20,8 +21,6 @@ from nm_bus.messages import (
 
 PATIENCE: Seconds = 10.0
 """How long one supernode may take to answer before the next one is asked."""
-
-UNKNOWN_KEY = "unknown-key"
 
 
 class Reading:

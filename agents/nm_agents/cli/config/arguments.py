@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from nm_bus.core.ledger.rules.outcome import BAD_VALUE
 from nm_bus.documents import MOST_BYTES
 from nm_bus.documents.names import PREFIX, key_of, named, why_no_name
 from nm_bus.errors import ConfigError, RefusedError
@@ -77,4 +78,4 @@ def read_schema(file: Path | None) -> str | None:
 def refuse(key: str, flaw: str) -> None:
     """Raise RefusedError when there is a flaw."""
     if flaw:
-        raise RefusedError(f"{key}: {flaw}", "bad-value")
+        raise RefusedError(f"{key}: {flaw}", BAD_VALUE)

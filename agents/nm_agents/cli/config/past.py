@@ -4,6 +4,7 @@ from itertools import islice
 
 from nm_bus.client import Client
 from nm_bus.core.ledger.history import Version, versions
+from nm_bus.core.ledger.rules.outcome import UNKNOWN_KEY
 from nm_bus.errors import RefusedError
 
 MOST_VERSIONS = 1_000
@@ -14,7 +15,7 @@ def past_of(client: Client, key: str, limit: int = MOST_VERSIONS) -> list[Versio
     """The last versions of a document, the oldest first. Raises RefusedError when it has none."""
     found = versions(islice(client.history(key), limit))
     if not found:
-        raise RefusedError(f"there never was a {key}; see `nm-bus config list`", "unknown-key")
+        raise RefusedError(f"there never was a {key}; see `nm-bus config list`", UNKNOWN_KEY)
     return found
 
 
@@ -23,12 +24,12 @@ def version_at(client: Client, key: str, revision: int) -> Version:
     standing = client.standing()
     if revision > standing.revision:
         raise RefusedError(
-            f"there is no revision {revision} yet, the last is {standing.revision}", "unknown-key"
+            f"there is no revision {revision} yet, the last is {standing.revision}", UNKNOWN_KEY
         )
     found = versions(islice(client.history(key, before=revision + 1), 1))
     if not found or found[0].content is None:
         raise RefusedError(
             f"there was no {key} at revision {revision}; see `nm-bus config history`",
-            "unknown-key",
+            UNKNOWN_KEY,
         )
     return found[0]

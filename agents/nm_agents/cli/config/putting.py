@@ -25,6 +25,7 @@ from nm_agents.cli.printable import as_json
 from nm_agents.cli.proposing import ask_for
 from nm_bus.client import Client, content_of
 from nm_bus.core.ledger import history
+from nm_bus.core.ledger.rules.outcome import UNKNOWN_KEY
 from nm_bus.documents import Document, named, stored, why_not
 from nm_bus.documents.names import key_of, why_no_name
 from nm_bus.errors import RefusedError
@@ -190,5 +191,5 @@ def delete(
 def _revision(client: Client, key: str) -> int:
     entry = client.get(key)
     if entry is None:
-        raise RefusedError(f"there is no {key}; see `nm-bus config list`", "unknown-key")
+        raise RefusedError(f"there is no {key}; see `nm-bus config list`", UNKNOWN_KEY)
     return entry.revision

@@ -17,6 +17,7 @@ from nm_agents.cli.printable import as_json, cell
 from nm_agents.cli.status_screen import table
 from nm_bus.client import Client, content_of
 from nm_bus.core.ledger.history import Version
+from nm_bus.core.ledger.rules.outcome import UNKNOWN_KEY
 from nm_bus.documents import Document, named, stored
 from nm_bus.documents.names import PREFIX
 from nm_bus.errors import ConfigError, RefusedError
@@ -67,7 +68,7 @@ Told = tuple[bytes, dict[str, object]]
 def _now(client: Client, key: str, agreed: bool) -> Told:
     entry = client.get(key, agreed=agreed)
     if entry is None:
-        raise RefusedError(f"there is no {key}; see `nm-bus config list`", "unknown-key")
+        raise RefusedError(f"there is no {key}; see `nm-bus config list`", UNKNOWN_KEY)
     about = {"revision": entry.revision, "actor": entry.actor, "time": entry.time}
     return _bytes(entry), about | entry.value
 
