@@ -5,12 +5,10 @@ The real one is `nm_bus.client.connection.Bus`; tests bring their own. No socket
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-import msgspec
-
+from nm_bus.client.asking import good
 from nm_bus.client.following import Followed
-from nm_bus.errors import ConnectionLostError, RefusedError
 from nm_bus.messages import Answer, Message, NodeId, Seconds, Subscribe, Tail
 from nm_bus.settings import AdministratorSettings
 
@@ -36,26 +34,9 @@ class Bus(Protocol):
 
 Opener = Callable[[AdministratorSettings], AbstractContextManager[Bus]]
 
-Struct = TypeVar("Struct", bound=msgspec.Struct)
-
 
 def ask(
     bus: Bus, message: Message, timeout: Seconds, supernode: NodeId | None = None
 ) -> dict[str, Any]:
     """The data of a good answer; a bad one becomes the error that says who can do what."""
-    answer = bus.request(message, timeout, supernode)
-    if answer.ok:
-        return answer.data
-    if answer.code == "unavailable":
-        raise ConnectionLostError(answer.error or "the supernode cannot answer now; try again")
-    raise RefusedError(answer.error or f"the supernode refused: {answer.code}")
-
-
-def understood(data: object, kind: type[Struct]) -> Struct:
-    """An answer's data as a struct; raises RefusedError when versions do not fit."""
-    try:
-        return msgspec.convert(data, kind)
-    except msgspec.ValidationError as error:
-        raise RefusedError(
-            f"the supernode's answer is not understood ({error}); update nm-bus here or there"
-        ) from None
+    return good(bus.request(message, timeout, supernode), supernode or "the supernode").data

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from nm_agents.cli.bus import Bus, ask, understood
+from nm_agents.cli.bus import Bus, ask
 from nm_agents.cli.figures import plural
+from nm_bus.client.asking import understood
 from nm_bus.errors import RefusedError
 from nm_bus.messages import (
     Alert,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from nm_agents.cli.bus import Bus, ask, understood
+from nm_agents.cli.bus import Bus, ask
 from nm_agents.cli.examinations.finding import Finding, fail, ok, warn
 from nm_agents.cli.figures import plural
 from nm_agents.cli.ledgers import (
@@ -16,6 +16,7 @@ from nm_agents.cli.ledgers import (
     standings,
 )
 from nm_agents.cli.overview import Picture
+from nm_bus.client.asking import understood
 from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.errors import NmBusError
 from nm_bus.messages import Health, MemberView, NodeId, Page, Read, Seconds, Standing, VoterId

@@ -6,11 +6,12 @@ from typing import Any
 
 import typer
 
-from nm_agents.cli.bus import Bus, ask, understood
+from nm_agents.cli.bus import Bus, ask
 from nm_agents.cli.console import say
 from nm_agents.cli.options import Config, Json, Timeout, opened
 from nm_agents.cli.printable import as_json, printable
 from nm_agents.exits import Exit
+from nm_bus.client.asking import understood
 from nm_bus.core.ledger.chain import next_head
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError
 from nm_bus.messages import NodeId, Page, Read, Seconds, Standing, Update

@@ -65,7 +65,7 @@ def remove(state: State, change: Change) -> Outcome:
 
 
 def maintain(state: State, change: Change) -> Outcome:
-    """Somebody works on a member: nobody is alarmed, and it keeps its home."""
+    """Somebody works on a member; it keeps its home."""
     return _in_state(state, change, MAINTENANCE)
 
 
