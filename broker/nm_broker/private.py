@@ -302,7 +302,7 @@ class RunningBroker:
         """Let a paused process go on."""
         self._signal(signal.SIGCONT)
 
-    def ctl(self, *arguments: str, timeout: float = 30.0) -> str:
+    def ctl(self, *arguments: str, timeout: float = 60.0) -> str:
         """Run `rabbitmqctl` on it; gives what it printed, raises RefusedError, TimedOutError."""
         return self.settings.machine.ctl(*arguments, timeout=timeout)
 

@@ -17,7 +17,7 @@ from nm_bus.messages import AlertState, Health, NodeId, Seconds
 
 RAISED, RESOLVED = AlertState.RAISED, AlertState.RESOLVED
 
-OUTAGE: Seconds = 20.0
+OUTAGE: Seconds = 15.0
 """How long the broker is away."""
 
 FIRST, SECOND, THIRD = SUPERNODES
