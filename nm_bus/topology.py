@@ -298,6 +298,11 @@ def ingest_topology(sizes: Sizes) -> Topology:
 
 def project_topology(sizes: Sizes) -> Topology:
     """What every broker of a project has, whoever its peers are."""
+    return base_topology(sizes) + log_topology(sizes)
+
+
+def base_topology(sizes: Sizes) -> Topology:
+    """What a supernode cannot work without."""
     own = Topology(
         tuple(Exchange(name) for name in (REQUESTS, UPDATES, ALERTS, DEAD, REPORTS, OUT)),
         (
@@ -308,7 +313,6 @@ def project_topology(sizes: Sizes) -> Topology:
             ),
             Queue(DEAD, arguments=_limited(sizes.dead_length)),
             Queue(EVENTS_QUEUE, arguments=_limited(sizes.requests_length)),
-            _updates_log(sizes),
         ),
         (
             Binding(REQUESTS, REQUESTS),
@@ -316,19 +320,24 @@ def project_topology(sizes: Sizes) -> Topology:
             Binding(REPORTS, OUT, to_exchange=True),
             Binding(EVENTS, EVENTS_QUEUE, "connection.*"),
             Binding(DEAD, DEAD, "refused.#"),
-            Binding(UPDATES, UPDATES_LOG),
         ),
     )
     return own + ingest_topology(sizes)
 
 
-def _updates_log(sizes: Sizes) -> Queue:
-    """A stream drops whole segments, the oldest first; the last one is always kept."""
+def log_topology(sizes: Sizes) -> Topology:
+    """The copy of the updates, apart from the rest: a broker that was killed may lack it for a
+    while (RabbitMQ 3.10, if it was just made, for ever), and nothing else may suffer from that.
+
+    A stream drops whole segments, the oldest first; the last one is always kept.
+    """
     limits = {
         "x-max-length-bytes": sizes.updates_log_bytes,
         "x-stream-max-segment-size-bytes": sizes.updates_segment_bytes,
     }
-    return Queue(UPDATES_LOG, "stream", limits)
+    return Topology(
+        queues=(Queue(UPDATES_LOG, "stream", limits),), bindings=(Binding(UPDATES, UPDATES_LOG),)
+    )
 
 
 def link_topology(peer: NodeId, sizes: Sizes) -> Topology:

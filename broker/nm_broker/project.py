@@ -3,6 +3,7 @@
 `bring_up` may be called at each start: what is there already stays as it is and keeps running.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -10,10 +11,11 @@ from operator import add
 from nm_broker.access import Access
 from nm_broker.links import Links
 from nm_broker.management import ManagementApi
+from nm_bus.errors import RefusedError
 from nm_bus.grants import Role
 from nm_bus.messages import NodeId
 from nm_bus.settings import Limits, SupernodeSettings
-from nm_bus.topology import Sizes, Topology, link_topology, project_topology, vhost
+from nm_bus.topology import Sizes, Topology, base_topology, link_topology, log_topology, vhost
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,15 @@ def sizes_for(limits: Limits) -> Sizes:
 
 
 def topology_of(settings: SupernodeSettings) -> Topology:
-    """All that a supernode's broker declares: the project's own part, and a part for each peer."""
+    """All that a supernode cannot work without: the project's own part, and one for each peer."""
     sizes = sizes_for(settings.limits)
     parts = [link_topology(peer.node, sizes) for peer in settings.peers]
-    return reduce(add, parts, project_topology(sizes))
+    return reduce(add, parts, base_topology(sizes))
+
+
+def log_of(settings: SupernodeSettings) -> Topology:
+    """The copy of the updates, which a supernode can work without."""
+    return log_topology(sizes_for(settings.limits))
 
 
 def bring_up(api: ManagementApi, settings: SupernodeSettings, principals: Principals) -> None:
@@ -47,6 +54,8 @@ def bring_up(api: ManagementApi, settings: SupernodeSettings, principals: Princi
     if place not in api.vhosts():
         api.put_vhost(place)
     api.declare(topology_of(settings), place)
+    with suppress(RefusedError):  # it may be down after a crash; its supernode tells of that
+        api.declare(log_of(settings), place)
     admit_all(Access(api, place), settings, principals)
     Links(api, settings).apply()
 

@@ -23,7 +23,7 @@ from nm_agents.supernode.peers import Peers
 from nm_agents.supernode.requests import Requests
 from nm_agents.supernode.worker import Worker
 from nm_broker.links import Link, link_state
-from nm_broker.project import topology_of
+from nm_broker.project import log_of, topology_of
 from nm_bus.codec import Rejected, decode, encode
 from nm_bus.core.admission import vouched
 from nm_bus.core.alerts import Alerts
@@ -115,6 +115,7 @@ class SupernodeService:
         self._started = self.transport.now()
         self._refusals = self.view.refused(self.settings.node)
         self.transport.declare(topology_of(self.settings))
+        self.transport.declare(log_of(self.settings))
         self.transport.on_status(self._status)
         self.transport.consume(REPORTS, self.peers.own, prefetch=PREFETCH)
         self.transport.consume(EVENTS_QUEUE, self._event, prefetch=PREFETCH)
