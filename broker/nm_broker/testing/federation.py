@@ -11,7 +11,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from nm_broker.access import Access
 from nm_broker.links import Links
-from nm_broker.project import Principals, admit_all, topology_of
+from nm_broker.project import Principals, admit_all, log_of, topology_of
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import TimedOutError
 from nm_bus.grants import Role, link_user
@@ -67,7 +67,7 @@ class Site:
 
     def bring_up(self, principals: Principals) -> None:
         """Bring the project up in this sandbox, where the broker's own events are not told."""
-        self.sandbox.declare(topology_of(self.settings))
+        self.sandbox.declare(topology_of(self.settings) + log_of(self.settings))
         admit_all(self.access, self.settings, principals)
         self.links.apply()
 
