@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from nm_bus.codes import NO_LEDGER, UNAVAILABLE
 from nm_bus.errors import (
     ConnectionLostError,
     NmBusError,
@@ -25,12 +26,6 @@ from nm_bus.transport.reconnect import Pauses
 
 MAY_PASS = (ConnectionLostError, TimedOutError)
 """What another supernode, or a later moment, may answer better."""
-
-UNAVAILABLE = "unavailable"
-"""The code of a supernode that cannot answer now, whatever was asked."""
-
-NO_LEDGER = "no-ledger"
-"""The code of a supernode without a ledger. When all of them say so, nobody need wait."""
 
 SHUNNED: Seconds = 20.0
 """For about how long a supernode that did not answer is asked after all others."""

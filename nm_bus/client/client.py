@@ -22,8 +22,8 @@ from nm_bus.client.proposing import Proposing, Signed
 from nm_bus.client.reading import Reading
 from nm_bus.client.sessions import SHARE, Session
 from nm_bus.client.updates import Lines, Updates, of_component
+from nm_bus.codes import BAD_VALUE
 from nm_bus.core.ledger.follower import Place
-from nm_bus.core.ledger.rules.outcome import BAD_VALUE
 from nm_bus.documents import Document, key_of, stored, why_not
 from nm_bus.documents.names import why_no_name
 from nm_bus.errors import ConflictError, LockLostError, RefusedError

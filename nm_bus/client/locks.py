@@ -14,8 +14,8 @@ from typing import Protocol
 
 from nm_bus.client.sessions import Ledger, Session
 from nm_bus.client.updates import Item, Snapshot, Updates
+from nm_bus.codes import GONE
 from nm_bus.core.ledger.follower import Place
-from nm_bus.core.ledger.rules.outcome import GONE
 from nm_bus.errors import ConflictError, LockLostError, RefusedError
 from nm_bus.messages import Seconds, Standing, Update
 

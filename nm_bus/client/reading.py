@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from nm_bus.client.asking import Asking, Struct, good, understood
-from nm_bus.core.ledger.rules.outcome import UNKNOWN_KEY
+from nm_bus.codes import UNKNOWN_KEY
 from nm_bus.errors import RefusedError, TimedOutError
 from nm_bus.messages import (
     Answer,

@@ -13,6 +13,7 @@ from itertools import islice
 import msgspec
 
 from nm_bus import codec
+from nm_bus.codes import BAD_REQUEST, UNAVAILABLE
 from nm_bus.core.ledger.applying import apply
 from nm_bus.core.ledger.genesis import INCARNATION
 from nm_bus.core.ledger.state import Snapshot, State
@@ -92,10 +93,10 @@ class FakeSupernode:
             case Tail() if self.tails:
                 return Answer("", True, data={"queue": "tail"})
             case Tail():
-                return _refused("unavailable", "you have too many tail queues")
+                return _refused(UNAVAILABLE, "you have too many tail queues")
             case Read():
                 return self._read(message)
-        return _refused("bad-request", f"{type(message).__name__} is not answered here")
+        return _refused(BAD_REQUEST, f"{type(message).__name__} is not answered here")
 
     def _proposed(self, change: Change, propose: Callable[[Change], Proposed]) -> Answer:
         if self.cut:
@@ -109,7 +110,7 @@ class FakeSupernode:
     def _read(self, read: Read) -> Answer:
         state = self.state
         if state.revision < read.at_least:
-            return _refused("unavailable", f"{self.node} has not applied it yet")
+            return _refused(UNAVAILABLE, f"{self.node} has not applied it yet")
         if read.what == "answer":
             known = state.answer(read.key)
             return _good(known) if known else _refused("unknown-key", "not known")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from nm_bus.client.asking import NO_LEDGER, SHUNNED, Asking, good
+from nm_bus.client.asking import SHUNNED, Asking, good
+from nm_bus.codes import NO_LEDGER
 from nm_bus.errors import RefusedError, TimedOutError
 from nm_bus.messages import Answer, Message, NodeId, Read, Seconds
 from nm_bus.settings import LOCAL

@@ -13,10 +13,11 @@ from functools import partial
 import msgspec
 
 from nm_agents.supernode.brokerwatch import BrokerWatch
-from nm_agents.supernode.ledger.requests import NO_LEDGER, Given, LedgerRequests
+from nm_agents.supernode.ledger.requests import Given, LedgerRequests
 from nm_agents.supernode.worker import Worker
 from nm_broker.project import sizes_for
 from nm_bus.codec import LONG, Rejected, encode, id_of
+from nm_bus.codes import BAD_REQUEST, NO_LEDGER, NOT_ALLOWED, OK, UNAVAILABLE, UNKNOWN_NODE
 from nm_bus.core.overview import overview
 from nm_bus.core.rate import Rate
 from nm_bus.core.view import View
@@ -134,10 +135,10 @@ class Requests:
             return
         rate = self._ledger_rate if isinstance(data, Propose | Sync | Read) else self._rate
         if not rate.allows(user, self.transport.now()):
-            self._refuse(asker, "unavailable", TOO_FAST)
+            self._refuse(asker, UNAVAILABLE, TOO_FAST)
             return
         if delivery.key not in (type(data).__name__.lower(), request_key(data)):
-            self._refuse(asker, "not-allowed", f"{delivery.key} is not what the message asks for")
+            self._refuse(asker, NOT_ALLOWED, f"{delivery.key} is not what the message asks for")
             return
         self._answer(asker, data, user)
 
@@ -147,9 +148,9 @@ class Requests:
         if asker is None:
             return
         if self._rate.allows(delivery.user_id or "", self.transport.now()):
-            self._refuse(asker, "bad-request", f"{rejected.reason}: {rejected.detail}"[:LONG])
+            self._refuse(asker, BAD_REQUEST, f"{rejected.reason}: {rejected.detail}"[:LONG])
         else:
-            self._refuse(asker, "unavailable", TOO_FAST)
+            self._refuse(asker, UNAVAILABLE, TOO_FAST)
 
     def tails_seen(self, tails: Mapping[NodeId, int]) -> None:
         """How many tail queues each principal had when the broker was last looked at."""
@@ -178,7 +179,7 @@ class Requests:
             case Propose() | Sync() | Read():
                 self._of_ledger(asker, data, user)
             case _:
-                self._refuse(asker, "bad-request", f"{type(data).__name__} is no request")
+                self._refuse(asker, BAD_REQUEST, f"{type(data).__name__} is no request")
 
     # --- introductions and queues
 
@@ -194,11 +195,11 @@ class Requests:
     def _tail(self, asker: Asker, tail: Tail, user: NodeId) -> None:
         if tail.exchange not in TAILED:
             known = ", ".join(sorted(TAILED))
-            self._refuse(asker, "bad-request", f"there is no {tail.exchange!r}; use {known}")
+            self._refuse(asker, BAD_REQUEST, f"there is no {tail.exchange!r}; use {known}")
             return
         if not self._may_tail(user):
             error = "you have too many tail queues; end some readers, or wait a minute"
-            self._refuse(asker, "unavailable", error)
+            self._refuse(asker, UNAVAILABLE, error)
             return
         name = secrets.token_hex(8)
         sizes = sizes_for(self.settings.limits)
@@ -214,11 +215,11 @@ class Requests:
         if outcome is Outcome.CONFIRMED:
             self._reply(asker, answer)
         else:
-            self._refuse(asker, "unavailable", f"the broker did not make the queue ({outcome})")
+            self._refuse(asker, UNAVAILABLE, f"the broker did not make the queue ({outcome})")
 
     def _subscribe(self, asker: Asker, wanted: Subscribe, user: NodeId) -> None:
         if self.watch is None:
-            self._refuse(asker, "unavailable", "this supernode has no management API configured")
+            self._refuse(asker, UNAVAILABLE, "this supernode has no management API configured")
             return
         keys = alert_bindings(wanted.severities, wanted.under)
         job = partial(self.watch.subscribe, user, wanted.name, keys)
@@ -226,7 +227,7 @@ class Requests:
 
     def _subscribed(self, asker: Asker, queue: str | NmBusError) -> None:
         if isinstance(queue, NmBusError):
-            self._refuse(asker, "unavailable", str(queue))
+            self._refuse(asker, UNAVAILABLE, str(queue))
         else:
             self._reply(asker, {"queue": queue})
 
@@ -242,7 +243,7 @@ class Requests:
 
     def _given(self, asker: Asker, given: Given) -> None:
         data: dict[str, object] = {} if given.data is None else msgspec.to_builtins(given.data)
-        ok, error = given.code == "ok", given.error[:LONG]
+        ok, error = given.code == OK, given.error[:LONG]
         self._send(asker, Answer(asker.request, ok=ok, code=given.code, error=error, data=data))
 
     # --- queries
@@ -260,12 +261,12 @@ class Requests:
                 self._detail(asker, query.node, now)
             case _:
                 known = "status, node, alerts or time"
-                self._refuse(asker, "bad-request", f"what is {query.what!r}; use {known}")
+                self._refuse(asker, BAD_REQUEST, f"what is {query.what!r}; use {known}")
 
     def _detail(self, asker: Asker, node: NodeId, now: Seconds) -> None:
         member = self.view.member(node, now)
         if member is None:
-            self._refuse(asker, "unknown-node", f"no supernode has ever heard of {node}")
+            self._refuse(asker, UNKNOWN_NODE, f"no supernode has ever heard of {node}")
         else:
             self._reply(asker, NodeDetail(member, self.windows.node(node, now)))
 
@@ -275,13 +276,13 @@ class Requests:
         """Hand a question to the member, by way of its home; its report is the answer."""
         home = self.view.home(ask.node)
         if home is None:
-            self._refuse(asker, "unknown-node", f"no supernode has ever heard of {ask.node}")
+            self._refuse(asker, UNKNOWN_NODE, f"no supernode has ever heard of {ask.node}")
         elif len(self._open) >= MOST_OPEN:
-            self._refuse(asker, "unavailable", "too many questions are open; ask again later")
+            self._refuse(asker, UNAVAILABLE, "too many questions are open; ask again later")
         elif home == self.settings.node:
             self._hand(asker, ask, "", inbox_queue(ask.node))
         elif asker.supernode:
-            self._refuse(asker, "unavailable", f"{ask.node} has just moved to {home}; ask again")
+            self._refuse(asker, UNAVAILABLE, f"{ask.node} has just moved to {home}; ask again")
         else:
             self._hand(asker, ask, out_exchange(home), f"{LinkKind.CONTROL}.ask")
 
@@ -311,7 +312,7 @@ class Requests:
     def _give_up(self, request: str, node: NodeId) -> None:
         asker = self._open.pop(request, None)
         if asker is not None:
-            self._refuse(asker, "unavailable", f"{node} did not answer within {PATIENCE:g} s")
+            self._refuse(asker, UNAVAILABLE, f"{node} did not answer within {PATIENCE:g} s")
 
     # --- the answers themselves
 

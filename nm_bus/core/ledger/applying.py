@@ -6,6 +6,7 @@ genesis has the same state, head and answers. Nothing that a change holds can ma
 
 from dataclasses import dataclass
 
+from nm_bus.codes import BAD_VALUE, CONFLICT, NOT_ALLOWED, TOO_OLD, UNKNOWN_KEY
 from nm_bus.core.ledger import roles
 from nm_bus.core.ledger.answers import parts
 from nm_bus.core.ledger.batches import order
@@ -20,18 +21,7 @@ from nm_bus.core.ledger.rules import (
     sessions,
     supernodes,
 )
-from nm_bus.core.ledger.rules.outcome import (
-    BAD_VALUE,
-    CONFLICT,
-    NOT_ALLOWED,
-    TOO_OLD,
-    UNKNOWN_KEY,
-    Effects,
-    Outcome,
-    Refusal,
-    Rule,
-    Unchanged,
-)
+from nm_bus.core.ledger.rules.outcome import Effects, Outcome, Refusal, Rule, Unchanged
 from nm_bus.core.ledger.rules.values import flaw
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Batch, Change, Entry, Micros, Proposed, Update

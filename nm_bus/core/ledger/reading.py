@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
+from nm_bus.codes import BAD_REQUEST, UNKNOWN_KEY
 from nm_bus.core.ledger.feed import Feed, backward, forward
-from nm_bus.core.ledger.rules.outcome import UNKNOWN_KEY, Refusal
+from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.ledger.state import State
 from nm_bus.core.pages import first_page
 from nm_bus.messages import Entry, Page, Read, Update
-
-BAD_REQUEST = "bad-request"
 
 
 def page(question: Read, state: State, feed: Feed) -> Page | Refusal:

@@ -7,8 +7,9 @@ that have their entry. Whoever the broker knows may hold sessions and locks of i
 from collections.abc import Callable
 from enum import StrEnum
 
+from nm_bus.codes import NOT_ALLOWED
 from nm_bus.core.ledger.keys import family, name
-from nm_bus.core.ledger.rules.outcome import NOT_ALLOWED, Refusal
+from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change
 

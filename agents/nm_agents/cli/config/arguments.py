@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nm_bus.core.ledger.rules.outcome import BAD_VALUE
+from nm_bus.codes import BAD_VALUE
 from nm_bus.documents import MOST_BYTES
 from nm_bus.documents.names import PREFIX, key_of, named, why_no_name
 from nm_bus.errors import ConfigError, RefusedError

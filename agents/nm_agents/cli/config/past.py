@@ -3,8 +3,8 @@
 from itertools import islice
 
 from nm_bus.client import Client
+from nm_bus.codes import UNKNOWN_KEY
 from nm_bus.core.ledger.history import Version, versions
-from nm_bus.core.ledger.rules.outcome import UNKNOWN_KEY
 from nm_bus.errors import RefusedError
 
 MOST_VERSIONS = 1_000

@@ -24,8 +24,8 @@ from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.printable import as_json
 from nm_agents.cli.proposing import ask_for
 from nm_bus.client import Client, content_of
+from nm_bus.codes import UNKNOWN_KEY
 from nm_bus.core.ledger import history
-from nm_bus.core.ledger.rules.outcome import UNKNOWN_KEY
 from nm_bus.documents import Document, named, stored, why_not
 from nm_bus.documents.names import key_of, why_no_name
 from nm_bus.errors import RefusedError

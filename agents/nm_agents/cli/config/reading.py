@@ -16,8 +16,8 @@ from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.printable import as_json, cell
 from nm_agents.cli.status_screen import table
 from nm_bus.client import Client, content_of
+from nm_bus.codes import UNKNOWN_KEY
 from nm_bus.core.ledger.history import Version
-from nm_bus.core.ledger.rules.outcome import UNKNOWN_KEY
 from nm_bus.documents import Document, named, stored
 from nm_bus.documents.names import PREFIX
 from nm_bus.errors import ConfigError, RefusedError

@@ -10,7 +10,7 @@ from nm_agents.cli import figures
 from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.printable import as_json, cell
 from nm_agents.cli.status_screen import table
-from nm_bus.core.ledger.rules.outcome import UNKNOWN_KEY
+from nm_bus.codes import UNKNOWN_KEY
 from nm_bus.errors import RefusedError
 from nm_bus.messages import Entry, Micros
 

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 from nm_agents.supernode.ledger.barrier import Barrier
 from nm_agents.supernode.ledger.checks import why_not
 from nm_agents.supernode.ledger.waits import Wait, Waits
+from nm_bus.codes import BAD_VALUE, NOT_ALLOWED, OK, UNAVAILABLE, UNKNOWN_KEY
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.feed import Feed
 from nm_bus.core.ledger.reading import page
-from nm_bus.core.ledger.rules.outcome import BAD_VALUE, NOT_ALLOWED, UNKNOWN_KEY, Refusal
+from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.syncing import synced
 from nm_bus.messages import (
@@ -34,10 +35,6 @@ from nm_bus.transport.base import Transport
 
 PATIENCE: Seconds = 8.0
 """How long a reader waits for a revision, or for an agreement: less than clients wait for us."""
-
-UNAVAILABLE = "unavailable"
-NO_LEDGER = "no-ledger"
-"""Asking this supernode again is of no use."""
 
 TOO_MANY = "too many requests wait for their answer; ask again in a moment"
 
@@ -86,7 +83,7 @@ class Given:
     """An answer: `data` is a message's part, `error` one sentence when the code is not `ok`."""
 
     data: Any = None
-    code: str = "ok"
+    code: str = OK
     error: str = ""
 
 

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from nm_bus.core.ledger.rules.outcome import BAD_VALUE, UNKNOWN_KEY, Outcome, Refusal
+from nm_bus.codes import BAD_VALUE, UNKNOWN_KEY
+from nm_bus.core.ledger.rules.outcome import Outcome, Refusal
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change

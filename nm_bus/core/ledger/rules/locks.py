@@ -4,18 +4,11 @@ A lock's token is the revision that granted it: it grows for ever, so whatever t
 refuse a holder that was late. Without that, a lock promises nothing to one who pauses.
 """
 
+from nm_bus.codes import BAD_VALUE, HELD, NOT_ALLOWED, UNKNOWN_KEY
 from nm_bus.core.ledger.keys import name
 from nm_bus.core.ledger.roles import is_administrator
 from nm_bus.core.ledger.rules import sessions
-from nm_bus.core.ledger.rules.outcome import (
-    BAD_VALUE,
-    HELD,
-    NOT_ALLOWED,
-    UNKNOWN_KEY,
-    Outcome,
-    Refusal,
-    Unchanged,
-)
+from nm_bus.core.ledger.rules.outcome import Outcome, Refusal, Unchanged
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change, Entry

@@ -9,17 +9,11 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
+from nm_bus.codes import NOT_ALLOWED, UNKNOWN_KEY
 from nm_bus.core.ledger.keys import name
 from nm_bus.core.ledger.roles import is_administrator
 from nm_bus.core.ledger.rules.homes import with_homes
-from nm_bus.core.ledger.rules.outcome import (
-    NOT_ALLOWED,
-    UNKNOWN_KEY,
-    Outcome,
-    Refusal,
-    Unchanged,
-    Value,
-)
+from nm_bus.core.ledger.rules.outcome import Outcome, Refusal, Unchanged, Value
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change

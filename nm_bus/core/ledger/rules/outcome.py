@@ -32,6 +32,3 @@ Outcome = Effects | Unchanged | Refusal
 
 Rule = Callable[[State, Change], Outcome]
 """A rule. What is done is revision `state.revision + 1`."""
-
-NOT_ALLOWED, CONFLICT, HELD, UNKNOWN_KEY = "not-allowed", "conflict", "held", "unknown-key"
-BAD_VALUE, GONE, TOO_OLD, NO_MAJORITY = "bad-value", "gone", "too-old", "no-majority"

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from nm_bus.codes import NOT_ALLOWED, UNKNOWN_KEY
 from nm_bus.core.ledger.keys import WORD
 from nm_bus.core.ledger.rules import records
-from nm_bus.core.ledger.rules.outcome import NOT_ALLOWED, UNKNOWN_KEY, Outcome, Refusal
+from nm_bus.core.ledger.rules.outcome import Outcome, Refusal
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change

@@ -5,7 +5,8 @@ A kind's own schema is checked before a record is proposed; here it is any objec
 
 import msgspec
 
-from nm_bus.core.ledger.rules.outcome import BAD_VALUE, UNKNOWN_KEY, Outcome, Refusal
+from nm_bus.codes import BAD_VALUE, UNKNOWN_KEY
+from nm_bus.core.ledger.rules.outcome import Outcome, Refusal
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from nm_bus.core.ledger.rules.outcome import BAD_VALUE, GONE, Effects, Outcome, Refusal
+from nm_bus.codes import BAD_VALUE, GONE
+from nm_bus.core.ledger.rules.outcome import Effects, Outcome, Refusal
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change, Entry

@@ -4,8 +4,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from nm_bus.codes import BAD_VALUE
 from nm_bus.core.ledger.chain import canonical
-from nm_bus.core.ledger.rules.outcome import BAD_VALUE, Refusal
+from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.messages import Change
 from nm_bus.messages.base import Part
 
