@@ -1,15 +1,17 @@
 """How a command asks for a change, and says what became of it: accepted is not agreed."""
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import typer
 
 from nm_agents.cli.console import say
+from nm_agents.cli.options import Config, ledger
 from nm_agents.cli.printable import as_json, printable
 from nm_agents.exits import Exit
 from nm_bus.errors import UndecidedError
-from nm_bus.messages import Proposed
+from nm_bus.messages import Proposed, Seconds
 
 
 def ask_for(key: str, ask: Callable[[], Proposed], *, json: bool) -> None:
@@ -22,6 +24,20 @@ def ask_for(key: str, ask: Callable[[], Proposed], *, json: bool) -> None:
         _say(key, Proposed(error.id, "accepted", reason=str(error)), json)
         raise typer.Exit(Exit.LATER) from None
     _say(key, proposed, json)
+
+
+def propose(
+    context: typer.Context,
+    config: Config,
+    timeout: Seconds,
+    change: tuple[str, str, dict[str, Any] | None],
+    *,
+    json: bool,
+) -> None:
+    """Ask for a change (its kind, key and value), and say what became of it."""
+    kind, key, value = change
+    with ledger(context, config, timeout) as client:
+        ask_for(key, lambda: client.propose(kind, key, value), json=json)
 
 
 def _say(key: str, proposed: Proposed, json: bool) -> None:

@@ -1,13 +1,13 @@
 """`nm-bus member ...`: who belongs to the project."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from nm_agents.cli.ledger.showing import show_entries, show_entry
 from nm_agents.cli.options import Config, Json, Timeout, ledger
-from nm_agents.cli.proposing import ask_for
+from nm_agents.cli.proposing import propose
 
 
 def _lower(node: str) -> str:
@@ -67,7 +67,7 @@ def leave(
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    _propose(context, config, timeout, "leave", node, json=json)
+    propose(context, config, timeout, ("leave", f"member/{node}", None), json=json)
 
 
 def maintain(
@@ -86,7 +86,7 @@ def maintain(
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    _propose(context, config, timeout, "maintain", node, json=json)
+    propose(context, config, timeout, ("maintain", f"member/{node}", None), json=json)
 
 
 def resume(
@@ -103,7 +103,7 @@ def resume(
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    _propose(context, config, timeout, "resume", node, json=json)
+    propose(context, config, timeout, ("resume", f"member/{node}", None), json=json)
 
 
 def remove(
@@ -120,7 +120,7 @@ def remove(
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    _propose(context, config, timeout, "remove", node, json=json)
+    propose(context, config, timeout, ("remove", f"member/{node}", None), json=json)
 
 
 def restore(
@@ -137,22 +137,7 @@ def restore(
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    _propose(context, config, timeout, "join", node, json=json)
-
-
-def _propose(
-    context: typer.Context,
-    config: Config,
-    timeout: float,
-    kind: str,
-    node: str,
-    *,
-    json: bool,
-) -> None:
-    key = f"member/{node}"
-    value: dict[str, Any] | None = {} if kind == "join" else None
-    with ledger(context, config, timeout) as client:
-        ask_for(key, lambda: client.propose(kind, key, value), json=json)
+    propose(context, config, timeout, ("join", f"member/{node}", {}), json=json)
 
 
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {

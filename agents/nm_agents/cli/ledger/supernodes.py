@@ -11,7 +11,7 @@ from nm_agents.cli.ledger.members import NodeArgument
 from nm_agents.cli.ledger.showing import name_of
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.printable import as_json, cell
-from nm_agents.cli.proposing import ask_for
+from nm_agents.cli.proposing import propose
 from nm_agents.cli.status_screen import table
 from nm_bus.client import Client
 from nm_bus.errors import NmBusError
@@ -101,7 +101,7 @@ def add(
     given = {"host": host or None, "port": port, "weight": weight}
     value = {name: field for name, field in given.items() if field is not None}
     value |= {"role": STANDBY, "incarnation": incarnation}
-    _admit(context, config, timeout, node, value, json=json)
+    propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
 
 
 def rejoin(
@@ -122,7 +122,7 @@ def rejoin(
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
     value = {"role": STANDBY, "incarnation": incarnation}
-    _admit(context, config, timeout, node, value, json=json)
+    propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
 
 
 def promote(
@@ -139,7 +139,8 @@ def promote(
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    _admit(context, config, timeout, node, {"role": VOTER}, json=json)
+    value = {"role": VOTER}
+    propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
 
 
 def demote(
@@ -156,7 +157,8 @@ def demote(
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    _admit(context, config, timeout, node, {"role": STANDBY}, json=json)
+    value = {"role": STANDBY}
+    propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
 
 
 def remove(
@@ -173,23 +175,7 @@ def remove(
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    key = f"supernode/{node}"
-    with ledger(context, config, timeout) as client:
-        ask_for(key, lambda: client.propose("dismiss", key), json=json)
-
-
-def _admit(
-    context: typer.Context,
-    config: Config,
-    timeout: float,
-    node: str,
-    value: dict[str, Any],
-    *,
-    json: bool,
-) -> None:
-    key = f"supernode/{node}"
-    with ledger(context, config, timeout) as client:
-        ask_for(key, lambda: client.propose("admit", key, value), json=json)
+    propose(context, config, timeout, ("dismiss", f"supernode/{node}", None), json=json)
 
 
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
