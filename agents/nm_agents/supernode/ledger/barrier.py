@@ -18,7 +18,10 @@ class Proposing(Protocol):
     """What a barrier needs of the ledger."""
 
     def propose(self, change: Change, done: Callable[[Proposed], None]) -> str:
-        """Ask for a change; `done` is told once it is applied here."""
+        """Take a change, on disk when this returns: `accepted`. Or `full`: nothing was taken.
+
+        `done` is told once it is applied here.
+        """
 
     def own_change(
         self,
@@ -27,7 +30,7 @@ class Proposing(Protocol):
         value: dict[str, Any] | None = None,
         expected: int | None = None,
     ) -> Change:
-        """A new change in the supernode's own name."""
+        """A new change in the supernode's own name, signed."""
 
 
 @dataclass(slots=True)

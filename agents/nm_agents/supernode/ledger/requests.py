@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from nm_agents.supernode.ledger.barrier import Barrier
+from nm_agents.supernode.ledger.barrier import Barrier, Proposing
 from nm_agents.supernode.ledger.checks import why_not
 from nm_agents.supernode.ledger.waits import Wait, Waits
 from nm_bus.codes import BAD_VALUE, NOT_ALLOWED, OK, UNAVAILABLE, UNKNOWN_KEY
@@ -39,7 +39,7 @@ PATIENCE: Seconds = 8.0
 TOO_MANY = "too many requests wait for their answer; ask again in a moment"
 
 
-class Driver(Feed, Protocol):
+class Driver(Feed, Proposing, Protocol):
     """What is asked of a supernode's ledger at work."""
 
     @property
@@ -50,20 +50,8 @@ class Driver(Feed, Protocol):
     def state(self) -> State:
         """What was applied here."""
 
-    def propose(self, change: Change, done: Callable[[Proposed], None]) -> str:
-        """Take a change, on disk when this returns: `accepted`. Or `full`: nothing was taken."""
-
     def propose_all(self, asked: Iterable[tuple[Change, Callable[[Proposed], None]]]) -> list[str]:
         """Take changes that came together, each as by `propose`, on disk at once."""
-
-    def own_change(
-        self,
-        kind: str,
-        key: str,
-        value: dict[str, Any] | None = None,
-        expected: int | None = None,
-    ) -> Change:
-        """A new change in the supernode's own name, signed."""
 
     def is_waiting(self, change: ChangeId) -> bool:
         """Whether a change was taken here and is not decided yet."""
