@@ -56,4 +56,4 @@ def test_a_file_that_is_not_there_or_no_toml_is_said(tmp_path: Path) -> None:
 def test_the_example_is_a_good_one() -> None:
     project = load_project(EXAMPLE)
     assert [one.role for one in project.supernodes] == ["voter", "voter", "voter", "standby"]
-    assert project.supernodes[0].host == "broker1.example.org"
+    assert project.supernodes[0].host == "broker1.llnl.gov"

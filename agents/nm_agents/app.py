@@ -15,6 +15,7 @@ from nm_agents.cli.ask import ask
 from nm_agents.cli.broker import broker
 from nm_agents.cli.config.group import config
 from nm_agents.cli.doctor import doctor
+from nm_agents.cli.files import files
 from nm_agents.cli.init import init
 from nm_agents.cli.ledger import members, supernodes
 from nm_agents.cli.ledger.fsck import fsck
@@ -22,6 +23,7 @@ from nm_agents.cli.ledger.locks import locks
 from nm_agents.cli.ledger.log import log, show_revision
 from nm_agents.cli.ledger.records import records
 from nm_agents.cli.pki import pki
+from nm_agents.cli.setup.commands import setup
 from nm_agents.cli.simulate import simulate
 from nm_agents.cli.status import status
 from nm_agents.cli.tail import tail
@@ -54,6 +56,8 @@ def _assemble() -> typer.Typer:
     for command, summary in _COMMANDS.items():
         made.command(short_help=summary)(command)
     made.add_typer(alerts, name="alerts")
+    made.add_typer(setup, name="setup")
+    made.add_typer(files, name="files")
     made.add_typer(broker, name="broker")
     made.add_typer(pki, name="pki")
     made.add_typer(bench, name="bench")

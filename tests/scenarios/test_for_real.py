@@ -30,7 +30,6 @@ from .conftest import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
-CONFIGS = Path(__file__).parents[2] / "agents" / "configs"
 SN1, SN2, MEMBER, ADMIN = "sn1.llnl.gov", "sn2.dkrz.de", "esgf-node1.llnl.gov", "me.llnl.gov"
 LIMIT = 60.0
 LOG = ("log", "--json")
@@ -80,16 +79,18 @@ class Site:
     def supernode(self, node: str) -> Path:
         return self.folder / node / "supernode.toml"
 
-    def put(self, host: str, kind: str, **changed: Any) -> Path:
-        """An example's settings on a host, with what is this machine's."""
-        known = tomllib.loads((CONFIGS / f"{kind}.toml").read_text())
-        place = self.folder / host / f"{kind}.toml"
-        own = {"folder": "state", "network": "local"}
-        place.write_text(tomli_w.dumps(known | own | changed))
+    def set_up(self, host: str, kind: str, *options: str, name: str = "") -> Path:
+        """A settings file on a host, written by the command."""
+        home = self.folder / host
+        place = home / f"{name or kind}.toml"
+        answers = ["--project", "cmip6", "--certificate", str(home / f"{host}.crt")]
+        state = [] if kind == "admin" else ["--folder", str(home / "state")]
+        self.did("setup", kind, *answers, *state, "--network", "local", "--to", place, *options)
         return place
 
-    def broker(self, node: str) -> dict[str, str]:
-        return {"host": node, "address": self.addresses[node]}
+    def at(self, node: str) -> str:
+        """A supernode with its address, as options name it."""
+        return f"{node}@{self.addresses[node]}"
 
     def bring(self, host: str, *names: str) -> None:
         """Copy certificates to a host."""
@@ -145,11 +146,6 @@ def management(site: Site, node: str) -> ManagementApi:
     return ManagementApi.described(settings.management, LIMIT)
 
 
-def files_of(name: str) -> dict[str, str]:
-    """A table of three files, as a settings file names them."""
-    return {"ca": "ca.crt", "certificate": f"{name}.crt", "key": f"{name}.key"}
-
-
 def certificates(site: Site) -> None:
     site.did("pki", "create", "pki")
     site.did("pki", "issue", SN1, SN2, "--link", "--folder", "pki")
@@ -165,19 +161,10 @@ def brokers(site: Site) -> None:
         site.addresses[node] = free_address(5671, 15672)
     elsewhere = ("--rabbitmq", site.program.root) if isinstance(site.program, Unpacked) else ()
     for node, peer in ((SN1, SN2), (SN2, SN1)):
-        config = site.put(
-            node,
-            "supernode",
-            node=node,
-            broker=site.broker(node),
-            tls=files_of(node),
-            link_tls=files_of(f"_link.{node}"),
-            management={
-                "url": f"http://{site.addresses[node]}:15672",
-                "password_file": "state/management.password",
-            },
-            peers=[{"node": peer, "broker": site.broker(peer)}],
-        )
+        here = site.addresses[node]
+        api = f"http://{here}:15672"
+        own = ("--address", here, "--management", api, "--peer", site.at(peer))
+        config = site.set_up(node, "supernode", *own)
         site.start(f"broker {node}", "broker", "run", "--config", config, *elsewhere)
     for node in (SN1, SN2):
         until(partial(serves, site, node), f"the broker of {node} serves")
@@ -200,7 +187,8 @@ def logins(site: Site) -> None:
 
 def ledgers(site: Site) -> None:
     """The same project file makes both, and again it changes nothing."""
-    known = tomllib.loads((CONFIGS / "project.toml").read_text())
+    site.did("files", "settings", "--to", "examples")
+    known = tomllib.loads((site.folder / "examples" / "project.toml").read_text())
     own = {"administrators": [ADMIN], "supernodes": [{"node": SN1}, {"node": SN2}]}
     (site.folder / "project.toml").write_text(tomli_w.dumps(known | own))
     for node, outcome in ((SN1, "made for"), (SN2, "made for"), (SN1, "is there already")):
@@ -212,17 +200,15 @@ def programs(site: Site) -> None:
     for node in (SN1, SN2):
         config = site.supernode(node)
         site.start(f"supernode {node}", "supernode", "run", "--config", config)
-    member = site.put(
-        MEMBER,
-        "member",
-        supernode=site.broker(SN1),
-        tls=files_of(MEMBER),
-        checks=[{"name": "true", "command": ["true"]}],
-        heartbeat={"interval": 1.0},
-        metrics={"mounts": ["/"]},
-        drop_in={"folder": "drop"},
-        documents=[{"component": "thredds", "folder": str(site.folder / MEMBER / "documents")}],
-    )
+    member = site.set_up(MEMBER, "member", "--supernode", site.at(SN1), "--mount", "/")
+    settings = tomllib.loads(member.read_text())
+    by_hand = {
+        "checks": [{"name": "true", "command": ["true"]}],
+        "heartbeat": {"interval": 1.0},
+        "drop_in": {"folder": "drop"},
+        "documents": [{"component": "thredds", "folder": str(site.folder / MEMBER / "documents")}],
+    }
+    member.write_text(tomli_w.dumps(settings | by_hand))
     (site.folder / MEMBER / "documents").mkdir()
     site.start("member", "member", "run", "--config", member)
     for node in (SN1, SN2):
@@ -231,11 +217,9 @@ def programs(site: Site) -> None:
 
 def administrators(site: Site) -> list[Path]:
     """Settings that ask one supernode each."""
-    files = []
-    for node in (SN1, SN2):
-        file = site.put(ADMIN, "admin", supernodes=[{"node": node, "broker": site.broker(node)}])
-        files.append(file.rename(file.with_name(f"{node}.toml")))
-    return files
+    return [
+        site.set_up(ADMIN, "admin", "--supernode", site.at(node), name=node) for node in (SN1, SN2)
+    ]
 
 
 def is_run(site: Site, admin: Path) -> bool:
@@ -260,8 +244,8 @@ def documents(site: Site, admins: list[Path]) -> None:
     keys = [update["change"]["key"] for update in json.loads(site.did(*LOG, "--config", got))]
     assert set(keys) == {f"member/{MEMBER}", "config/thredds/catalog.xml"}
 
-    both = [{"node": node, "broker": site.broker(node)} for node in (SN1, SN2)]
-    admin = site.put(ADMIN, "admin", supernodes=both)
+    both = [word for node in (SN1, SN2) for word in ("--supernode", site.at(node))]
+    admin = site.set_up(ADMIN, "admin", *both)
     checked = json.loads(site.did("fsck", "--json", "--config", admin))
     assert checked["same_head_at"].keys() == {SN1, SN2}
     told = json.loads(site.did("status", "--json", "--config", admin))["ledger"]

@@ -1,0 +1,1 @@
+"""`nm-bus setup`: settings files from a few questions and a certificate."""

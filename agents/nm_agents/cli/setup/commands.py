@@ -1,0 +1,227 @@
+"""The commands: ask, read the certificate, write one settings file, say what comes next."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import tomli_w
+import typer
+
+from nm_agents.cli.configuration import USUAL
+from nm_agents.cli.console import say
+from nm_agents.cli.options import Json
+from nm_agents.cli.placing import Placed, place
+from nm_agents.cli.printable import as_json
+from nm_agents.cli.setup.certificates import Identity, likely
+from nm_agents.cli.setup.places import place_of
+from nm_agents.cli.setup.questions import Questions
+from nm_bus.errors import ConfigError
+from nm_bus.settings import (
+    PRESETS,
+    AdministratorSettings,
+    MemberSettings,
+    SupernodeSettings,
+    check,
+)
+
+setup = typer.Typer(
+    help="Settings files from a few questions and a certificate.", no_args_is_help=True
+)
+
+ETC, STATE = Path("/etc/nm-bus"), Path("/var/lib/nm-bus")
+
+Project = Annotated[str, typer.Option("--project", metavar="NAME", help="The project's name.")]
+Certificate = Annotated[
+    str,
+    typer.Option(
+        "--certificate",
+        metavar="FILE",
+        help="NAME.crt, with NAME.key and ca.crt beside it.",
+    ),
+]
+Network = Annotated[
+    str, typer.Option("--network", metavar="NAME", help="local, lan or wan: sets all timings.")
+]
+Folder = Annotated[
+    str, typer.Option("--folder", metavar="DIR", help="What the program keeps (else the usual).")
+]
+To = Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Else the usual place.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that differs.")]
+
+
+@setup.command(short_help="A member's settings.")
+def member(
+    *,
+    project: Project = "",
+    certificate: Certificate = "",
+    supernode: Annotated[
+        str,
+        typer.Option("--supernode", metavar="NODE", help="Its home: NODE[@ADDRESS][:PORT]."),
+    ] = "",
+    mount: Annotated[
+        list[str] | None,
+        typer.Option("--mount", metavar="DIR", help="A disk to watch; may be repeated."),
+    ] = None,
+    network: Network = "",
+    folder: Folder = "",
+    to: To = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write a member's settings file: what is not given as an option is asked at a terminal.
+
+    Checks, documents and properties are added by hand: `nm-bus files settings` has examples.
+
+    Example: nm-bus setup member --project cmip6 --supernode sn1.llnl.gov
+
+    Exit codes: 0 written, 2 something to mend.
+    """
+    ask = Questions.at_terminal()
+    project = _project(ask, project)
+    identity = _identity(ask, certificate, ETC / project)
+    home = ask.one("--supernode", "Its home, a supernode", supernode)
+    _, broker = place_of("--supernode", home)
+    mounts = ask.several("--mount", "Disks to watch, as mount points", mount or [], "/")
+    raw = {
+        "project": project,
+        "node": identity.name,
+        "folder": str(Path(folder or STATE / project).absolute()),
+        "network": _network(ask, network),
+        "supernode": broker,
+        "tls": identity.table(),
+        "metrics": {"mounts": mounts},
+    }
+    path = to or ETC / project / "member.toml"
+    check(raw, MemberSettings, path)
+    run = f"nm-bus member run --config {path}"
+    _write(path, raw, f"nm-bus doctor --config {path}", run, force=force, json=json)
+
+
+@setup.command(short_help="A supernode's settings.")
+def supernode(
+    *,
+    project: Project = "",
+    certificate: Certificate = "",
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--peer", metavar="NODE", help="Another supernode: NODE[@ADDRESS][:PORT]; repeated."
+        ),
+    ] = None,
+    address: Annotated[
+        str, typer.Option("--address", metavar="ADDRESS", help="Where its broker listens, if one.")
+    ] = "",
+    management: Annotated[
+        str, typer.Option("--management", metavar="URL", help="The broker's management API.")
+    ] = "http://127.0.0.1:15672",
+    network: Network = "",
+    folder: Folder = "",
+    to: To = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write a supernode's settings file: what is not given as an option is asked at a terminal.
+
+    With peers, the certificate of its links, _link.NODE.crt, must lie beside its own.
+
+    Example: nm-bus setup supernode --project cmip6 --peer sn2.dkrz.de --peer sn3.ceda.ac.uk
+
+    Exit codes: 0 written, 2 something to mend.
+    """
+    ask = Questions.at_terminal()
+    project = _project(ask, project)
+    identity = _identity(ask, certificate, ETC / project)
+    peers = ask.several("--peer", "The other supernodes, or - for none", peer or [], "-")
+    state = Path(folder or STATE / project / "supernode").absolute()
+    raw: dict[str, Any] = {
+        "project": project,
+        "node": identity.name,
+        "folder": str(state),
+        "network": _network(ask, network),
+        "broker": {"host": identity.name} | ({"address": address} if address else {}),
+        "tls": identity.table(),
+        "management": {
+            "url": management,
+            "password_file": str(state / "management.password"),
+        },
+    }
+    if peers:
+        raw["link_tls"] = identity.link().table()
+        raw["peers"] = _supernodes("--peer", peers)
+    path = to or ETC / project / "supernode.toml"
+    check(raw, SupernodeSettings, path)
+    run = f"nm-bus broker run --config {path}"
+    _write(path, raw, run, f"nm-bus doctor --config {path}", force=force, json=json)
+
+
+@setup.command(short_help="An administrator's or a component's settings.")
+def admin(
+    *,
+    project: Project = "",
+    certificate: Certificate = "",
+    supernode: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--supernode",
+            metavar="NODE",
+            help="One to ask: NODE[@ADDRESS][:PORT]; repeated, tried in this order.",
+        ),
+    ] = None,
+    network: Network = "",
+    to: To = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write the settings of an administrator or a component.
+
+    Example: nm-bus setup admin --project cmip6 --supernode sn1.llnl.gov --supernode sn2.dkrz.de
+
+    Exit codes: 0 written, 2 something to mend.
+    """
+    ask = Questions.at_terminal()
+    project = _project(ask, project)
+    path = to or Path(USUAL).expanduser()
+    identity = _identity(ask, certificate, path.parent)
+    supernodes = ask.several("--supernode", "The supernodes to ask, in this order", supernode or [])
+    raw = {
+        "project": project,
+        "network": _network(ask, network),
+        "tls": identity.table(),
+        "supernodes": _supernodes("--supernode", supernodes),
+    }
+    check(raw, AdministratorSettings, path)
+    option = "" if path == Path(USUAL).expanduser() else f" --config {path}"
+    status = f"nm-bus status{option}"
+    _write(path, raw, f"nm-bus doctor{option}", status, force=force, json=json)
+
+
+def _project(ask: Questions, given: str) -> str:
+    return ask.one("--project", "The project's name", given)
+
+
+def _network(ask: Questions, given: str) -> str:
+    network = ask.one("--network", "The network: local, lan or wan", given, "wan")
+    if network not in PRESETS:
+        raise ConfigError("--network", f"{network!r} is not known", "use local, lan or wan")
+    return network
+
+
+def _identity(ask: Questions, given: str, folder: Path) -> Identity:
+    """Whose certificate it is. It is looked for where it is meant to be, and here."""
+    default = likely(folder) or likely(Path.cwd())
+    return Identity.read(Path(ask.one("--certificate", "The certificate's file", given, default)))
+
+
+def _supernodes(option: str, texts: list[str]) -> list[dict[str, Any]]:
+    places = [place_of(option, text) for text in texts]
+    return [{"node": node, "broker": broker} for node, broker in places]
+
+
+def _write(path: Path, raw: dict[str, Any], *next_steps: str, force: bool, json: bool) -> None:
+    header = "# Written by `nm-bus setup`. `nm-bus files settings` has every other key.\n\n"
+    place([Placed(path, (header + tomli_w.dumps(raw)).encode())], force=force)
+    if json:
+        say(as_json({"file": str(path), "next": next_steps}, indent=True))
+        return
+    say(f"{path}: written")
+    for step in next_steps:
+        say(f"next: {step}")
