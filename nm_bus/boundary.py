@@ -39,8 +39,17 @@ def attempt(read: Callable[[], T]) -> T | Unreadable:
         return Unreadable("needs too much memory")
     except Exception as error:  # noqa: BLE001 # see above: the one place where this is right
         return Unreadable(_reason(error))
+    except BaseException as error:
+        if not _is_panic(error):
+            raise
+        return Unreadable(_reason(error))
 
 
-def _reason(error: Exception) -> str:
+def _is_panic(error: BaseException) -> bool:
+    """Whether a library in Rust gave up: pyo3's class for that is no Exception, nor importable."""
+    return type(error).__module__ == "pyo3_runtime"
+
+
+def _reason(error: BaseException) -> str:
     words = "".join(c if c.isprintable() else " " for c in str(error)).strip()
     return f"cannot be read: {words or type(error).__name__}"[:SHOWN]

@@ -10,12 +10,20 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from nm_bus.boundary import Unreadable, attempt
+from nm_bus.chains import (
+    BEGIN,
+    certificates,
+    fingerprint,
+    first_name,
+    is_usable,
+    why_too_much,
+    why_untrusted,
+)
 from nm_bus.core.ledger.chain import signed_part
 from nm_bus.errors import ConfigError
 from nm_bus.messages import Change, NodeId, Seconds
@@ -29,9 +37,6 @@ if TYPE_CHECKING:
         PrivateKeyTypes,
     )
     from cryptography.x509 import Certificate
-
-LONGEST_CHAIN = 5
-"""How many certificates may lead from a signer to the authority, itself included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +55,16 @@ class Signer:
         )
 
         pem = _text(tls.certificate)
-        chain = _certificates(pem)
-        if not chain:
-            raise ConfigError(tls.certificate, "holds no certificate in PEM form", "issue it anew")
-        try:
-            key = load_pem_private_key(_text(tls.key).encode(), None)
-        except (ValueError, TypeError):
-            raise ConfigError(tls.key, "holds no key in plain PEM form", "issue it anew") from None
-        if key.public_key() != chain[0].public_key():
+        leaf = attempt(lambda: certificates(pem)[0])
+        if isinstance(leaf, Unreadable):
+            raise ConfigError(tls.certificate, "holds no certificate in PEM form", "issue it again")
+        text = _text(tls.key).encode()
+        key = attempt(lambda: load_pem_private_key(text, None))
+        if isinstance(key, Unreadable):
+            raise ConfigError(tls.key, "holds no key in plain PEM form", "issue it again")
+        if attempt(lambda: key.public_key() == leaf.public_key()) is not True:
             raise ConfigError(tls.key, f"is not the key of {tls.certificate}")
-        return cls(pem, _fingerprint(chain[0]), key)
+        return cls(pem, fingerprint(leaf), key)
 
     def sign(self, change: Change) -> Change:
         """Give the change with its signer and signature."""
@@ -82,86 +87,66 @@ def head_text(project: str, epoch: int, revision: int, head: str) -> bytes:
 
 
 def is_signed(text: bytes, signature: str, certificate: str) -> bool:
-    """Whether the key of a certificate (PEM) signed a text; whose that is, is not judged here."""
-    chain = _certificates(certificate)
-    try:
-        given = base64.b64decode(signature, validate=True)
-    except binascii.Error:
+    """Whether the key of a certificate (PEM) signed a text; whose that is, is not judged here.
+
+    What cannot be read signed nothing.
+    """
+    return attempt(lambda: _is_signed(text, signature, certificate)) is True
+
+
+def _is_signed(text: bytes, signature: str, certificate: str) -> bool:
+    if why_too_much(certificate):
         return False
-    return bool(chain) and _fits(chain[0].public_key(), given, text)
+    key = certificates(certificate)[0].public_key()
+    return is_usable(key) and _fits(key, base64.b64decode(signature, validate=True), text)
 
 
 def verify(change: Change, certificate: str, authority: str, user: NodeId, now: Seconds) -> str:
     """Say in one sentence why a change cannot be taken as `user`'s, or nothing when it can.
 
     `certificate` is the signer's PEM, followed by those between it and the project's `authority`
-    (PEM as well). Its first DNS name is who signed, and `now` must be within its life.
+    (PEM as well), each before the one that issued it. Its first DNS name is who signed, and `now`
+    must be within its life. Raises nothing, whatever the asker sends.
     """
     if change.actor != user:
         return f"{user} may not ask for a change as {change.actor}"
     if not change.signature:
         return f"the change is not signed: sign it with the key of {user}'s certificate"
-    chain = _certificates(certificate)
-    if not chain:
+    if too_much := why_too_much(certificate):
+        return too_much
+    if BEGIN not in certificate:
         return "the change comes without a certificate in PEM form, by which its signature is read"
+    said = attempt(lambda: _wrong(change, certificate, authority, user, now))
+    return f"the certificate that signed {said.reason}" if isinstance(said, Unreadable) else said
+
+
+def _wrong(change: Change, certificate: str, authority: str, user: NodeId, now: Seconds) -> str:
+    chain = certificates(certificate)
     return (
         _wrong_signer(change, chain[0])
-        or _wrong_chain(chain, _certificates(authority), now)
+        or why_untrusted(chain, _authorities(authority), now)
         or _wrong_name(chain[0], user)
         or _wrong_signature(change, chain[0])
     )
 
 
+def _authorities(pem: str) -> tuple[Certificate, ...]:
+    """Those of the own file, so that a fault in it is not put on the asker."""
+    found = attempt(lambda: certificates(pem))
+    return () if isinstance(found, Unreadable) else found
+
+
 def _wrong_signer(change: Change, leaf: Certificate) -> str:
-    if change.signer != _fingerprint(leaf):
+    if change.signer != fingerprint(leaf):
         return "the signer that the change names is not the certificate that comes with it"
     return ""
 
 
 def _wrong_name(leaf: Certificate, user: NodeId) -> str:
-    from cryptography import x509  # noqa: PLC0415
-
-    try:
-        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        names = found.value.get_values_for_type(x509.DNSName)
-    except (x509.ExtensionNotFound, ValueError):
-        names = []
-    if names[:1] != [user]:
-        return f"the certificate that signed is of {names[0] if names else 'nobody'}, not of {user}"
+    name = first_name(leaf)
+    if name != user:
+        return f"the certificate that signed is of {name or 'nobody'}, not of {user}"
     return ""
-
-
-def _wrong_chain(
-    chain: tuple[Certificate, ...], authorities: tuple[Certificate, ...], now: Seconds
-) -> str:
-    """Go from the signer up to the project's authority, each certificate issued by the next."""
-    moment = datetime.fromtimestamp(now, UTC)
-    current, others = chain[0], list(chain[1:])
-    for _ in range(LONGEST_CHAIN):
-        if not current.not_valid_before_utc <= moment <= current.not_valid_after_utc:
-            life = f"{current.not_valid_before_utc:%F %T} to {current.not_valid_after_utc:%F %T}"
-            return f"the certificate that signed is not in force now, but from {life} UTC"
-        if any(_is_issued_by(current, each) for each in authorities):
-            return ""
-        issuer = next((each for each in others if _is_issued_by(current, each)), None)
-        if issuer is None:
-            break
-        others.remove(issuer)
-        current = issuer
-    return "the certificate that signed is not of this project's authority"
-
-
-@lru_cache(maxsize=4_096)  # the same few are asked about again and again, and a signature is slow
-def _is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-
-    try:
-        limits = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
-        certificate.verify_directly_issued_by(issuer)
-    except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature):
-        return False
-    return limits.ca
 
 
 def _wrong_signature(change: Change, leaf: Certificate) -> str:
@@ -216,23 +201,6 @@ def _signature(key: PrivateKeyTypes, text: bytes) -> bytes:
         case rsa.RSAPrivateKey():
             return key.sign(text, padding.PKCS1v15(), SHA256())
     raise ConfigError("tls.key", "is neither an EC, an Ed25519 nor an RSA key", "issue it anew")
-
-
-@lru_cache(maxsize=256)
-def _certificates(pem: str) -> tuple[Certificate, ...]:
-    """The certificates of a PEM text, none when it holds what is no certificate."""
-    from cryptography import x509  # noqa: PLC0415
-
-    try:
-        return tuple(x509.load_pem_x509_certificates(pem.encode()))[:LONGEST_CHAIN]
-    except ValueError:
-        return ()
-
-
-def _fingerprint(certificate: Certificate) -> str:
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-
-    return certificate.fingerprint(SHA256()).hex()
 
 
 def _text(path: Path) -> str:

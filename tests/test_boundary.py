@@ -6,7 +6,13 @@ from nm_bus.boundary import SHOWN, Unreadable, attempt
 from nm_bus.errors import ConfigError
 
 
-def _fail(error: Exception) -> None:
+class PanicException(BaseException):
+    """What a library in Rust raises when it gives up."""
+
+    __module__ = "pyo3_runtime"
+
+
+def _fail(error: BaseException) -> None:
     raise error
 
 
@@ -19,9 +25,12 @@ def _fail(error: Exception) -> None:
         (ValueError("a\nb\x1b[2J"), "cannot be read: a b [2J"),
         (RecursionError("deep"), "is nested too deep"),
         (MemoryError(), "needs too much memory"),
+        (PanicException("index out of bounds"), "cannot be read: index out of bounds"),
     ],
 )
-def test_any_exception_is_a_refusal_in_one_printable_line(error: Exception, reason: str) -> None:
+def test_any_exception_is_a_refusal_in_one_printable_line(
+    error: BaseException, reason: str
+) -> None:
     assert attempt(lambda: _fail(error)) == Unreadable(reason)
 
 
@@ -41,3 +50,8 @@ def test_an_error_of_ours_passes() -> None:
 
     with pytest.raises(ConfigError):
         attempt(lambda: _fail(error))
+
+
+def test_what_ends_the_program_passes() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        attempt(lambda: _fail(KeyboardInterrupt()))

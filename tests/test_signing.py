@@ -1,5 +1,6 @@
 """Signatures: whoever holds the key of the actor's certificate, and nobody else, may ask."""
 
+import base64
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
+from nm_bus import chains
+from nm_bus.chains import LONGEST_CHAIN, MOST_BYTES
 from nm_bus.errors import ConfigError
 from nm_bus.messages import Change
 from nm_bus.settings import Tls
@@ -34,13 +37,29 @@ class Issuer:
     """An authority, or one between it and those that it vouches for."""
 
     def __init__(
-        self, name: str, above: "Issuer | None" = None, *, is_authority: bool = True
+        self,
+        name: str,
+        above: "Issuer | None" = None,
+        *,
+        is_authority: bool = True,
+        levels: int | None = None,
+        rsa: bool = False,
+        extensions: tuple[x509.ObjectIdentifier, ...] = (),
     ) -> None:
-        self.name, self.key = name, KEYS["ec"]()
-        self.certificate = (above or self).certify(name, self.key, is_authority=is_authority)
+        self.name, self.key = name, KEYS["rsa" if rsa else "ec"]()
+        self.certificate = (above or self).certify(
+            name, self.key, is_authority=is_authority, levels=levels, extensions=extensions
+        )
 
     def certify(
-        self, name: str, key: Key, *, is_authority: bool = False, names: tuple[str, ...] = ()
+        self,
+        name: str,
+        key: Key,
+        *,
+        is_authority: bool = False,
+        levels: int | None = None,
+        names: tuple[str, ...] = (),
+        extensions: tuple[x509.ObjectIdentifier, ...] = (),
     ) -> x509.Certificate:
         builder = (
             x509.CertificateBuilder()
@@ -50,12 +69,16 @@ class Issuer:
             .serial_number(x509.random_serial_number())
             .not_valid_before(NOON - timedelta(days=1))
             .not_valid_after(NOON + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
+            .add_extension(x509.BasicConstraints(is_authority, levels), critical=True)
         )
+        for each in extensions:
+            builder = builder.add_extension(x509.UnrecognizedExtension(each, b""), critical=False)
         if names:
             listed = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
             builder = builder.add_extension(listed, critical=False)
-        return builder.sign(self.key, hashes.SHA256())
+        return builder.sign(
+            self.key, None if isinstance(self.key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+        )
 
     def issue(self, folder: Path, *names: str, key: Key | None = None) -> Tls:
         key = key or KEYS["ec"]()
@@ -179,6 +202,148 @@ def test_who_was_issued_a_certificate_may_issue_none(tmp_path: Path) -> None:
     tls = between.issue(tmp_path, ALICE)
     own = tls.certificate.read_text() + pem(between.certificate)
     assert "authority" in judged(sign(CHANGE, tls), tls, certificate=own)
+
+
+def test_an_issuer_issues_no_more_levels_than_it_was_allowed(tmp_path: Path) -> None:
+    for levels, is_taken in ((0, False), (1, True)):
+        first = Issuer("first", AUTHORITY, levels=levels)
+        second = Issuer("second", first)
+        tls = second.issue(tmp_path, ALICE)
+        own = tls.certificate.read_text() + pem(second.certificate, first.certificate)
+        said = judged(sign(CHANGE, tls), tls, certificate=own)
+        assert (said == "") == is_taken, said
+
+
+# --- what a stranger sends
+
+
+def patched(certificate: x509.Certificate, old: bytes, new: bytes) -> str:
+    """A certificate whose bytes were changed behind the library's back, in PEM form."""
+    whole = certificate.public_bytes(serialization.Encoding.DER)
+    assert old in whole
+    body = base64.encodebytes(whole.replace(old, new)).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n"
+
+
+UNKNOWN = (x509.ObjectIdentifier("1.2.3.4"), x509.ObjectIdentifier("1.2.3.5"))
+VERSION_3, VERSION_6 = b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"
+SECOND_OID, FIRST_OID = b"\x06\x03\x2a\x03\x05", b"\x06\x03\x2a\x03\x04"
+
+
+def hostile_chains(tls: Tls) -> dict[str, str]:
+    """What may come with a change as its signer's certificate."""
+    own = tls.certificate.read_text()
+    twice = Issuer("between", extensions=UNKNOWN).certificate
+    return {
+        "a version that nobody knows": patched(AUTHORITY.certificate, VERSION_3, VERSION_6),
+        "one of that version behind a good one": own
+        + patched(AUTHORITY.certificate, VERSION_3, VERSION_6),
+        "an extension twice": patched(twice, SECOND_OID, FIRST_OID),
+        "no base64": "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n",
+        "no end": own[:200],
+        "another thing": tls.key.read_text(),
+        "no ASCII": own.replace("M", "\u00fc"),
+    }
+
+
+def test_a_certificate_that_cannot_be_read_is_a_refusal(tls: Tls) -> None:
+    signed = sign(CHANGE, tls)
+    for what, certificate in hostile_chains(tls).items():
+        said = judged(signed, tls, certificate=certificate)
+        assert said, what
+        assert said.isprintable(), what
+        assert is_signed(b"text", "AAAA", certificate) is False, what
+
+
+def test_an_extension_is_read_only_where_the_signature_holds(tls: Tls) -> None:
+    twice = Issuer("between", extensions=UNKNOWN).certificate
+    certificate = tls.certificate.read_text() + patched(twice, SECOND_OID, FIRST_OID)
+    assert judged(sign(CHANGE, tls), tls, certificate=certificate) == ""
+
+
+def test_an_authority_that_cannot_be_read_is_not_put_on_the_asker(tls: Tls) -> None:
+    said = verify(sign(CHANGE, tls), tls.certificate.read_text(), "nothing", ALICE, NOW)
+    assert said == "the certificate that signed is not of this project's authority"
+
+
+def test_too_many_or_too_large_certificates_are_refused_unread(
+    tls: Tls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed, own = sign(CHANGE, tls), tls.certificate.read_text()
+    monkeypatch.setattr(x509, "load_pem_x509_certificates", _not_to_be_called)
+    chains.certificates.cache_clear()
+    assert judged(signed, tls, certificate=own * 6).endswith("6 certificates, 5 are allowed")
+    large = judged(signed, tls, certificate=own + " " * MOST_BYTES)
+    assert large.endswith("characters, 32,768 are allowed")
+
+
+def _not_to_be_called(*_arguments: object) -> None:
+    raise AssertionError("was read")
+
+
+class Counted:
+    """Counts how often a certificate's signature is checked, and by whose key."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.issuers: list[x509.Certificate] = []
+        check = chains._checked
+
+        def counted(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+            self.issuers.append(issuer)
+            check(certificate, issuer)
+
+        monkeypatch.setattr(chains, "_checked", counted)
+        chains._is_issued_by.cache_clear()
+
+
+def test_a_self_made_chain_costs_a_few_checks_by_the_authoritys_own_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are named as the authority is, and none is of it: each is tried by its key, once."""
+    made = [Issuer("authority", rsa=True) for _ in range(LONGEST_CHAIN - 1)]
+    tls = made[0].issue(tmp_path, ALICE)
+    chain = tls.certificate.read_text() + pem(*(each.certificate for each in made))
+    signed, counted = sign(CHANGE, tls), Counted(monkeypatch)
+    assert "authority" in judged(signed, tls, certificate=chain)
+    assert counted.issuers == [AUTHORITY.certificate] * LONGEST_CHAIN
+
+
+def test_a_chain_of_other_names_costs_no_check_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Issuer("first")
+    second = Issuer("second", first)
+    tls = second.issue(tmp_path, ALICE)
+    chain = tls.certificate.read_text() + pem(second.certificate, first.certificate)
+    signed, counted = sign(CHANGE, tls), Counted(monkeypatch)
+    assert "authority" in judged(signed, tls, certificate=chain)
+    assert counted.issuers == []
+
+
+def test_another_signer_is_refused_before_any_check(
+    tls: Tls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed, counted = replace(sign(CHANGE, tls), signer="ab" * 32), Counted(monkeypatch)
+    assert "signer" in judged(signed, tls)
+    assert counted.issuers == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        lambda: ec.generate_private_key(ec.SECP256K1()),
+        lambda: rsa.generate_private_key(65_537, 4_608),
+    ],
+    ids=["an unusual curve", "more than 4096 bits"],
+)
+def test_a_key_that_is_slow_or_unusual_is_not_taken(key: Callable[[], Key], tmp_path: Path) -> None:
+    tls = AUTHORITY.issue(tmp_path, ALICE, key=key())
+    said = judged(sign(CHANGE, tls), tls)
+    assert said == "the key that signed is of a kind or size that is not taken"
+    assert not is_signed(b"text", "AAAA", tls.certificate.read_text())
+
+
+# --- signing
 
 
 def test_what_cannot_be_used_to_sign_is_said(tls: Tls, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ The files are read anew for each connection, so a renewed certificate counts at 
 import ssl
 from pathlib import Path
 
+from nm_bus.boundary import Unreadable, attempt
 from nm_bus.errors import ConfigError
 from nm_bus.messages import NodeId
 from nm_bus.settings import Tls
@@ -55,9 +56,11 @@ def user_of(tls: Tls) -> NodeId:
     A TLS handshake with ourselves, in memory, judges the certificate by the broker's own rules
     and reads it without another library. Raises ConfigError when the broker would refuse it.
     """
-    names = _dns_names(_seen_by_a_server(tls))
+    names = attempt(lambda: _dns_names(_seen_by_a_server(tls)))
+    if isinstance(names, Unreadable):
+        raise ConfigError(tls.certificate, names.reason, "have it issued again")
     if not names:
-        raise ConfigError(tls.certificate, "names no host or person", "have it issued anew")
+        raise ConfigError(tls.certificate, "names no host or person", "have it issued again")
     return names[0]
 
 

@@ -102,6 +102,13 @@ def test_a_change_is_agreed_with_its_revision(ask: Asking) -> None:
     assert given == Given(Proposed(change.id, "agreed", 1))
 
 
+def test_a_certificate_that_cannot_be_read_is_a_refusal(ask: Asking) -> None:
+    change = ask.change()
+    own = ask.certificate_of(ADMIN).certificate.read_text()
+    for spoilt in (own[:300], own.replace("M", "%"), own.replace("CERTIFICATE", "KEY")):
+        assert refused(ask.ask(Propose(change, spoilt)))[0] == "not-allowed"
+
+
 def test_changes_that_come_together_are_agreed_in_one_transaction(ask: Asking) -> None:
     certificate = ask.certificate_of(ADMIN).certificate.read_text()
     changes = [ask.change(f"config/a/b{number}") for number in range(5)]
