@@ -32,6 +32,9 @@ AHEAD = 5
 PAGE_COST = 12_000
 """What one page of rollups may hold, so that it stays well under a peer message's limit."""
 
+PAGE_SERIES = 1_000
+"""How many series of one node stand on a page: the bound of the schema."""
+
 
 @dataclass(slots=True)
 class Dropped:
@@ -280,7 +283,7 @@ def _pages(found: Iterable[tuple[int, NodeId, str, Rollup]]) -> Iterator[Closed]
     """Group rollups by minute, in pages of a bounded size."""
     page, cost = None, 0.0
     for minute, node, name, rollup in found:
-        if page is None or page.start != minute * MINUTE or cost > PAGE_COST:
+        if page is None or page.start != minute * MINUTE or _is_full(page, node, cost):
             if page is not None:
                 yield page
             page, cost = Closed(minute * MINUTE, {}), 0.0
@@ -288,6 +291,10 @@ def _pages(found: Iterable[tuple[int, NodeId, str, Rollup]]) -> Iterator[Closed]
         cost += _cost(rollup)
     if page is not None:
         yield page
+
+
+def _is_full(page: Closed, node: NodeId, cost: float) -> bool:
+    return cost > PAGE_COST or len(page.nodes.get(node, ())) >= PAGE_SERIES
 
 
 def _cost(rollup: Rollup) -> float:

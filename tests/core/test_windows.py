@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nm_bus.codec import decode, encode
 from nm_bus.core.windows import Closed, Kept, Windows
-from nm_bus.messages import Declared, Rollup, Rollups, Series
+from nm_bus.messages import Declared, Event, Rollup, Rollups, Series
+from nm_bus.topology import PEER_BYTES
 
 NODE, OTHER = "n1.example.org", "n2.example.org"
 START = 1_800_000_000.0  # a full hour
@@ -160,6 +162,24 @@ def test_samples_hours_late_are_told_when_no_more_of_them_come() -> None:
     assert (second.start, second.nodes[NODE]["delay"].last) == (START + 60, 61.0)
     assert first.nodes[NODE]["delay"].sketch is not None
     assert windows.close(now + 100) == []
+
+
+def test_a_spool_of_thousands_of_series_a_minute_makes_pages_that_fit_their_schema() -> None:
+    windows, now = Windows(), START + 5 * HOUR
+    for batch in range(40):
+        values = {f"series.{batch}.{n}": 1.0 for n in range(500)}
+        windows.feed(NODE, values, START, now, kind)
+    for name in range(3000):
+        windows.feed(NODE, {f"now.{name}": 1.0}, now, now, kind)
+    pages = windows.close(now + 100)
+
+    assert windows.dropped.crowded == 40 * 500 + 3000 - 2 * 500
+    for number, page in enumerate(pages):
+        rollups = Rollups(NODE, 0, "ab", number + 1, page.start, page.length, page.nodes)
+        body = encode(rollups, source=NODE, id="1", time=now)
+        assert isinstance(decode(body, limit=PEER_BYTES), Event)
+    told = [name for page in pages for name in page.nodes[NODE]]
+    assert len(told) == len(set(told)) == 2 * 500
 
 
 def test_samples_older_than_a_day_are_dropped_and_counted() -> None:
