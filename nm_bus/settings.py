@@ -5,24 +5,32 @@ network; a file names one and may change single values. Nothing here reads the e
 """
 
 import tomllib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
 
+from nm_bus.boundary import Unreadable, attempt
 from nm_bus.errors import ConfigError
+from nm_bus.wording import in_words
 
-HostName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=200)]
-ProjectName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
-Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
+HostName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z", max_length=200)]
+ProjectName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*\Z", max_length=63)]
+Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=128)]
 """A component's name, as the ledger knows it."""
-CheckName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+CheckName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z", max_length=64)]
 Positive = Annotated[float, Meta(gt=0, le=366 * 86_400)]
 """Seconds, at most a year: so neither infinity nor what is no number."""
 Interval = Annotated[float, Meta(ge=0.1, le=86_400)]
 """Seconds between two repetitions; with less than a tenth a program would do nothing else."""
 Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+TEXT = "utf-8-sig"
+"""How a file that people write is read: UTF-8, whose byte order mark Windows editors write."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,7 +132,7 @@ class MetricsSettings(Section, frozen=True):
     """What is measured on this host, and how often. `mounts` are the disks to watch."""
 
     interval: Interval = 30.0
-    mounts: tuple[str, ...] = ("/",)
+    mounts: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(max_length=200)] = ("/",)
 
 
 class CheckSettings(Section, frozen=True):
@@ -171,24 +179,28 @@ class DocumentsSettings(Section, frozen=True):
 
 
 class EndpointSettings(Section, frozen=True):
-    """A service that this node offers."""
+    """A service that this node offers. The bounds are those of `schemas/properties`."""
 
-    name: str
-    url: str
-    kind: str = ""
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    url: Annotated[str, Meta(min_length=1, max_length=2_000)]
+    kind: Annotated[str, Meta(max_length=128)] = ""
+
+
+Software = Annotated[str, Meta(min_length=1, max_length=128)]
+Version = Annotated[str, Meta(max_length=256)]
 
 
 class PropertiesSettings(Section, frozen=True):
-    """What this node says of itself."""
+    """What this node says of itself. The bounds are those of `schemas/properties`."""
 
-    organisation: str = ""
-    description: str = ""
+    organisation: Annotated[str, Meta(max_length=256)] = ""
+    description: Annotated[str, Meta(max_length=1_000)] = ""
     latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
-    city: str = ""
-    country: str = ""
-    endpoints: tuple[EndpointSettings, ...] = ()
-    software: dict[str, str] = {}
+    city: Annotated[str, Meta(max_length=128)] = ""
+    country: Annotated[str, Meta(max_length=128)] = ""
+    endpoints: Annotated[tuple[EndpointSettings, ...], Meta(max_length=200)] = ()
+    software: Annotated[dict[Software, Version], Meta(max_length=500)] = {}
 
 
 class MemberSettings(Section, frozen=True):
@@ -270,7 +282,7 @@ def load(path: Path, kind: type[Settings]) -> Settings:
 
     Raises ConfigError with the file, the key, what is wrong and what to do.
     """
-    return check(_anchored(toml(path), path.absolute().parent), kind, path)
+    return check(toml(path), kind, path)
 
 
 def check(raw: object, kind: type[Settings], path: Path) -> Settings:
@@ -285,21 +297,38 @@ def check(raw: object, kind: type[Settings], path: Path) -> Settings:
 
 
 def toml(path: Path) -> dict[str, Any]:
-    """Read a file as TOML; raises ConfigError."""
+    """Read a file as TOML, with or without a byte order mark; raises ConfigError."""
     try:
-        return tomllib.loads(path.read_text())
+        text = path.read_text(encoding=TEXT)
     except FileNotFoundError:
-        raise ConfigError(path, "the settings file is not there", "give --config FILE") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(path, f"cannot be read as TOML: {error}") from None
+        raise ConfigError(path, "the file is not there", "check the path") from None
+    except OSError as error:
+        raise ConfigError(path, f"cannot be read: {error.strerror}", "see its owner") from None
+    except UnicodeDecodeError as error:
+        what = f"byte {error.start + 1} is no UTF-8"
+        raise ConfigError(path, what, "save it in UTF-8") from None
+    read = attempt(lambda: tomllib.loads(text))
+    if isinstance(read, Unreadable):
+        raise ConfigError(path, f"is no TOML: {read.reason}")
+    return read
 
 
 def checked(raw: object, kind: type[S], path: Path) -> S:
     """Give decoded TOML its form, which is a Section; raises ConfigError."""
+    anchored = partial(_path, path.absolute().parent)
+    read = attempt(lambda: _converted(raw, kind, anchored))
+    if isinstance(read, Unreadable):
+        raise ConfigError(path, read.reason)
+    if isinstance(read, str):
+        raise ConfigError(path, in_words(read), "`nm-bus files settings` has examples")
+    return read
+
+
+def _converted(raw: object, kind: type[S], dec_hook: Callable[[type, object], Path]) -> S | str:
     try:
-        return msgspec.convert(raw, kind, strict=True, dec_hook=_path)
+        return msgspec.convert(raw, kind, strict=True, dec_hook=dec_hook)
     except msgspec.ValidationError as error:
-        raise ConfigError(path, _plain(str(error)), "see the settings in the README") from None
+        return str(error)
 
 
 def timing(settings: MemberSettings | SupernodeSettings | AdministratorSettings) -> Timing:
@@ -314,35 +343,20 @@ def _with_preset(raw: object) -> object:
     return raw | {"timing": msgspec.to_builtins(preset) | raw["timing"]}
 
 
-def _path(kind: type, value: object) -> Path:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise ValueError(f"Expected a path, got `{type(value).__name__}`")
-
-
-_PATH_KEYS = frozenset({"folder", "ca", "certificate", "key", "password_file"})
-
-
-def _anchored(value: object, folder: Path) -> object:
-    if isinstance(value, list):
-        return [_anchored(item, folder) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: str(folder / Path(item).expanduser())
-        if key in _PATH_KEYS and isinstance(item, str)
-        else _anchored(item, folder)
-        for key, item in value.items()
-    }
-
-
-def _plain(problem: str) -> str:
-    """Turn msgspec's `... - at `$.tls.ca`` into `tls.ca: ...`."""
-    what, _, where = problem.partition(" - at `$")
-    where = where.rstrip("`").lstrip(".")
-    return f"{where}: {what}" if where else what
+def _path(folder: Path, kind: type, value: object) -> Path:
+    if kind is not Path or not isinstance(value, str):
+        raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
+    return folder / expanded(value)
 
 
 def connects_to(broker: Broker) -> tuple[str, int]:
     """The address and port to connect to; TLS still checks the broker's host name."""
     return broker.address or broker.host, broker.port
+
+
+def expanded(text: str) -> Path:
+    """A path in which `~` is the home folder; raises ConfigError where there is none."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(text, "there is no home folder here", "give the path in full") from None

@@ -23,6 +23,7 @@ from nm_broker.standing import Login, logins
 from nm_bus.errors import ConfigError, RefusedError
 from nm_bus.grants import Role
 from nm_bus.messages import NodeId
+from nm_bus.settings import TEXT
 from nm_bus.topology import vhost
 
 
@@ -124,7 +125,7 @@ def _listed(item: str) -> list[str]:
             raise ConfigError(path, "the file is not there", "give a file with a name a line")
         return [item]
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding=TEXT).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(path, f"cannot be read: {error}") from None
     return [name for line in lines if (name := line.partition("#")[0].strip())]

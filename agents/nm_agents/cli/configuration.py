@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from nm_bus.errors import ConfigError
-from nm_bus.settings import AdministratorSettings, load
+from nm_bus.settings import AdministratorSettings, expanded, load
 
 VARIABLE = "NM_BUS_CONFIG"
 USUAL = "~/.config/nm-bus/admin.toml"
@@ -15,7 +15,8 @@ USUAL = "~/.config/nm-bus/admin.toml"
 
 def settings_path(given: Path | None, environment: Mapping[str, str] = os.environ) -> Path:
     """The settings file: what was given, else NM_BUS_CONFIG, else the usual place."""
-    return given or Path(environment.get(VARIABLE) or Path(USUAL).expanduser())
+    named = environment.get(VARIABLE)
+    return given or (Path(named) if named else expanded(USUAL))
 
 
 def administrator(given: Path | None) -> AdministratorSettings:
@@ -28,4 +29,4 @@ def administrator(given: Path | None) -> AdministratorSettings:
     settings = load(path, AdministratorSettings)
     if not settings.supernodes:
         raise ConfigError(path, "names no supernode", "add at least one [[supernodes]]")
-    return msgspec.structs.replace(settings, folder=settings.folder.expanduser())
+    return msgspec.structs.replace(settings, folder=expanded(str(settings.folder)))

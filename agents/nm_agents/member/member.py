@@ -6,7 +6,7 @@ Each part knows its own work; here they are put together. What is decided is in 
 import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from itertools import count
@@ -27,9 +27,11 @@ from nm_agents.member.statefile import StateFile
 from nm_agents.service import log_status
 from nm_bus import __version__, codec
 from nm_bus.core.agent import Agent
+from nm_bus.core.measurement import Measurement, fitting
 from nm_bus.core.nagios import Verdict, series, shortened
 from nm_bus.messages import (
     CheckStatus,
+    Declared,
     Endpoint,
     Hello,
     Message,
@@ -56,9 +58,14 @@ SPOOL_CHECK = "agent.spool"
 LEDGER_CHECK = "agent.ledger"
 """The check that tells of documents that could not be made so; told once that has happened."""
 
+HOST = "host"
+
+METRICS_CHECK = "agent.metrics"
+"""The check that reports what could not be measured; reported once that has happened."""
+
 LONGEST_PAUSE: Seconds = 60.0
 
-Measure = Callable[[], dict[str, float]]
+Measure = Callable[[], Measurement]
 
 
 class Member:
@@ -89,6 +96,8 @@ class Member:
         self._key = domain_key(settings.node)
         self._ids = count(1)
         self._last: tuple[dict[str, float], Seconds] = ({}, 0.0)
+        self._troubles: dict[str, dict[str, str]] = {}
+        """What could not be measured or sent the last time, by what brought it."""
         self._leaving = False
         self._state = StateFile(settings.folder / "status.json")
         self._outbox = Outbox(
@@ -181,19 +190,36 @@ class Member:
         self._write_state()
 
     def _measure(self) -> None:
-        values = self._measure_host() | {"agent.spool.bytes": float(self._outbox.bytes)}
+        host = self._measure_host()
+        values = host.values | {"agent.spool.bytes": float(self._outbox.bytes)}
+        self._troubles[HOST] = host.troubles
         self._last = values, self._transport.now()
-        self._offer(self._agent.metrics(values), self._last[1])
+        self._offer(HOST, values, self._last[1])
 
     def _found(self, file: MetricFile, measured: Seconds, durable: Durable) -> None:
-        self._offer(self._agent.metrics(file.values, file.declarations()), measured, durable)
+        self._offer("drop_in", file.values, measured, file.declarations(), durable)
 
-    def _offer(self, metrics: Metrics, measured: Seconds, durable: Durable | None = None) -> None:
+    def _offer(
+        self,
+        source: str,
+        values: dict[str, float],
+        measured: Seconds,
+        declared: tuple[Declared, ...] = (),
+        durable: Durable | None = None,
+    ) -> None:
+        fit = fitting(values)
+        metrics = self._agent.metrics(fit.values, declared)
         self._outbox.offer(metrics, measured, durable)
-        trouble = self._outbox.trouble
-        if trouble or SPOOL_CHECK in self._agent.checks:
+        self._own_check(SPOOL_CHECK, self._outbox.trouble)
+        known = self._troubles.get(HOST, {}) if source == HOST else {}
+        self._troubles[source] = known | fit.troubles
+        every = {key: why for each in self._troubles.values() for key, why in each.items()}
+        self._own_check(METRICS_CHECK, _first(every))
+
+    def _own_check(self, name: str, trouble: str) -> None:
+        if trouble or name in self._agent.checks:
             status = CheckStatus.WARNING if trouble else CheckStatus.OK
-            self._news(SPOOL_CHECK, Verdict(status, trouble))
+            self._news(name, Verdict(status, shortened(trouble)))
 
     def _send_metrics(self, metrics: Metrics, done: Published) -> None:
         self._publish(METRICS, metrics, done, persistent=True)
@@ -210,12 +236,7 @@ class Member:
         self._reports.news(matters)
         if not matters:
             return
-        troubles = self._following.troubles
-        if troubles or LEDGER_CHECK in self._agent.checks:
-            status = CheckStatus.WARNING if troubles else CheckStatus.OK
-            first = next((f"{key}: {why}" for key, why in sorted(troubles.items())), "")
-            more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
-            self._news(LEDGER_CHECK, Verdict(status, shortened(first + more)))
+        self._own_check(LEDGER_CHECK, _first(self._following.troubles))
 
     def _send_running(self) -> None:
         if self._transport.status.flow is Flow.UP:
@@ -228,7 +249,7 @@ class Member:
         self._news(name, verdict)
         values, declared = series(name, verdict.values)
         if values:
-            self._offer(self._agent.metrics(values, declared), self._transport.now())
+            self._offer(name, values, self._transport.now(), declared)
 
     def _news(self, name: str, verdict: Verdict) -> None:
         """A check that changed its status is told at once."""
@@ -335,6 +356,12 @@ def serve(member: Member, transport: Transport) -> None:
         member.begin()
         ends.callback(member.watch_folder())
         transport.run()
+
+
+def _first(troubles: Mapping[str, str]) -> str:
+    """One of some troubles, and how many there are beside it; empty when there is none."""
+    first = next((f"{key}: {why}" for key, why in sorted(troubles.items())), "")
+    return first + (f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else "")
 
 
 def _nothing() -> None:

@@ -5,6 +5,7 @@ for who also tells units and kinds. `schemas/dropin/v1.json` is the contract for
 types here say the same, so that a file can be judged without loading a validator.
 """
 
+import codecs
 from typing import Annotated, Literal
 
 import msgspec
@@ -47,7 +48,7 @@ class MetricFile(msgspec.Struct, frozen=True):
 def read(body: bytes) -> MetricFile | str:
     """Read a file's bytes; for a broken one, why it is broken, in one sentence."""
     try:
-        raw = msgspec.json.decode(body)
+        raw = msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"not JSON: {error}"
     except RecursionError:

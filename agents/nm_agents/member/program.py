@@ -16,8 +16,8 @@ from nm_agents.service import log_to_stderr, on_termination, served
 from nm_bus.errors import ConfigError
 from nm_bus.settings import DocumentsSettings, MemberSettings, load
 
-MOST_CHECKS = 98
-"""As many as a heartbeat may tell of, and two of the agent's own."""
+MOST_CHECKS = 97
+"""As many as a heartbeat may tell of, and three of the agent's own."""
 
 
 def run(config: Path) -> int:

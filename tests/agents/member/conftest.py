@@ -13,6 +13,7 @@ from nm_agents.member.hooks import Environment
 from nm_agents.member.member import Member
 from nm_agents.member.plugins import Run, Timers, Told
 from nm_bus import codec
+from nm_bus.core.measurement import Measurement
 from nm_bus.core.nagios import Verdict
 from nm_bus.grants import Role, grant
 from nm_bus.messages import (
@@ -202,14 +203,15 @@ class Site:
     plugins: Plugins
     lives: list[tuple[Member, Process, Callable[[], None]]] = field(default_factory=list)
     measured: float = 0.0
+    unmeasured: dict[str, str] = field(default_factory=dict)
 
     @property
     def spool_file(self) -> Path:
         return self.settings.folder / "spool.sqlite"
 
-    def measure(self) -> dict[str, float]:
+    def measure(self) -> Measurement:
         self.measured += 1
-        return {"host.load.1m": self.measured}
+        return Measurement({"host.load.1m": self.measured}, dict(self.unmeasured))
 
     def start(self, spool: Spool | None = None) -> Member:
         federation, limits = self.federation, self.settings.spool

@@ -559,3 +559,18 @@ def test_on_a_full_disk_a_dropped_file_stays_until_the_broker_has_it(
     federation.clock.advance(60.0)
     assert list((tmp_path / "drop").iterdir()) == []
     assert [m.values for m in federation.messages(Metrics)].count({"tds.requests": 12.0}) == 1
+
+
+def test_what_cannot_be_measured_is_a_check_that_says_so_and_heartbeats_go_on(
+    site: Site, federation: Federation
+) -> None:
+    site.unmeasured = {"uptime": "cannot be read: no btime"}
+    site.start()
+    federation.clock.advance(40.0)
+
+    check = federation.messages(Heartbeat)[-1].checks[-1]
+    assert (check.name, check.status) == ("agent.metrics", CheckStatus.WARNING)
+    assert check.output == "uptime: cannot be read: no btime"
+    site.unmeasured = {}
+    federation.clock.advance(40.0)
+    assert federation.messages(Heartbeat)[-1].checks[-1].status is CheckStatus.OK

@@ -105,7 +105,7 @@ def test_a_setting_that_must_be_mended_is_one_sentence_and_exit_code_2(
 
 
 def test_a_settings_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="the settings file is not there"):
+    with pytest.raises(ConfigError, match="the file is not there"):
         load(tmp_path / "member.toml", MemberSettings)
 
 

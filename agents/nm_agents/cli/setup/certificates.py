@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nm_bus.errors import ConfigError
 from nm_bus.grants import LINK_PREFIX, link_user
-from nm_bus.settings import Tls
+from nm_bus.settings import Tls, expanded
 from nm_bus.transport.tls import user_of
 
 
@@ -22,7 +22,7 @@ class Identity:
 
         Raises ConfigError when a file is missing or the broker would refuse the certificate.
         """
-        here = certificate.expanduser().absolute()
+        here = expanded(str(certificate)).absolute()
         tls = Tls(here.with_name("ca.crt"), here, here.with_suffix(".key"))
         return cls(user_of(tls), tls)
 

@@ -21,6 +21,7 @@ from nm_bus.settings import (
     MemberSettings,
     SupernodeSettings,
     check,
+    expanded,
 )
 
 setup = typer.Typer(
@@ -179,7 +180,7 @@ def admin(
     """
     ask = Questions.at_terminal()
     project = _project(ask, project)
-    path = to or Path(USUAL).expanduser()
+    path = to or expanded(USUAL)
     identity = _identity(ask, certificate, path.parent)
     supernodes = ask.several("--supernode", "The supernodes to ask, in this order", supernode or [])
     raw = {
@@ -189,7 +190,7 @@ def admin(
         "supernodes": _supernodes("--supernode", supernodes),
     }
     check(raw, AdministratorSettings, path)
-    option = "" if path == Path(USUAL).expanduser() else f" --config {path}"
+    option = "" if path == expanded(USUAL) else f" --config {path}"
     status = f"nm-bus status{option}"
     _write(path, raw, f"nm-bus doctor{option}", status, force=force, json=json)
 
