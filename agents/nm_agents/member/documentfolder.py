@@ -6,8 +6,10 @@ elsewhere. A half-written file has a hidden name until it is safe on the disk.
 
 import errno
 import grp
+import logging
 import os
 import pwd
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +19,20 @@ from pathlib import Path
 from nm_bus.documents.names import why_no_name
 from nm_bus.errors import ConfigError
 from nm_bus.settings import DocumentsSettings
+
+LOGGER = logging.getLogger(__name__)
+
+NO_LINKS = frozenset(
+    {
+        errno.EPERM,  # another's file, by fs.protected_hardlinks; or FAT, BeeGFS
+        errno.EACCES,
+        errno.EMLINK,
+        errno.ENOSYS,  # FUSE
+        errno.ENOTSUP,
+        errno.EXDEV,  # overlays
+    }
+)
+"""Where a document cannot be linked to its former name, it is copied."""
 
 UNCHANGED = -1
 """Stands for a user or group that is to stay what it is."""
@@ -107,7 +123,8 @@ class DocumentFolder:
         except FileNotFoundError:
             return False
         except OSError as error:
-            if error.errno == errno.ELOOP:  # a symbolic link stands there: it is replaced
+            # a symbolic link, or a file that others may not read, is replaced
+            if error.errno in (errno.ELOOP, errno.EACCES):
                 return False
             raise
         try:
@@ -164,7 +181,29 @@ def _keep(folder: int, name: str) -> None:
         os.link(name, former, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if not _copied(folder, name, former):
+            return
     os.rename(former, f".{name}.previous", src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _copied(folder: int, name: str, copy: str) -> bool:
+    """Copy a plain file. The former version is a convenience: the new one never waits for it."""
+    try:
+        source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        with os.fdopen(source, "rb") as reading:
+            if not stat.S_ISREG(os.fstat(source).st_mode):
+                return False
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with os.fdopen(os.open(copy, flags, 0o600, dir_fd=folder), "wb") as writing:
+                shutil.copyfileobj(reading, writing)
+    except OSError as error:
+        LOGGER.warning("%s: its former version cannot be kept: %s", name, error.strerror)
+        _drop(folder, copy)
+        return False
+    return True
 
 
 def _drop(folder: int, name: str) -> None:

@@ -6,7 +6,7 @@ goes wrong with a document is a trouble of that document: told, kept, and never 
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,6 +24,10 @@ LOGGER = logging.getLogger(__name__)
 
 NOTHING = Held(0, "")
 """Stands for a document that was never written."""
+
+HOOK_ATTEMPTS = 2
+"""How often a hook is begun for one revision, when the agent ends before the hook does: a hook may
+restart the agent, whose own settings may be a document."""
 
 REASON_LENGTH = 300
 """How much of a reason is kept, in characters."""
@@ -82,7 +86,11 @@ class Documents:
         followed.troubles = {k: why for k, why in followed.troubles.items() if self._home(k)}
         followed.owed = {key for key in followed.owed if self._home(key)}
         for key, revision in list(followed.unhooked.items()):
-            self._tell(key, revision)
+            if followed.attempts.get(key, 0) < HOOK_ATTEMPTS:
+                self._tell(key, revision)
+            else:
+                why = f"the agent ended {HOOK_ATTEMPTS} times while the hook of revision"
+                self.hooked(key, revision, f"{why} {revision} ran; it is not run again")
         return is_complete
 
     def say(self, key: str, value: dict[str, Any] | None, revision: int) -> None:
@@ -116,12 +124,18 @@ class Documents:
                 self._troubled(key, f"revision {revision}: {error}")
             except OSError as error:
                 self.followed.owed.add(key)
-                self._troubled(key, f"revision {revision} cannot be written: {error.strerror}")
+                self._troubled(key, f"revision {revision}: {self._unwritten(key, error)}")
+
+    def hooking(self, keys: Iterable[str]) -> None:
+        """The hook for these documents is about to run: what ends the agent is not run for ever."""
+        attempts = self.followed.attempts
+        attempts.update({key: attempts.get(key, 0) + 1 for key in keys})
 
     def hooked(self, key: str, revision: int, trouble: str) -> None:
         """The hook for a document's change has ended, well or with a trouble."""
         if self.followed.unhooked.get(key) == revision:
             del self.followed.unhooked[key]
+            self.followed.attempts.pop(key, None)
         if trouble:
             self._troubled(key, trouble)
 
@@ -146,6 +160,7 @@ class Documents:
         LOGGER.info("%s is at revision %d", key, revision)
         if self._home_and_name(key)[0].settings.hook:
             self.followed.unhooked[key] = revision
+            self.followed.attempts.pop(key, None)
             self._tell(key, revision)
 
     def _tell(self, key: str, revision: int) -> None:
@@ -160,6 +175,11 @@ class Documents:
             LOGGER.error("%s: %s", key, reason)
             self.turns += 1
         self.followed.troubles[key] = reason[:REASON_LENGTH]
+
+    def _unwritten(self, key: str, error: OSError) -> str:
+        kept, name = self._home_and_name(key)
+        path = kept.folder.path_of(name)
+        return f"{path} cannot be written: {error.strerror}; see its folder's owner, and its disk"
 
     def _settled(self, key: str) -> None:
         self.followed.owed.discard(key)

@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +41,10 @@ LISTED = 10_000
 """How many names of a folder are looked at; the others wait until these are gone."""
 
 KEPT_IN_QUARANTINE = 100
+
+NAME_BYTES = 180
+"""How much of a file's name is kept when it is renamed; a name may have 255 bytes."""
+
 TAKEN = ".taken-"
 UNFINISHED = (".tmp", ".part", "~")
 QUARANTINE = "quarantine"
@@ -47,7 +52,7 @@ REASON = ".reason"
 
 Durable = Callable[[bool], None]
 Offer = Callable[[MetricFile, Seconds, Durable], None]
-Signature = tuple[int, int, int]
+Signature = tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
@@ -61,9 +66,16 @@ class Seen:
 class DropIn:
     """Watches one folder and offers what is found; `offer` says when it is safe."""
 
-    def __init__(self, folder: Path, max_bytes: int, timers: Timers, offer: Offer) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        max_bytes: int,
+        timers: Timers,
+        offer: Offer,
+        wall: Callable[[], Seconds] = time.time,
+    ) -> None:
         self._folder, self._max_bytes = folder, max_bytes
-        self._timers, self._offer = timers, offer
+        self._timers, self._offer, self._wall = timers, offer, wall
         self._seen: dict[str, Seen] = {}
         self._offered: set[str] = set()
         self._told = False
@@ -116,7 +128,8 @@ class DropIn:
 
     def _rests(self, name: str, status: os.stat_result, now: Seconds) -> Seconds:
         """For how long a file has looked as it does. One that was taken had rested before."""
-        signature = (status.st_ino, status.st_size, status.st_mtime_ns)
+        # the time of the last change of any kind: a date can be set back
+        signature = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         seen = self._seen.get(name)
         if seen is None or seen.signature != signature:
             since = now - RESTED if name.startswith(TAKEN) else now
@@ -137,9 +150,8 @@ class DropIn:
             return
         except OSError as error:
             self._unmoved.add(name)
-            LOGGER.warning(
-                "%s: cannot be taken: %s; it is left there", self._folder / name, error.strerror
-            )
+            where = str(self._folder / name)
+            LOGGER.warning("%r: cannot be taken: %s; it is left there", where, error.strerror)
 
     def _take(self, name: str, status: os.stat_result, rests: Seconds) -> None:
         body = self._body(name)
@@ -153,14 +165,18 @@ class DropIn:
         taken = self._hidden(name, status)
         if taken is not None:
             self._offered.add(taken)
-            measured = min(status.st_mtime, self._timers.now())
-            self._offer(metrics, measured, partial(self._safe, taken))
+            self._offer(metrics, self._measured(status), partial(self._safe, taken))
+
+    def _measured(self, status: os.stat_result) -> Seconds:
+        """When, by the agent's steady clock. A file's date and its age are the wall clock's, which
+        may have been set since the agent was started; a date in the future is now."""
+        return self._timers.now() - max(0.0, self._wall() - status.st_mtime)
 
     def _hidden(self, name: str, status: os.stat_result) -> str | None:
         """Rename a file out of its writer's way; None when it is no more the one that was read."""
         if name.startswith(TAKEN):
             return name
-        taken = f"{TAKEN}{status.st_ino}-{name[-180:]}"
+        taken = f"{TAKEN}{status.st_ino}-{ending(name)}"
         (self._folder / name).rename(self._folder / taken)
         now_there = os.lstat(self._folder / taken)
         before = (status.st_ino, status.st_size, status.st_mtime_ns)
@@ -193,12 +209,12 @@ class DropIn:
             raise NotADirectoryError(errno.ENOTDIR, "its quarantine is a link")
         _make_room(folder)
         plain = name.removeprefix(TAKEN).replace(REASON, "_reason")
-        moved = folder / f"{self._timers.now():.6f}-{plain[-180:]}"
+        moved = folder / f"{self._timers.now():.6f}-{ending(plain)}"
         (self._folder / name).rename(moved)
         self.quarantined += 1
         with suppress(OSError):
             moved.with_name(moved.name + REASON).write_text(reason + "\n")
-        LOGGER.warning("%s: %s; moved to %s", self._folder / name, reason, moved)
+        LOGGER.warning("%r: %s; moved to %r", str(self._folder / name), reason, str(moved))
 
 
 def watch(folder: Path, changed: Callable[[], None]) -> Callable[[], None]:
@@ -223,9 +239,20 @@ def _wanted(name: str) -> bool:
     return not name.startswith(".") and not name.endswith(UNFINISHED)
 
 
+def ending(name: str) -> str:
+    """The end of a file's name, so long that more can stand before it: systems count bytes."""
+    return os.fsdecode(os.fsencode(name)[-NAME_BYTES:])
+
+
 def _make_room(folder: Path) -> None:
-    """Drop the oldest files and their reasons: names begin with the time."""
-    names = sorted(path.name for path in folder.iterdir() if path.suffix != REASON)
+    """Drop the oldest files and their reasons: names begin with the time. Folders are not ours."""
+    names = sorted(
+        path.name for path in folder.iterdir() if path.suffix != REASON and not _is_folder(path)
+    )
     for name in names[: max(0, len(names) - KEPT_IN_QUARANTINE + 1)]:
         (folder / name).unlink(missing_ok=True)
         (folder / (name + REASON)).unlink(missing_ok=True)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

@@ -22,7 +22,8 @@ class Held(msgspec.Struct, frozen=True):
 class Followed(msgspec.Struct):
     """What is kept from one life of the agent to the next, by the documents' keys.
 
-    `owed` could not be written, `unhooked` are changes whose hook has not run to its end.
+    `owed` could not be written, `unhooked` are changes whose hook has not run to its end, and
+    `attempts` how often that hook was begun.
     `settings` tells for which settings all this is so.
     """
 
@@ -33,6 +34,7 @@ class Followed(msgspec.Struct):
     documents: dict[str, Held] = {}
     owed: set[str] = set()
     unhooked: dict[str, int] = {}
+    attempts: dict[str, int] = {}
     troubles: dict[str, str] = {}
 
     @property

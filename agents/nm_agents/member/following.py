@@ -39,6 +39,9 @@ ANSWER_WITHIN: Seconds = 10.0
 KEPT_WITHIN: Seconds = 1.0
 """What was applied is on disk so long after: what is forgotten until then is applied again."""
 
+LOOK_EACH: Seconds = 60.0
+"""How often, at most, a supernode is asked for news when none came."""
+
 OWED_AGAIN: Seconds = 30.0
 """So long after a document could not be written all documents are fetched again; then rarer ..."""
 OWED_MOST: Seconds = 600.0
@@ -82,7 +85,8 @@ class Following:
         self._followed, complaint = followed.load(path)
         if complaint:
             LOGGER.warning("%s", complaint)
-        self._hooks = hooks.Hooks(transport, start_hook, self._hooked)
+        self._hooks = hooks.Hooks(transport, start_hook, self._hooking, self._hooked)
+        self._looks = pauses(LOOK_EACH, LOOK_EACH)
         self._documents = Documents(kept, self._followed, self._hooks.changed)
         self._follower = Follower(self._followed.place)
         self._connection = 0
@@ -98,6 +102,7 @@ class Following:
         """Take up what an earlier life left."""
         if not self._documents.begin():
             self._follower.reload()
+        self._look_now_and_then()
 
     def flow_changed(self, flow: Flow) -> None:
         """The broker came or went; whoever answers now may know more, or less."""
@@ -163,6 +168,13 @@ class Following:
         return "up to date"
 
     # --- asking
+
+    def _look_now_and_then(self) -> None:
+        """The last update before a silence may be lost, which no later one shows."""
+        self._transport.later(self._looks.next(), self._look_now_and_then)
+        if self._follower.question is None:
+            self._follower.reconnected()
+            self._ask()
 
     def _ask(self) -> None:
         question = self._follower.question
@@ -254,6 +266,11 @@ class Following:
             self._follower.reload()
             self._ask()
             self._retry_owed()
+
+    def _hooking(self, changes: list[Changed]) -> None:
+        """On disk before the hook runs, which may end the agent."""
+        self._documents.hooking(change.key for change in changes)
+        self._save()
 
     def _hooked(self, change: Changed, trouble: str) -> None:
         before = self._documents.turns

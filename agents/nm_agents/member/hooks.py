@@ -17,16 +17,22 @@ from nm_bus.settings import DocumentsSettings
 GATHERED: Seconds = 1.0
 """For so long after a change others are waited for, to be told in the same run."""
 
+NAMES_BYTES = 64 * 1024
+"""How long the names may be together: Linux takes no variable of over 128 KiB."""
+
 Environment = Mapping[str, str]
 StartHook = Callable[[tuple[str, ...], Environment, Seconds, Timers, Told], Run]
+Starting = Callable[[list[Changed]], None]
 Ended = Callable[[Changed, str], None]
 
 
 class Hooks:
-    """Runs each component's hook after its documents changed, and tells `ended` for each change."""
+    """Runs each component's hook after its documents changed. `starting` is called before a run, to
+    keep that it was begun; `ended` after it for each change."""
 
-    def __init__(self, timers: Timers, start: StartHook, ended: Ended) -> None:
-        self._timers, self._start, self._ended = timers, start, ended
+    def __init__(self, timers: Timers, start: StartHook, starting: Starting, ended: Ended) -> None:
+        self._timers, self._start = timers, start
+        self._starting, self._ended = starting, ended
         self._gathering: dict[DocumentsSettings, dict[str, Changed]] = {}
         self._ready: list[DocumentsSettings] = []
         self._run: Run | None = None
@@ -56,6 +62,7 @@ class Hooks:
             return
         settings = self._ready.pop(0)
         changes = list(self._gathering.pop(settings).values())
+        self._starting(changes)
         ended = partial(self._told, changes)
         environment = environment_of(changes)
         self._run = self._start(
@@ -71,15 +78,30 @@ class Hooks:
 
 
 def environment_of(changes: list[Changed]) -> dict[str, str]:
-    """What a hook is told: the last change, and the names of all documents that changed."""
-    last = changes[-1]
+    """What a hook is given: the last change, and the names of the documents that changed.
+
+    How many of these did not fit is NM_BUS_LEFT_OUT: then a hook looks at all.
+    """
+    last, names = changes[-1], _named(changes)
     return {
         "NM_BUS_COMPONENT": last.kept.settings.component,
         "NM_BUS_DOCUMENT": last.name,
         "NM_BUS_REVISION": str(last.revision),
         "NM_BUS_PATH": str(last.path),
-        "NM_BUS_DOCUMENTS": " ".join(change.name for change in changes),
+        "NM_BUS_DOCUMENTS": " ".join(names),
+        "NM_BUS_LEFT_OUT": str(len(changes) - len(names)),
     }
+
+
+def _named(changes: list[Changed]) -> list[str]:
+    """The documents' names, as many as fit into one variable."""
+    names, room = [], NAMES_BYTES
+    for change in changes:
+        room -= len(change.name.encode()) + 1
+        if room < 0:
+            break
+        names.append(change.name)
+    return names
 
 
 def start(
@@ -93,10 +115,10 @@ def start(
     return plugins.start(command, timeout, timers, told, environment=environment, judge=judged)
 
 
-def judged(exit_code: int, text: str) -> Verdict:
-    """A hook that ended by itself: any exit code but 0 is a failure."""
+def judged(exit_code: int, text: str, errors: str) -> Verdict:
+    """A hook that ended by itself: any exit code but 0 is a failure, whose reason comes last."""
     if exit_code == 0:
         return Verdict(CheckStatus.OK, "")
     how = f"exit code {exit_code}" if exit_code > 0 else f"ended by signal {-exit_code}"
-    said = text.strip().splitlines()
+    said = errors.strip().splitlines() or text.strip().splitlines()
     return Verdict(CheckStatus.CRITICAL, shortened(f"{how}: {said[-1]}" if said else how))

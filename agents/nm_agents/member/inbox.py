@@ -32,7 +32,6 @@ class Inbox:
     def __init__(
         self,
         node: NodeId,
-        supernode: NodeId,
         transport: Transport,
         pauses: Pauses,
         *,
@@ -41,7 +40,9 @@ class Inbox:
         asked: Callable[[Ask, Reply], None],
         updated: Callable[[Update], None],
     ) -> None:
-        self._node, self._supernode, self._transport = node, supernode, transport
+        self._node, self._transport = node, transport
+        self._supernode: NodeId | None = None
+        """Who answered the last hello, by the broker's word. A host may have another name."""
         self._pauses, self._hello, self._encode, self._asked = pauses, hello, encode, asked
         self._updated = updated
         self._connection = 0
@@ -67,6 +68,8 @@ class Inbox:
             return
         complaint = _complaint(answer)
         self._say(complaint)
+        if answer is not None and not complaint:
+            self._supernode = answer.user_id
         if complaint:
             self._transport.later(self._pauses.next(), partial(self._say_hello, connection))
         elif not self._consuming:
@@ -83,7 +86,7 @@ class Inbox:
 
     def _came(self, delivery: Delivery) -> None:
         self._transport.ack(delivery)
-        if delivery.user_id != self._supernode:
+        if delivery.user_id is None or delivery.user_id != self._supernode:
             self._ignore(delivery)
         elif delivery.exchange == UPDATES:
             self._update(delivery)

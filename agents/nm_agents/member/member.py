@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from itertools import count
+from types import MappingProxyType
 
 from nm_agents.member import hooks, plugins
 from nm_agents.member.answers import Answers, check_told
@@ -27,7 +28,7 @@ from nm_agents.member.statefile import StateFile
 from nm_agents.service import log_status
 from nm_bus import __version__, codec
 from nm_bus.core.agent import Agent
-from nm_bus.core.measurement import Measurement, fitting
+from nm_bus.core.measurement import Measurement, fitting, printable
 from nm_bus.core.nagios import Verdict, series, shortened
 from nm_bus.messages import (
     CheckStatus,
@@ -120,7 +121,6 @@ class Member:
         )
         self._inbox = Inbox(
             settings.node,
-            settings.supernode.host,
             transport,
             Pauses(first, LONGEST_PAUSE, random),
             hello=Hello("member", self._agent.version),
@@ -192,9 +192,8 @@ class Member:
     def _measure(self) -> None:
         host = self._measure_host()
         values = host.values | {"agent.spool.bytes": float(self._outbox.bytes)}
-        self._troubles[HOST] = host.troubles
         self._last = values, self._transport.now()
-        self._offer(HOST, values, self._last[1])
+        self._offer(HOST, values, self._last[1], troubles=host.troubles)
 
     def _found(self, file: MetricFile, measured: Seconds, durable: Durable) -> None:
         self._offer("drop_in", file.values, measured, file.declarations(), durable)
@@ -206,13 +205,14 @@ class Member:
         measured: Seconds,
         declared: tuple[Declared, ...] = (),
         durable: Durable | None = None,
+        *,
+        troubles: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         fit = fitting(values)
-        metrics = self._agent.metrics(fit.values, declared)
-        self._outbox.offer(metrics, measured, durable)
+        if fit.values:
+            self._outbox.offer(self._agent.metrics(fit.values, declared), measured, durable)
         self._own_check(SPOOL_CHECK, self._outbox.trouble)
-        known = self._troubles.get(HOST, {}) if source == HOST else {}
-        self._troubles[source] = known | fit.troubles
+        self._troubles[source] = {**troubles, **fit.troubles}
         every = {key: why for each in self._troubles.values() for key, why in each.items()}
         self._own_check(METRICS_CHECK, _first(every))
 
@@ -248,8 +248,9 @@ class Member:
     def _checked(self, name: str, verdict: Verdict) -> None:
         self._news(name, verdict)
         values, declared = series(name, verdict.values)
-        if values:
-            self._offer(name, values, self._transport.now(), declared)
+        left_out = {f"{name}: {printable(word)}": "is no value" for word in verdict.left_out}
+        if values or left_out or name in self._troubles:
+            self._offer(name, values, self._transport.now(), declared, troubles=left_out)
 
     def _news(self, name: str, verdict: Verdict) -> None:
         """A check that changed its status is told at once."""

@@ -12,6 +12,7 @@ from functools import partial
 
 import msgspec
 
+from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.agent import sent_after
 from nm_bus.errors import StorageError
 from nm_bus.messages import Metrics, Seconds
@@ -46,6 +47,7 @@ class Outbox:
         self._to_retire: set[int] = set()
         self._refused: Counter[int] = Counter()
         self._drain: Timer | None = None
+        self._said_dropped = False
         self.trouble = ""
         self.lost = 0
 
@@ -73,7 +75,7 @@ class Outbox:
         record = self._keep(metrics, measured)
         if record is not None:
             _settle(durable, True)
-            self._send_fresh(record)
+            self._send_fresh(record, metrics)
         elif self._free():
             self._unkept += 1
             sent = sent_after(metrics, measured, self._transport.now())
@@ -105,6 +107,9 @@ class Outbox:
             self._in_trouble(str(error))
             return None
         self._in_trouble("")
+        if self._spool.dropped and not self._said_dropped:
+            self._said_dropped = True
+            LOGGER.warning("the spool is full, or holds what is too old: metrics are thrown away")
         return record
 
     def _in_trouble(self, trouble: str) -> None:
@@ -117,14 +122,23 @@ class Outbox:
         self.lost += durable is None
         _settle(durable, False)
 
-    def _send_fresh(self, record: Record) -> None:
+    def _send_fresh(self, record: Record, metrics: Metrics) -> None:
         if self._free():
-            self._send_record(record)
+            self._send_metrics(record, metrics)
         elif self._transport.status.flow is Flow.UP:
             self._later(TICK)
 
     def _send_record(self, record: Record) -> None:
-        metrics = msgspec.json.decode(record.body, type=Metrics)
+        """Send what an earlier moment, or another life of the agent, has written."""
+        metrics = attempt(lambda: msgspec.json.decode(record.body, type=Metrics))
+        if isinstance(metrics, Unreadable):
+            LOGGER.error("a record of the spool %s; it is dropped", metrics.reason)
+            self.lost += 1
+            self._retire(record.id)
+        else:
+            self._send_metrics(record, metrics)
+
+    def _send_metrics(self, record: Record, metrics: Metrics) -> None:
         sent = sent_after(metrics, record.measured, self._transport.now())
         self._in_flight.add(record.id)
         self._send(sent, partial(self._outcome, record.id))

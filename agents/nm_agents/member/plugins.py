@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Protocol
+from typing import IO, Protocol
 
 from nm_bus.core.nagios import Verdict, failed, verdict
 from nm_bus.messages import Seconds
@@ -26,8 +26,8 @@ READS_A_LOOK = 16
 """A plugin that prints without end must not keep the loop to itself."""
 
 Told = Callable[[Verdict], None]
-Judge = Callable[[int, str], Verdict]
-"""Makes a verdict of an exit code and what was printed."""
+Judge = Callable[[int, str, str], Verdict]
+"""Makes a verdict of an exit code and what was printed to standard output and error."""
 
 
 class Timers(Protocol):
@@ -66,9 +66,9 @@ class PluginRun:
         self._judge = judge
         self._deadline = timers.now() + timeout
         self._pause = FIRST_LOOK
-        self._output = bytearray()
         self._process = _start(command, environment)
-        os.set_blocking(self._pipe, False)
+        self._output = Pipe(self._process.stdout)
+        self._errors = Pipe(self._process.stderr)
         timers.later(FIRST_LOOK, self._look)
 
     @property
@@ -85,11 +85,6 @@ class PluginRun:
                 self._process.wait(1.0)
             self._close()
 
-    @property
-    def _pipe(self) -> int:
-        assert self._process.stdout is not None
-        return self._process.stdout.fileno()
-
     def _look(self) -> None:
         if self.gone:
             return
@@ -97,7 +92,7 @@ class PluginRun:
         if code is not None:
             self._read()
             self._close()
-            self._tell(self._judge(code, self._output.decode(errors="replace")))
+            self._tell(self._judge(code, self._output.text, self._errors.text))
             return
         self._read()
         if self._timers.now() >= self._deadline:
@@ -107,14 +102,8 @@ class PluginRun:
         self._timers.later(self._pause, self._look)
 
     def _read(self) -> None:
-        if self._process.stdout is None or self._process.stdout.closed:
-            return
-        with suppress(BlockingIOError):
-            for _ in range(READS_A_LOOK):
-                piece = os.read(self._pipe, OUTPUT_BYTES)
-                self._output += piece[: OUTPUT_BYTES - len(self._output)]
-                if not piece:
-                    return
+        self._output.read()
+        self._errors.read()
 
     def _kill_group(self) -> None:
         """Safe while the process is not reaped: its number cannot be another's yet."""
@@ -122,12 +111,42 @@ class PluginRun:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _close(self) -> None:
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._output.close()
+        self._errors.close()
 
     def _tell(self, result: Verdict) -> None:
         told, self._told = self._told, _nobody
         told(result)
+
+
+class Pipe:
+    """What a plugin prints on one of its outputs, as far as it is kept."""
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        assert pipe is not None
+        self._pipe = pipe
+        self._kept = bytearray()
+        os.set_blocking(pipe.fileno(), False)
+
+    @property
+    def text(self) -> str:
+        """What was kept."""
+        return self._kept.decode(errors="replace")
+
+    def read(self) -> None:
+        """Read what is there, at most so much; never waits."""
+        if self._pipe.closed:
+            return
+        with suppress(BlockingIOError):
+            for _ in range(READS_A_LOOK):
+                piece = os.read(self._pipe.fileno(), OUTPUT_BYTES)
+                self._kept += piece[: OUTPUT_BYTES - len(self._kept)]
+                if not piece:
+                    return
+
+    def close(self) -> None:
+        """Read no more."""
+        self._pipe.close()
 
 
 class NeverRun:
@@ -167,7 +186,7 @@ def _start(command: tuple[str, ...], environment: Mapping[str, str]) -> subproce
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         cwd="/",
         env=os.environ | {"LC_ALL": "C"} | dict(environment),
         start_new_session=True,

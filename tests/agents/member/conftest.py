@@ -255,7 +255,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
         "project": "test",
         "node": NODE,
         "folder": str(folder),
-        "supernode": {"host": SUPERNODE},
+        "supernode": {"host": "broker.example.org"},  # not the name of who serves there
         "tls": tls,
         "network": "local",
     }

@@ -159,3 +159,43 @@ def test_an_owner_whom_nobody_knows_is_one_sentence(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         folder_of(settings, tmp_path / "member.toml")
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS])
+def test_where_no_link_can_be_made_the_former_version_is_a_copy(
+    folder: DocumentFolder, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuses(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    folder.write("a.xml", b"one")
+    monkeypatch.setattr(os, "link", refuses)
+    assert folder.write("a.xml", b"two")
+    assert (folder.path / "a.xml").read_bytes() == b"two"
+    assert (folder.path / ".a.xml.previous").read_bytes() == b"one"
+    assert folder.write("a.xml", b"three")
+    assert (folder.path / ".a.xml.previous").read_bytes() == b"two"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_a_file_of_somebody_else_is_replaced(tmp_path: Path, mode: int) -> None:
+    """As where a package has installed it: the folder may be written, the file belongs to root."""
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "a.xml").write_bytes(b"of the package")
+    (docs / "a.xml").chmod(mode)
+    os.chown(docs, 65534, 65534)
+    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        parent.chmod(0o755)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgid(65534)
+            os.setuid(65534)
+            code = 0 if DocumentFolder(docs).write("a.xml", b"two") else 1
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert (docs / "a.xml").read_bytes() == b"two"

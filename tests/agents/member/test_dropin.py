@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def drop_in(folder: Folder) -> DropIn:
-    drop_in = DropIn(folder.path, 1024, folder.clock, folder.offer)
+    drop_in = DropIn(folder.path, 1024, folder.clock, folder.offer, folder.clock.now)
     drop_in.begin()
     return drop_in
 
@@ -190,12 +190,12 @@ def test_a_file_that_is_not_safe_yet_is_kept_and_offered_again(
 
 def test_a_file_taken_by_an_agent_that_died_is_taken_up_again(folder: Folder) -> None:
     folder.durable = False
-    DropIn(folder.path, 1024, folder.clock, folder.offer).begin()
+    DropIn(folder.path, 1024, folder.clock, folder.offer, folder.clock.now).begin()
     folder.put("a")
     folder.clock.advance(40.0)
     folder.taken.clear()
     folder.durable = True
-    DropIn(folder.path, 1024, folder.clock, folder.offer).scan()
+    DropIn(folder.path, 1024, folder.clock, folder.offer, folder.clock.now).scan()
     assert len(folder.taken) == 1
     assert folder.names() == set()
 
@@ -244,3 +244,41 @@ def test_a_new_file_is_told_of_by_the_system(told: list[int], tmp_path: Path) ->
     while not told and time.monotonic() < end:
         time.sleep(0.01)
     assert told
+
+
+def test_a_files_age_is_taken_from_the_clock_that_dated_it(folder: Folder) -> None:
+    """The agent was started before the clock was set: its own is two days ahead for its life."""
+    ahead = 2 * 86_400.0
+    clock = folder.clock
+    drop_in = DropIn(folder.path, 1024, clock, folder.offer, lambda: clock.now() - ahead)
+    drop_in.begin()
+    file = folder.put("thredds.json")
+    before = clock.now()
+    os.utime(file, (before - ahead, before - ahead))
+    clock.advance(60.0)
+    ((_, measured),) = folder.taken
+    assert measured == pytest.approx(before, abs=1e-3)
+
+
+def test_a_name_of_many_bytes_is_taken_like_any_other(folder: Folder, drop_in: DropIn) -> None:
+    folder.put("\u00e4" * 120)
+    folder.clock.advance(60.0)
+    assert len(folder.taken) == 1
+    assert folder.names() == set()
+
+
+def test_a_name_that_is_no_text_is_taken_like_any_other(folder: Folder, drop_in: DropIn) -> None:
+    folder.put(os.fsdecode(b"k\xe4se"))
+    folder.put(os.fsdecode(b"broken\xe4"), b"no json")
+    folder.clock.advance(60.0)
+    assert len(folder.taken) == 1
+    assert folder.names() == set()
+
+
+def test_folders_in_the_quarantine_are_left_alone(folder: Folder, drop_in: DropIn) -> None:
+    for number in range(KEPT_IN_QUARANTINE + 1):
+        (folder.path / "quarantine" / f"{number:04}").mkdir(parents=True)
+    folder.put("broken", b"no json")
+    folder.clock.advance(60.0)
+    assert len(folder.reasons()) == 1
+    assert folder.names() == set()

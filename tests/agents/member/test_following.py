@@ -205,6 +205,37 @@ def test_a_hook_that_had_not_ended_runs_in_the_next_life(
     assert len(hooked.plugins.hooks) == 2
 
 
+def test_a_hook_that_ends_the_agent_each_time_is_not_run_for_ever(
+    hooked: Site, federation: Federation
+) -> None:
+    hooked.start()
+    live(federation, content="one")
+    for _ in range(5):
+        federation.clock.advance(5.0)
+        hooked.kill()
+        hooked.start()
+    federation.clock.advance(5.0)
+    assert len(hooked.plugins.hooks) == 2
+    assert "ended 2 times while the hook of revision 1 ran" in last(federation).troubles[KEY]
+
+    hooked.plugins.verdicts["reload"] = OK
+    live(federation, content="two")
+    federation.clock.advance(5.0)
+    assert len(hooked.plugins.hooks) == 3
+    assert last(federation).troubles == {}
+
+
+def test_a_last_update_that_was_lost_is_found_without_another_one(
+    site: Site, federation: Federation, docs: Path
+) -> None:
+    site.start()
+    live(federation, content="one")
+    federation.clock.advance(5.0)
+    federation.history.set(KEY, "two")  # agreed, and never heard of
+    federation.clock.advance(2 * following.LOOK_EACH)
+    assert (docs / "a.xml").read_text() == "two"
+
+
 # --- away, behind, astray
 
 
@@ -393,11 +424,14 @@ def test_a_full_disk_is_told_and_what_could_not_be_written_is_written_later(
     federation.clock.advance(5.0)
     assert (docs / "a.xml").read_text() == "one"
     troubles = last(federation).troubles
-    assert troubles[KEY] == "revision 2 cannot be written: No space left on device"
+    assert troubles[KEY] == (
+        f"revision 2: {docs}/a.xml cannot be written: No space left on device; "
+        "see its folder's owner, and its disk"
+    )
     assert "following.json cannot be written: No space left" in troubles["ledger"]
     assert last(federation).documents == {KEY: 1}
     federation.clock.advance(3600.0)
-    assert federation.syncs < 60
+    assert federation.syncs < 60 + 3600 / (following.LOOK_EACH / 2)
     full(False)
     federation.clock.advance(700.0)
     assert (docs / "a.xml").read_text() == "two"

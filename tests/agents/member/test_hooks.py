@@ -30,6 +30,7 @@ class Host:
     told: list[dict[str, str]] = field(default_factory=list)
     runs: list[FakeRun] = field(default_factory=list)
     ended: list[tuple[str, int, str]] = field(default_factory=list)
+    begun: list[list[Changed]] = field(default_factory=list)
 
     def start(
         self,
@@ -54,7 +55,7 @@ def host() -> Host:
 
 @pytest.fixture
 def its_hooks(host: Host) -> Hooks:
-    return Hooks(host.clock, host.start, host.done)
+    return Hooks(host.clock, host.start, host.begun.append, host.done)
 
 
 def kept(component: str = "thredds") -> Kept:
@@ -77,6 +78,7 @@ def test_a_hook_is_told_what_changed(host: Host, its_hooks: Hooks) -> None:
             "NM_BUS_REVISION": "7",
             "NM_BUS_PATH": "/etc/thredds/a.xml",
             "NM_BUS_DOCUMENTS": "a.xml",
+            "NM_BUS_LEFT_OUT": "0",
         }
     ]
 
@@ -133,7 +135,7 @@ def test_stopping_ends_what_runs(host: Host, its_hooks: Hooks) -> None:
     ],
 )
 def test_any_exit_code_but_0_is_a_failure(code: int, text: str, status: str, output: str) -> None:
-    assert hooks.judged(code, text) == Verdict(CheckStatus(status), output)
+    assert hooks.judged(code, text, "") == Verdict(CheckStatus(status), output)
 
 
 @pytest.fixture
@@ -168,3 +170,23 @@ def test_a_hook_that_takes_too_long_is_killed(run: Callable[..., Verdict]) -> No
 
 def test_a_hook_that_is_not_there_is_told(run: Callable[..., Verdict]) -> None:
     assert run("/nowhere/hook").output == "/nowhere/hook: there is no such program"
+
+
+def test_the_reason_of_a_hook_that_fails_is_what_it_printed_to_standard_error() -> None:
+    verdict = hooks.judged(1, "stopping\n", "Failed to reload thredds: Access denied\n")
+    assert verdict.output == "exit code 1: Failed to reload thredds: Access denied"
+
+
+def test_names_that_do_not_fit_into_a_variable_are_counted() -> None:
+    changes = [change(f"{n:045}", n) for n in range(10_000)]
+    environment = hooks.environment_of(changes)
+    named = environment["NM_BUS_DOCUMENTS"].split()
+    assert len(environment["NM_BUS_DOCUMENTS"]) <= hooks.NAMES_BYTES
+    assert len(named) + int(environment["NM_BUS_LEFT_OUT"]) == len(changes)
+    assert max(len(value) for value in environment.values()) < 128 * 1024
+
+
+def test_a_run_is_kept_before_it_begins(host: Host, its_hooks: Hooks) -> None:
+    its_hooks.changed(change("a.xml", 7))
+    host.clock.advance(1.0)
+    assert [[each.name for each in begun] for begun in host.begun] == [["a.xml"]]

@@ -137,3 +137,13 @@ def wait_until(loop: Loop, condition: Callable[[], bool], limit: float = 20.0) -
     while not condition():
         assert time.monotonic() < end
         loop.run(0.05)
+
+
+def test_what_a_plugin_prints_to_standard_error_is_its_reason(loop: Loop) -> None:
+    verdict = run(loop, *sh("echo 'cannot open /data' >&2; exit 2"))
+    assert (verdict.status, verdict.output) == (CheckStatus.CRITICAL, "cannot open /data")
+
+
+def test_a_plugin_that_fills_standard_error_still_ends(loop: Loop) -> None:
+    verdict = run(loop, *sh("head -c 1000000 /dev/zero | tr '\\0' x >&2; echo fine; exit 0"))
+    assert (verdict.status, verdict.output) == (CheckStatus.OK, "fine")
