@@ -42,7 +42,7 @@ REFUSED = [
         "draft-07",
     ),
     (document("a.json", b"{}", '{"$ref": "https://example.org/x.json"}'), "which is not in it"),
-    (document("a.json", b"{}", '{"$ref": "#"}'), "refers to itself without an end"),
+    (document("a.json", b"{}", '{"$ref": "#", "not": true}'), "refers to itself without an end"),
     (document("a.json", b"{}", '{"title": "' + "x" * MOST_BYTES + '"}'), "a schema of more than"),
     (document("a.properties", PASSWORD), "line 1 looks like a password (db.password)"),
     (document("a.properties", PASSWORD * 3), "(db.password) (and 2 more), and every member"),

@@ -15,6 +15,7 @@ from nm_agents.supernode.brokerwatch import BrokerWatch
 from nm_agents.supernode.children import Children
 from nm_agents.supernode.handover import hand_over
 from nm_agents.supernode.keeping import Keeping
+from nm_agents.supernode.ledger.checking import Judge, judge_of
 from nm_agents.supernode.ledger.composing import ledger_of, serve
 from nm_agents.supernode.ledger.driver import LedgerDriver
 from nm_agents.supernode.ledger.sessions import sessions_of
@@ -60,9 +61,20 @@ def _serve(config: Path) -> None:
         name = f"supernode of {settings.node}"
         transport = connect(settings, settings.broker, name, separate=True)
         worker = Worker(transport)
-        with closing(worker), ledger_of(settings, transport) as ledger:
+        with (
+            closing(worker),
+            ledger_of(settings, transport) as ledger,
+            judge_of(transport) as judge,
+        ):
             service = compose(
-                settings, config, transport, store, worker=worker, watch=watch, ledger=ledger
+                settings,
+                config,
+                transport,
+                store,
+                worker=worker,
+                watch=watch,
+                judge=judge,
+                ledger=ledger,
             )
             transport.on_status(log_status)
             on_termination(transport, service.stop)
@@ -93,6 +105,7 @@ def compose(
     *,
     worker: Worker,
     watch: BrokerWatch | None,
+    judge: Judge,
     ledger: LedgerDriver | None = None,
 ) -> SupernodeService:
     """Build a supernode from its settings; what it kept from its last life is taken up."""
@@ -116,7 +129,11 @@ def compose(
         active=lambda: list(alerts.active.values()),
         worker=worker,
         watch=watch,
-        ledger=serve(ledger, transport, settings.tls.ca, sessions) if ledger and sessions else None,
+        ledger=(
+            serve(ledger, transport, settings.tls.ca, sessions, judge)
+            if ledger and sessions
+            else None
+        ),
     )
     peers = Peers(
         origin=settings.node,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from nm_agents.supernode.ledger.checking import Judge
 from nm_agents.supernode.ledger.checkpoints import Checkpoints, Witness
 from nm_agents.supernode.ledger.driver import LedgerDriver, Sign
 from nm_agents.supernode.ledger.feed import UpdateFeed
@@ -72,17 +73,19 @@ def check_owner(store: SqliteLedger, settings: SupernodeSettings) -> None:
 
 
 def serve(
-    driver: LedgerDriver, transport: Transport, authority: Path, sessions: Sessions
+    driver: LedgerDriver, transport: Transport, authority: Path, sessions: Sessions, judge: Judge
 ) -> LedgerRequests:
     """Publish the updates of a ledger, answer what is asked of it, and end silent sessions.
 
-    `authority` is the file of the certificates that changes are signed under, read at each change.
+    `authority` is the file of the certificates that changes are signed under, read at each change;
+    `judge` makes the checks that take long.
     """
     UpdateFeed(driver, transport).start()
     requests = LedgerRequests(
         driver,
         transport,
         authority.read_text,
+        judge,
         joined=Joins(driver).joined,
         looked=sessions.asked,
     )

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from nm_agents.supernode.ledger.barrier import Barrier, Proposing
-from nm_agents.supernode.ledger.checks import why_not
+from nm_agents.supernode.ledger.checking import Checking, Judge
 from nm_agents.supernode.ledger.waits import Wait, Waits
-from nm_bus.codes import BAD_VALUE, NOT_ALLOWED, OK, UNAVAILABLE, UNKNOWN_KEY
+from nm_bus.codes import NOT_ALLOWED, OK, UNAVAILABLE, UNKNOWN_KEY
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.feed import Feed
 from nm_bus.core.ledger.reading import page
@@ -82,7 +82,8 @@ Answered = Callable[[Given], None]
 class LedgerRequests:
     """Answers what principals ask of one supernode's ledger; `listen` begins it.
 
-    `authority` gives the certificates (PEM) of the project's authority. `joined` is told of a
+    `authority` gives the certificates (PEM) of the project's authority; `judge` makes the checks
+    that take long. `joined` is told of a
     member that introduces itself, `looked` of who reads which key: so owners of sessions say that
     they live.
     """
@@ -90,8 +91,10 @@ class LedgerRequests:
     driver: Driver
     transport: Transport
     authority: Callable[[], str]
+    judge: Judge
     joined: Callable[[NodeId], None] = lambda _member: None
     looked: Callable[[str, NodeId], None] = lambda _key, _principal: None
+    _checking: Checking = field(init=False)
     _waits: Waits = field(init=False)
     _barrier: Barrier = field(init=False)
     _asked: dict[ChangeId, dict[Wait, Answered]] = field(default_factory=dict)
@@ -102,6 +105,7 @@ class LedgerRequests:
 
     def __post_init__(self) -> None:
         self._waits, self._barrier = Waits(self.transport), Barrier(self.driver)
+        self._checking = Checking(self.transport, lambda: self.driver.state, self.judge)
 
     def listen(self) -> None:
         """Hear of what is applied."""
@@ -128,9 +132,17 @@ class LedgerRequests:
         if given is not None:
             answered(_told(given))
             return
-        refusal = refusal or self._unfit(asked, user)
+        refusal = refusal or self._foreign(asked, user)
         if refusal is not None:
             answered(_refused(change, refusal))
+        else:
+            self._checking.take(user, change, partial(self._checked, asked, user, answered))
+
+    def _checked(
+        self, asked: Propose, user: str, answered: Answered, refusal: Refusal | None
+    ) -> None:
+        if refusal is not None:
+            answered(_refused(asked.change, refusal))
             return
         self._gathered.append((asked, user, answered))
         if len(self._gathered) == 1:
@@ -156,8 +168,8 @@ class LedgerRequests:
             self._asked.setdefault(id, {})[wait] = answered
         return wait
 
-    def _unfit(self, asked: Propose, user: str) -> Refusal | None:
-        """Why a change is not even proposed, if so."""
+    def _foreign(self, asked: Propose, user: str) -> Refusal | None:
+        """Why a change is not the asker's, if so."""
         try:
             authority = self.authority()
         except OSError as error:
@@ -165,10 +177,7 @@ class LedgerRequests:
             return Refusal(UNAVAILABLE, missing)
         now = self.transport.now()
         foreign = verify(asked.change, asked.certificate, authority, user, now)
-        if foreign:
-            return Refusal(NOT_ALLOWED, foreign)
-        wrong = why_not(asked.change, self.driver.state)
-        return Refusal(BAD_VALUE, wrong) if wrong else None
+        return Refusal(NOT_ALLOWED, foreign) if foreign else None
 
     def _done(self, proposed: Proposed) -> None:
         for wait, answered in self._asked.pop(proposed.id, {}).items():

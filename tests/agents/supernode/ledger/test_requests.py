@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from nm_agents.supernode.ledger.requests import PATIENCE, Given, LedgerRequests
 from nm_agents.supernode.ledger.waits import MOST_OF_ONE
 from nm_broker.pki import Authority
+from nm_bus.checking.check import Check, found
 from nm_bus.core.ledger.chain import GENESIS
+from nm_bus.errors import NmBusError
 from nm_bus.messages import Change, Page, Propose, Proposed, Read, Standing, Sync, Synced
 from nm_bus.settings import Tls
 from nm_bus.signing import sign
@@ -22,6 +24,11 @@ Make = Callable[..., Crowd]
 MALLORY = "mallory.example.org"
 
 
+def in_place(check: Check, done: Callable[[str | NmBusError], None]) -> None:
+    """Check at once, in this process."""
+    done(found(check))
+
+
 class Asking:
     """Principals who ask a supernode, signed by the project's authority."""
 
@@ -29,7 +36,7 @@ class Asking:
         assert site.process is not None
         self.site, self.authority, self.folder = site, authority, folder
         self.ca = folder / "ca.crt"
-        self.requests = LedgerRequests(site.ledger, site.process, self._authority)
+        self.requests = LedgerRequests(site.ledger, site.process, self._authority, in_place)
         self.requests.listen()
         self._sequence = 0
 

@@ -1,0 +1,99 @@
+"""Changes that wait for their check: one is checked at a time, principals in turn.
+
+The check itself is made elsewhere, in a process with limits (`nm_bus.checking`), so that neither
+a document nor its schema holds up the loop, and one principal's costs the others one turn.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from nm_agents.supernode.ledger.checks import check_of
+from nm_agents.supernode.worker import Worker
+from nm_bus.checking.check import Check
+from nm_bus.checking.checker import Checker
+from nm_bus.codes import BAD_VALUE, UNAVAILABLE
+from nm_bus.core.ledger.rules.outcome import Refusal
+from nm_bus.core.ledger.state import State
+from nm_bus.core.turns import Turns
+from nm_bus.errors import NmBusError
+from nm_bus.messages import Change, Seconds
+from nm_bus.transport.base import Transport
+
+MOST, MOST_OF_ONE = 500, 20
+"""How many changes may wait for their check, in all and of one principal."""
+
+PATIENCE: Seconds = 6.0
+"""How long a change may wait for its turn."""
+
+TOO_MANY = "too many changes wait for their check; ask again in a moment"
+TOO_LATE = f"other changes were checked for {PATIENCE:g} s, and this one was not yet; ask again"
+
+Judge = Callable[[Check, Callable[[str | NmBusError], None]], None]
+"""Makes a check and tells what is wrong, or why there was no check: once, now or later."""
+
+Checked = Callable[[Refusal | None], None]
+
+
+@contextmanager
+def judge_of(transport: Transport) -> Iterator[Judge]:
+    """A judge with a process and a thread of its own, which end with it."""
+    with closing(Checker()) as checker, closing(Worker(transport)) as worker:
+        yield lambda check, done: worker.call(partial(checker.why_not, check), done)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A change in the queue."""
+
+    change: Change
+    since: Seconds
+    checked: Checked
+
+
+@dataclass(slots=True)
+class Checking:
+    """The queue. Each asker's changes are told in the order in which they came."""
+
+    transport: Transport
+    state: Callable[[], State]
+    judge: Judge
+    _turns: Turns[Waiting] = field(default_factory=lambda: Turns(MOST, MOST_OF_ONE))
+    _checked: str = ""
+    """Whose change is being checked."""
+
+    def take(self, who: str, change: Change, checked: Checked) -> None:
+        """Tell what is wrong with a change: at once when nothing has to be checked."""
+        found = check_of(change, self.state())
+        if isinstance(found, str) and who != self._checked and who not in self._turns:
+            checked(_refusal(found))
+        elif not self._turns.push(who, Waiting(change, self.transport.now(), checked)):
+            checked(Refusal(UNAVAILABLE, TOO_MANY))
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        """Go on to the next one that has to be checked, unless one is being checked."""
+        while self._turns and not self._checked:
+            who, waiting = self._turns.pop()
+            found = check_of(waiting.change, self.state())
+            if self.transport.now() - waiting.since > PATIENCE:
+                waiting.checked(Refusal(UNAVAILABLE, TOO_LATE))
+            elif isinstance(found, str):
+                waiting.checked(_refusal(found))
+            else:
+                self._checked = who
+                self.judge(found, partial(self._judged, waiting))
+
+    def _judged(self, waiting: Waiting, said: str | NmBusError) -> None:
+        self._checked = ""
+        if isinstance(said, NmBusError):
+            waiting.checked(Refusal(UNAVAILABLE, f"the change was not checked: {said}"))
+        else:
+            waiting.checked(_refusal(f"{waiting.change.key} {said}" if said else ""))
+        self._next()
+
+
+def _refusal(wrong: str) -> Refusal | None:
+    return Refusal(BAD_VALUE, wrong) if wrong else None

@@ -1,0 +1,1 @@
+"""Checks that may take long, in a child process under limits of time and memory."""

@@ -1,0 +1,129 @@
+"""The parent's side of the child process: it is started when it is needed, and replaced when ended.
+
+For one thread at a time. What exceeds a limit is refused with a sentence; that no process can be
+started is an error of this host, and says nothing about what was to be checked.
+"""
+
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+
+import msgspec
+
+from nm_bus.checking.check import Check, is_needed
+from nm_bus.checking.limits import Limits
+from nm_bus.errors import NmBusError
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+class NoCheckError(NmBusError):
+    """The process that checks cannot be started. The caller tries again later, or elsewhere."""
+
+
+@dataclass(slots=True)
+class Child:
+    """A process that runs, and how many checks it made."""
+
+    process: "subprocess.Popen[bytes]"
+    line: "Connection[bytes, bytes]"
+    checks: int = 0
+
+    @classmethod
+    def start(cls, limits: Limits) -> "Child":
+        """Start one and wait until it is ready. Raises NoCheckError."""
+        line, theirs = Pipe()
+        words = [str(theirs.fileno()), msgspec.json.encode(limits).decode()]
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "nm_bus.checking.child", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        except OSError as error:
+            line.close()
+            raise NoCheckError(f"{sys.executable} cannot be run: {error.strerror}") from None
+        finally:
+            theirs.close()
+        child = cls(process, line)
+        if child.answer(limits.start) is None:
+            child.end()
+            raise NoCheckError(f"the process that checks did not start (code {process.returncode})")
+        return child
+
+    def is_fit(self, most: int) -> bool:
+        """Whether it still runs, and made fewer checks than that."""
+        return self.checks < most and self.process.poll() is None
+
+    def ask(self, check: Check, patience: float) -> str | None:
+        """What is wrong; None when the process gave no answer."""
+        self.checks += 1
+        with suppress(OSError):
+            self.line.send_bytes(_encoder.encode(check))
+        return self.answer(patience)
+
+    def answer(self, patience: float) -> str | None:
+        """The next that the process says; None when it ended, or says nothing for so long."""
+        with suppress(OSError, EOFError):
+            if self.line.poll(patience):
+                return self.line.recv_bytes().decode()
+        return None
+
+    def end(self) -> int:
+        """End it; gives the signal that had ended it before, 0 for none."""
+        self.line.close()
+        with suppress(subprocess.TimeoutExpired):
+            # its end of the socket closes a moment before it can be waited for
+            return -self.process.wait(0.1)
+        self.process.kill()
+        self.process.wait()
+        return signal.SIGXCPU
+
+
+@dataclass(slots=True)
+class Checker:
+    """Checks in a child process. `close` ends it; so does the end of this process."""
+
+    limits: Limits = field(default_factory=Limits)
+    _child: Child | None = None
+
+    def why_not(self, check: Check) -> str:
+        """What is wrong, in one sentence without its subject; empty when nothing is.
+
+        Raises NoCheckError when no process can be started.
+        """
+        if not is_needed(check):
+            return ""
+        child = self._ready()
+        said = child.ask(check, self.limits.patience)
+        if said is not None:
+            return said
+        self._child = None
+        return self._exceeded(child.end())
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.process.kill()
+            child.end()
+
+    def _ready(self) -> Child:
+        child = self._child
+        if child is not None and child.is_fit(self.limits.checks):
+            return child
+        self.close()
+        self._child = child = Child.start(self.limits)
+        return child
+
+    def _exceeded(self, ended_by: int) -> str:
+        if ended_by == signal.SIGXCPU:
+            return f"takes too long to check: more than {self.limits.seconds} s; make it simpler"
+        return f"cannot be checked: it needs too much memory, or ends the check (code {ended_by})"

@@ -1,0 +1,53 @@
+"""The child process: one check after the other, until its parent is gone or a limit ends it."""
+
+import math
+import resource
+import sys
+from multiprocessing.connection import Connection
+
+import msgspec
+
+from nm_bus.checking.check import Check, OfDocument, found
+from nm_bus.checking.limits import Limits
+from nm_bus.documents.media import JSON
+
+
+def main(words: list[str]) -> None:
+    """Serve the checks that come by an inherited socket; `words` are its number and the limits."""
+    limits = msgspec.json.decode(words[1], type=Limits)
+    _bound_memory(limits.memory)
+    with Connection(int(words[0])) as line:
+        _load()
+        line.send_bytes(b"")
+        _serve(line, limits)
+
+
+def _serve(line: "Connection[bytes, bytes]", limits: Limits) -> None:
+    decoder = msgspec.msgpack.Decoder(Check)
+    while True:
+        try:
+            asked = line.recv_bytes()
+        except EOFError:
+            return
+        _bound_time(limits.seconds)
+        line.send_bytes(found(decoder.decode(asked)).encode())
+
+
+def _load() -> None:
+    """Load the libraries before the first check, whose time that must not take."""
+    found(OfDocument(b"1", JSON, '{"type": "object"}'))
+
+
+def _bound_memory(most: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _bound_time(seconds: int) -> None:
+    """From now on; at the limit the kernel ends this process with SIGXCPU."""
+    used = math.ceil(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+    resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, resource.RLIM_INFINITY))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,18 @@
+"""What one check may take. Whoever needs more is refused, and the others are not kept waiting."""
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The limits of a child process and of its checks."""
+
+    seconds: int = 2
+    """Of processor time, for one check."""
+    patience: float = 10.0
+    """Seconds by the clock, for one check: on a machine that is busy with other things."""
+    start: float = 20.0
+    """Seconds by the clock, until the process is ready for its first check."""
+    memory: int = 512 * 1024 * 1024
+    """Bytes that the process may address."""
+    checks: int = 1_000
+    """After so many a new process takes the place of one whose memory may have grown."""
