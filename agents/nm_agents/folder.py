@@ -2,21 +2,30 @@
 
 import fcntl
 import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nm_bus.errors import ConfigError
 
+ROOT = 0
+
+OURS = ("*.db", "*.db-wal", "*.db-shm", "*.lock", ".*.lock", "lock")
+"""What a program makes in its folder and must be able to open again."""
+
 
 @contextmanager
 def own_folder(folder: Path, name: str = "lock") -> Iterator[None]:
     """Make a folder if need be, and hold the lock of this name in it: one program a lock.
 
-    The lock is the system's, so it ends with the process, however that ends.
+    The lock is the system's, so it ends with the process, however that ends. Raises ConfigError
+    for a folder of another user's, and for files in it that this user cannot use.
     """
+    check_owner(folder)
     writable(folder)
-    lock = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    check_files(folder)
+    lock = _opened(folder / name)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -26,6 +35,42 @@ def own_folder(folder: Path, name: str = "lock") -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def check_owner(folder: Path) -> None:
+    """Raise ConfigError when root would leave files in a folder, or below one, of another user.
+
+    The program of that user could not open them later. Root is refused rather than turned into
+    that user: a certificate or a check that only root can read would fail in other places.
+    """
+    if os.geteuid() != ROOT:
+        return
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    owner = there.stat().st_uid
+    if owner != ROOT:
+        name = user_name(owner)
+        mend = f"run it as that user, e.g. runuser -u {name} -- nm-bus ..."
+        raise ConfigError(there, f"this folder belongs to {name}, not to root", mend)
+
+
+def check_files(folder: Path) -> None:
+    """Raise ConfigError when files of the program are there which its user may not open."""
+    for pattern in OURS:
+        for path in folder.glob(pattern):
+            if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+                name = user_name(os.geteuid())
+                what = f"belongs to {user_name(path.stat().st_uid)}, and {name} cannot use it"
+                raise ConfigError(path, what, f"chown -R {name} {folder}")
+
+
+def user_name(uid: int) -> str:
+    """The name of a user; its number where the system knows no name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def writable(folder: Path) -> None:
@@ -38,3 +83,11 @@ def writable(folder: Path) -> None:
     except OSError as error:
         what = f"cannot be written: {error.strerror}"
         raise ConfigError(folder, what, "see its owner, and the room on its disk") from None
+
+
+def _opened(lock: Path) -> int:
+    try:
+        return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        what = f"cannot be opened: {error.strerror}"
+        raise ConfigError(lock, what, "see its owner, and the room on its disk") from None
