@@ -6,7 +6,7 @@ Light on purpose: the services end here too, and must not load what only people 
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from types import FrameType
@@ -72,11 +72,41 @@ def ended_by_signals() -> Iterator[None]:
 @contextmanager
 def on_sigterm(stop: Callable[[], None]) -> Iterator[None]:
     """Within, SIGTERM calls `stop` instead of ending the program."""
-    before = signal.signal(signal.SIGTERM, lambda _number, _frame: stop())
+    with on_signals((signal.SIGTERM,), stop):
+        yield
+
+
+ENDING = (
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGXCPU,
+    signal.SIGIO,
+    signal.SIGPWR,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+)
+"""The signals that end a program unless it handles them; not those of its own crash, SIGKILL, which
+nobody handles, SIGINT, which Python makes a KeyboardInterrupt, and SIGPIPE, which it ignores."""
+
+
+@contextmanager
+def on_signals(numbers: Iterable[int], call: Callable[[], None]) -> Iterator[None]:
+    """Within, these signals call `call` instead of ending the program.
+
+    One that was ignored when the program started (as by `nohup`) stays ignored.
+    """
+    handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda _n, _frame: call()) for number in handled}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def say(error: NmBusError) -> None:

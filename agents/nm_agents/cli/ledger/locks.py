@@ -13,7 +13,8 @@ from nm_agents.cli.configuration import administrator
 from nm_agents.cli.console import warn
 from nm_agents.cli.ledger.showing import show_entries, show_entry
 from nm_agents.cli.options import Config, Json, Timeout, ledger
-from nm_agents.exits import Exit, on_sigterm
+from nm_agents.exits import ENDING, Exit, on_signals
+from nm_agents.lifeline import lifeline
 from nm_bus.client import Client, Held
 from nm_bus.errors import ConfigError, ConflictError, LockLostError
 from nm_bus.messages import Seconds
@@ -88,7 +89,8 @@ def run(
 
     Hand the token to what the lock protects, which must refuse a lower one than it has seen: a
     machine that was paused may go on for a moment after it has lost the lock. When the lock is
-    lost the command is told to end (SIGTERM), and killed after a third of --ttl.
+    lost, or this program is told to end or is killed, the command is told to end (SIGTERM), and
+    killed after a third of --ttl.
 
     Example: nm-bus lock run reindex --wait 60 -- /usr/bin/reindex --all
 
@@ -118,7 +120,12 @@ def _run(command: list[str], held: Held, grace: Seconds) -> int:
     environment = {**os.environ, TOKEN: str(held.token)}
     stop = threading.Event()
     try:
-        with on_sigterm(stop.set), subprocess.Popen(command, env=environment) as process:
+        with (
+            on_signals(ENDING, stop.set),
+            lifeline(grace) as tied,
+            subprocess.Popen(command, env=environment) as process,
+        ):
+            tied.tie(process)
             code = _watched(process, lambda: held.lost.is_set() or stop.is_set(), grace)
     except OSError as error:
         raise ConfigError(command[0], f"cannot be run: {error.strerror}") from None

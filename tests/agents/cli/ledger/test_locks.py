@@ -1,8 +1,11 @@
 """`nm-bus lock ...`."""
 
 import json
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -91,3 +94,62 @@ def test_a_command_is_ended_once_its_lock_is_lost(listens: bool, code: int) -> N
         process.stdout.readline()
         grace = 60.0 if listens else 0.1
         assert locks._watched(process, lambda: True, grace) == code
+
+
+HOLDER = """
+import signal, sys, threading
+from types import SimpleNamespace
+from nm_agents.cli.ledger.locks import _run
+for number in (signal.SIGINT, signal.SIGQUIT):
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+held = SimpleNamespace(token=1, lost=threading.Event(), name='reindex')
+raise SystemExit(_run(sys.argv[2:], held, float(sys.argv[1])))
+"""
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+COMMAND = "import time; print('up', flush=True); time.sleep(600)"
+
+
+@contextmanager
+def holding(code: str, grace: float = 60.0) -> Iterator["subprocess.Popen[bytes]"]:
+    """`lock run` as a process of its own, whose command has begun; ends once both are gone."""
+    words = [sys.executable, "-c", HOLDER, str(grace), sys.executable, "-c", code]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        yield process
+        # the command has the pipe too: it ends when nobody is left
+        assert process.stdout.read() == b""
+
+
+ENDED_BY = [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
+
+
+@pytest.mark.parametrize("number", [*ENDED_BY, signal.SIGALRM, signal.SIGRTMIN])
+def test_every_ending_signal_ends_the_command_too(number: int) -> None:
+    with holding(COMMAND) as process:
+        process.send_signal(number)
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_ctrl_c_ends_the_command_too() -> None:
+    with holding(COMMAND) as process:
+        process.send_signal(signal.SIGINT)
+    assert process.returncode != 0
+
+
+@pytest.mark.parametrize(("deaf", "grace"), [("", 60.0), (DEAF, 0.1)])
+def test_a_command_ends_when_its_holder_is_killed(deaf: str, grace: float) -> None:
+    with holding(deaf + COMMAND, grace) as process:
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored() -> None:
+    code = "import os, signal; os.kill(os.getppid(), signal.SIGHUP); print('up', flush=True)"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with holding(code) as process:
+            pass
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert process.returncode == 0
