@@ -3,20 +3,24 @@
 import sys
 
 from nm_agents.cli.service import is_service, run_service
-from nm_agents.exits import ended_well
+from nm_agents.exits import check_arguments, check_streams, ended_well, explained_output
 
 
 def main() -> int:
     """Run the command that the arguments name; give its exit code."""
     arguments = sys.argv[1:]
     with ended_well():
-        return run_service(arguments) if is_service(arguments) else _for_people()
+        service = is_service(arguments)
+        check_streams(output=not service)
+        check_arguments(arguments)
+        return run_service(arguments) if service else _for_people()
 
 
 def _for_people() -> int:
     """The terminal's libraries are imported here, after the services had their way out."""
     from nm_agents.app import app  # noqa: PLC0415
 
+    explained_output()
     app(prog_name="nm-bus")
     return 0
 

@@ -36,9 +36,9 @@ def log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-def log_status(status: Status) -> None:
+def log_status(status: Status, of: str = "broker") -> None:
     """Write a line for a change of the transport's state."""
-    _LOG.info("broker: %s%s", status.flow, f" ({status.reason})" if status.reason else "")
+    _LOG.info("%s: %s%s", of, status.flow, f" ({status.reason})" if status.reason else "")
 
 
 def on_termination(transport: Transport, stop: Callable[[], None]) -> None:

@@ -1,6 +1,7 @@
 """`nm-bus init`: a supernode's ledger, from the project file or anew, or a new epoch of it."""
 
 import getpass
+import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -62,6 +63,8 @@ def init(
         return
     if project is None:
         made = begin_anew(settings)
+    elif not project.is_file():
+        raise ConfigError(project, "the project file is not there", "give --project FILE")
     else:
         made = begin(settings, load_project(project), project)
     _say(_data(made), _lines(made), json=json)
@@ -75,8 +78,16 @@ def _renew(settings: SupernodeSettings, *, yes: bool, json: bool) -> None:
         raise typer.Exit(Exit.NEGATIVE)
     moment = round(time.time() * 1_000_000)
     sign = Signer.load(settings.tls).sign
-    before, after = renew(settings, by=getpass.getuser(), moment=moment, sign=sign)
+    before, after = renew(settings, by=_who(), moment=moment, sign=sign)
     _say({"before": _standing(before), "begun": _standing(after)}, _begun(after), json=json)
+
+
+def _who() -> str:
+    """Who is logged in; the number of a user whom the system has no name for."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _say(data: dict[str, object], lines: Iterable[str], *, json: bool) -> None:

@@ -43,7 +43,8 @@ def _serve(config: Path, partition: int) -> None:
         name = f"ingest {partition} of {settings.node}"
         transport = connect(settings, settings.broker, name, separate=True)
         service = compose(settings, partition, transport, store)
-        transport.on_status(log_status)
+        # its lines stand among the supernode's, which has a connection of its own
+        transport.on_status(partial(log_status, of=f"ingest {partition}, broker"))
         on_termination(transport, service.stop)
         service.start()
         transport.run()

@@ -15,6 +15,7 @@ import msgspec
 from nm_agents.quarantine import Quarantine, settle
 from nm_agents.supernode.brokerwatch import BrokerWatch, Look
 from nm_agents.supernode.children import Children
+from nm_agents.supernode.events import log_alert, log_link
 from nm_agents.supernode.ledger.driver import LedgerDriver
 from nm_agents.supernode.ledger.sessions import Sessions
 from nm_agents.supernode.ledger.troubles import troubles
@@ -235,7 +236,7 @@ class SupernodeService:
     def raised(self, transitions: list[Alert]) -> None:
         """Keep and publish transitions, each once."""
         for alert in transitions:
-            _LOG.info("alert %s: %s", alert.state, alert.summary)
+            log_alert(alert)
         if transitions:
             self.outbox.put(transitions, self.alerts.active)
 
@@ -305,7 +306,7 @@ class SupernodeService:
         before = self._links.get(link)
         self._links[link] = link_state(self.settings.node, link, seen, verdict)
         if before is None or before.state != verdict.health:
-            _LOG.info("link to %s, %s: %s %s", *link, verdict.health, verdict.reason)
+            log_link(self._links[link])
         for mend in mends:
             _LOG.warning("link to %s, %s is made anew: %s", *link, mend.reason)
             self._call(lambda watch: watch.restart(link), lambda _: None)

@@ -130,7 +130,8 @@ def test_settings_without_a_password_file_are_to_be_mended(
 
 
 def test_names_stand_in_a_file_or_for_themselves(tmp_path: Path) -> None:
-    (tmp_path / "members").write_text("n1.example.org\n\n# ours\nn2.example.org  # new\n")
+    # as an editor of another system writes it, with a byte order mark
+    (tmp_path / "members").write_text("\ufeffn1.example.org\n\n# ours\nn2.example.org  # new\n")
     given = [str(tmp_path / "members"), "n3.example.org", "n1.example.org"]
     assert names_of(given) == ["n1.example.org", "n2.example.org", "n3.example.org"]
     with pytest.raises(ConfigError, match="the file is not there"):

@@ -1,15 +1,21 @@
 """Ends of real processes: signals, closed pipes, and services without the terminal's libraries."""
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nm_agents.cli.configuration import settings_path
+from nm_agents.cli.init import _who
 from nm_agents.exits import Exit
+from nm_bus.errors import ConfigError
 
 ENDLESS = """
 import sys, time
@@ -99,3 +105,60 @@ def test_a_service_has_help_of_its_own(service: str) -> None:
     assert said.returncode == 0
     assert f"nm-bus {service} run" in said.stdout
     assert "Example:" in said.stdout
+
+
+def nm_bus(*words: str | bytes, **more: Any) -> "subprocess.CompletedProcess[str]":
+    """A real process; what it prints as text."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+    command = [sys.executable, "-m", "nm_agents.main", *words]
+    return subprocess.run(command, text=True, timeout=60, check=False, **pipes)
+
+
+def test_a_full_disk_on_standard_output_is_one_sentence(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        for words in (["--version"], ["pki", "create", str(tmp_path / "pki")], ["--help"]):
+            said = nm_bus(*words, stdout=full)
+            text = "nm-bus: standard output: cannot be written: No space left on device\n"
+            assert (said.returncode, said.stderr) == (Exit.MEND, text)
+
+
+def test_a_closed_standard_output_is_one_sentence() -> None:
+    said = nm_bus("--version", preexec_fn=lambda: os.close(1), stdout=None)
+    assert said.returncode == Exit.MEND
+    assert said.stderr == "nm-bus: standard output: is closed; give it a file, or /dev/null\n"
+
+
+def test_a_service_needs_no_standard_streams(tmp_path: Path) -> None:
+    words = ("member", "run", "--config", str(tmp_path / "none.toml"))
+    said = nm_bus(*words, preexec_fn=partial(os.closerange, 0, 2), stdout=None)
+    assert (said.returncode, said.stderr.count("\n")) == (Exit.MEND, 1)
+    assert "none.toml" in said.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["top", b"k\xe4se"],
+        ["lock", "run", b"k\xe4se", "--", "true"],
+        ["member", "run", "--config", b"k\xe4se"],
+    ],
+)
+def test_an_argument_that_is_no_utf8_is_one_sentence(words: list[str | bytes]) -> None:
+    said = nm_bus(*words)
+    assert said.returncode == Exit.MEND
+    assert said.stderr == "nm-bus: the argument k\\udce4se: is no UTF-8; rename it\n"
+
+
+def test_a_user_without_a_home_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user has no entry in the system's list."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(ConfigError, match=r"^~/\.config/nm-bus/admin\.toml: this user has no home"):
+        settings_path(None, {})
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    assert _who() == str(os.getuid())

@@ -1,0 +1,57 @@
+"""A supernode's log lines: as loud as what they say, with every reason after a colon."""
+
+import logging
+
+import pytest
+
+from nm_agents.supernode.events import log_alert, log_link
+from nm_bus.messages import Alert, AlertState, LinkState, Severity
+
+
+def alert(severity: Severity, state: AlertState) -> Alert:
+    return Alert(
+        alert="a",
+        transition="t",
+        state=state,
+        severity=severity,
+        kind="node-down",
+        subject="n1.example.org",
+        summary="n1.example.org is down",
+        raised=1.0,
+        changed=1.0,
+        origin="sn1.example.org",
+    )
+
+
+@pytest.mark.parametrize(
+    ("severity", "state", "level"),
+    [
+        (Severity.INFO, AlertState.RAISED, logging.INFO),
+        (Severity.WARNING, AlertState.RAISED, logging.WARNING),
+        (Severity.CRITICAL, AlertState.RAISED, logging.ERROR),
+        (Severity.CRITICAL, AlertState.RESOLVED, logging.INFO),
+    ],
+)
+def test_an_alert_is_as_loud_as_it_matters(
+    severity: Severity, state: AlertState, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    log_alert(alert(severity, state))
+    (record,) = caplog.records
+    assert record.levelno == level
+    assert record.getMessage() == f"alert {state}: n1.example.org is down"
+
+
+@pytest.mark.parametrize(
+    ("reason", "end"), [("", "running"), ("no canary was heard", "running: no canary was heard")]
+)
+def test_a_link_s_reason_follows_a_colon_if_there_is_one(
+    reason: str, end: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    log_link(
+        LinkState(
+            source="sn1", destination="sn2", kind="bulk", state="running", reason=reason, delay=None
+        )
+    )
+    assert caplog.messages == [f"link to sn2, bulk: {end}"]
