@@ -22,7 +22,14 @@ from nm_agents.cli.options import Config, Json, Timeout, opener_of
 from nm_agents.cli.printable import as_json, cell
 from nm_bus.errors import ConfigError, NmBusError
 from nm_bus.messages import Seconds
-from nm_bus.settings import AdministratorSettings, MemberSettings, Peer, SupernodeSettings, load
+from nm_bus.settings import (
+    AdministratorSettings,
+    MemberSettings,
+    Peer,
+    SupernodeSettings,
+    expanded,
+    load,
+)
 
 Settings = AdministratorSettings | MemberSettings | SupernodeSettings
 
@@ -62,7 +69,7 @@ def examine(path: Path, opener: Opener, timeout: Seconds) -> Iterator[Finding]:
     now = datetime.now(UTC)
     node = "" if isinstance(settings, AdministratorSettings) else settings.node
     yield from examine_certificates(settings.tls, node, now)
-    yield from examine_host(settings.folder.expanduser(), FILES[type(settings)])
+    yield from examine_host(expanded(str(settings.folder)), FILES[type(settings)])
     yield from _examine_supernodes(settings, opener, now, timeout)
     if isinstance(settings, SupernodeSettings):
         yield from examine_broker(settings, timeout)
@@ -124,7 +131,7 @@ def _asking(settings: Settings, peer: Peer) -> AdministratorSettings:
         settings.project,
         (peer,),
         settings.tls,
-        settings.folder.expanduser(),
+        expanded(str(settings.folder)),
         settings.network,
         settings.timing,
     )

@@ -157,7 +157,7 @@ def test_a_user_without_a_home_is_one_sentence(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.delenv("HOME")
     monkeypatch.setattr(pwd, "getpwuid", unknown)
-    with pytest.raises(ConfigError, match=r"^~/\.config/nm-bus/admin\.toml: this user has no home"):
+    with pytest.raises(ConfigError, match=r"^~/\.config/nm-bus/admin\.toml: there is no home"):
         settings_path(None, {})
     for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(variable, raising=False)
