@@ -241,7 +241,7 @@ def _request(role: Role, verb: str) -> Json:
     channel = _exchange_key(topology.REQUESTS)
     answer = {"$ref": f"#/channels/{ANSWERS}/messages/answer"}
     return {
-        **_operation("send", channel, f"A {role} sends `{verb}`, which is also the routing key."),
+        **_operation("send", channel, f"The role {role} sends `{verb}`: key `{role}.{verb}`."),
         "messages": [{"$ref": f"#/channels/{channel}/messages/{verb.partition('.')[0]}"}],
         "reply": {"channel": {"$ref": f"#/channels/{ANSWERS}"}, "messages": [answer]},
     }

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from nm_bus import topology
 from nm_bus.messages import NodeId, domain_key
 from nm_bus.topology import HEARTBEAT, METRICS, REQUESTS, UPDATES, UPDATES_LOG, peer_exchange
 
@@ -16,9 +17,9 @@ class Role(StrEnum):
     """What a broker user is there for."""
 
     SUPERNODE = "supernode"
-    MEMBER = "member"
-    ADMINISTRATOR = "administrator"
-    COMPONENT = "component"
+    MEMBER = topology.MEMBER
+    ADMINISTRATOR = topology.ADMINISTRATOR
+    COMPONENT = topology.COMPONENT
     LINK = "link"
     SHOVEL = "shovel"
 
@@ -38,7 +39,9 @@ class Grant:
     tags: tuple[str, ...] = ()
 
 
-NOTHING = "^$"
+NOTHING = r"^\z"
+r"""Matches nothing. `\z` is the very end, where `$` also stands before a last newline (PCRE)."""
+
 _LOG = re.escape(UPDATES_LOG)
 
 SHOVEL_USER = "_shovel"
@@ -57,7 +60,7 @@ VERBS: dict[Role, tuple[str, ...]] = {
     Role.COMPONENT: ("hello", "query", "subscribe", TAIL_UPDATES, *LEDGER),
     Role.ADMINISTRATOR: ("hello", "query", "ask", "subscribe", "tail", TAIL_UPDATES, *LEDGER),
 }
-"""The requests that each role may make: the routing keys on the exchange `requests`."""
+"""The requests that each role may make: with its name before them, its keys on `requests`."""
 
 
 def link_user(origin: NodeId) -> str:
@@ -74,7 +77,8 @@ def grant(role: Role, user: str) -> Grant:
 
 
 def _requests(role: Role) -> dict[str, tuple[str, str]]:
-    return {REQUESTS: (f"^({'|'.join(map(re.escape, VERBS[role]))})$", NOTHING)}
+    verbs = "|".join(map(re.escape, VERBS[role]))
+    return {REQUESTS: (rf"^{role}\.({verbs})\z", NOTHING)}
 
 
 def _supernode(user: str, _name: str) -> Grant:
@@ -82,12 +86,12 @@ def _supernode(user: str, _name: str) -> Grant:
 
 
 def _member(user: str, name: str) -> Grant:
-    key = f"^{re.escape(domain_key(user))}$"
+    key = rf"^{re.escape(domain_key(user))}\z"
     return Grant(
         user,
         NOTHING,
-        f"^({HEARTBEAT}|{METRICS}|{REQUESTS})$",
-        f"^(inbox\\.{name}|{_LOG})$",
+        rf"^({HEARTBEAT}|{METRICS}|{REQUESTS})\z",
+        rf"^(inbox\.{name}|{_LOG})\z",
         {HEARTBEAT: (key, NOTHING), METRICS: (key, NOTHING), **_requests(Role.MEMBER)},
     )
 
@@ -96,19 +100,19 @@ def _reader(role: Role, user: str, name: str) -> Grant:
     return Grant(
         user,
         NOTHING,
-        f"^{REQUESTS}$",
-        f"^(alerts\\.{name}(:[a-z0-9-]+)?|tail\\.{name}:[a-z0-9-]+|{_LOG})$",
+        rf"^{REQUESTS}\z",
+        rf"^(alerts\.{name}(:[a-z0-9-]+)?|tail\.{name}:[a-z0-9-]+|{_LOG})\z",
         _requests(role),
     )
 
 
 def _link(user: str, _name: str) -> Grant:
     origin = user.removeprefix(LINK_PREFIX)
-    return Grant(user, NOTHING, f"^{re.escape(peer_exchange(origin))}$", NOTHING)
+    return Grant(user, NOTHING, rf"^{re.escape(peer_exchange(origin))}\z", NOTHING)
 
 
 def _shovel(user: str, _name: str) -> Grant:
-    return Grant(user, NOTHING, NOTHING, r"^out\..+$")
+    return Grant(user, NOTHING, NOTHING, r"^out\..+\z")
 
 
 _GRANTS = {

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -263,7 +263,10 @@ class SupernodeSettings(Section, frozen=True):
 
 
 class AdministratorSettings(Section, frozen=True):
-    """What the command line needs: who asks, and the supernodes to try, in this order."""
+    """What the command line needs: who asks, and the supernodes to try, in this order.
+
+    `role` is what the brokers have admitted this user as.
+    """
 
     project: ProjectName
     supernodes: tuple[Peer, ...]
@@ -271,6 +274,7 @@ class AdministratorSettings(Section, frozen=True):
     folder: Path = Path("~/.local/state/nm-bus")
     network: str = "lan"
     timing: Timing | None = None
+    role: Literal["administrator", "component", "member"] = "administrator"
 
 
 S = TypeVar("S", bound=Section)

@@ -22,6 +22,9 @@ HEARTBEAT, METRICS, REQUESTS, UPDATES, ALERTS, DEAD = (
     "alerts",
     "dead",
 )
+MEMBER, COMPONENT, ADMINISTRATOR = ASKERS = ("member", "component", "administrator")
+"""The roles that ask supernodes for something: the first words of the keys on `requests`."""
+
 UPDATES_LOG = "updates.log"
 """The stream that keeps a copy of the updates: for audit, and for readers in any language."""
 
@@ -209,12 +212,20 @@ def tail_queue(principal: str, name: str) -> str:
     return f"tail.{principal}:{name}"
 
 
-def request_key(message: Message) -> str:
-    """The routing key of a request: its verb, and `tail.updates` for a tail of updates alone, so
-    that the broker can grant that to who may watch nothing else."""
+def request_queue(role: str) -> str:
+    """Where the requests of one role wait, so that the noise of another pushes none of them out."""
+    return f"{REQUESTS}.{role}"
+
+
+def request_key(message: Message, role: str) -> str:
+    """The routing key of a request: the asker's role and the verb.
+
+    The broker lets nobody write another role's keys: so the first word says what the asker is. A
+    tail of updates alone is `tail.updates`, which may be granted to who may watch nothing else.
+    """
     verb = type(message).__name__.lower()
     is_of_updates = isinstance(message, Tail) and message.exchange == UPDATES
-    return f"{verb}.{UPDATES}" if is_of_updates else verb
+    return f"{role}.{verb}.{UPDATES}" if is_of_updates else f"{role}.{verb}"
 
 
 OF_A_NODE = frozenset({"member", "supernode"})
@@ -306,7 +317,7 @@ def base_topology(sizes: Sizes) -> Topology:
     own = Topology(
         tuple(Exchange(name) for name in (REQUESTS, UPDATES, ALERTS, DEAD, REPORTS, OUT)),
         (
-            Queue(REQUESTS, arguments=_limited(sizes.requests_length)),
+            *(Queue(request_queue(r), arguments=_limited(sizes.requests_length)) for r in ASKERS),
             Queue(
                 REPORTS,
                 arguments=_limited(sizes.out_length, **{"x-max-length-bytes": sizes.out_bytes}),
@@ -315,7 +326,7 @@ def base_topology(sizes: Sizes) -> Topology:
             Queue(EVENTS_QUEUE, arguments=_limited(sizes.requests_length)),
         ),
         (
-            Binding(REQUESTS, REQUESTS),
+            *(Binding(REQUESTS, request_queue(role), f"{role}.#") for role in ASKERS),
             Binding(REPORTS, REPORTS),
             Binding(REPORTS, OUT, to_exchange=True),
             Binding(EVENTS, EVENTS_QUEUE, "connection.*"),

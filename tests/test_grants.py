@@ -5,6 +5,7 @@ import re
 import pytest
 
 from nm_bus.grants import NOTHING, VERBS, Grant, Role, grant, link_user
+from nm_bus.messages import domain_key
 from nm_bus.topology import (
     HEARTBEAT,
     REQUESTS,
@@ -21,7 +22,7 @@ PRINCIPALS = (Role.MEMBER, Role.ADMINISTRATOR, Role.COMPONENT)
 
 def may(expression: str, name: str) -> bool:
     """Whether the broker would allow it: it searches, so only anchors make it a whole match."""
-    return re.search(expression, name) is not None
+    return re.search(expression.replace(r"\z", r"\Z"), name) is not None
 
 
 def test_a_dot_in_a_name_matches_a_dot_only() -> None:
@@ -41,7 +42,19 @@ def test_a_principal_makes_nothing_and_asks_only_what_its_role_may(role: Role) -
     write, read = own.topics[REQUESTS]
     assert read == NOTHING
     for verb in {verb for verbs in VERBS.values() for verb in verbs}:
-        assert may(write, verb) is (verb in VERBS[role])
+        assert may(write, f"{role}.{verb}") is (verb in VERBS[role])
+        assert not may(write, verb)
+        assert not any(may(write, f"{other}.{verb}") for other in PRINCIPALS if other != role)
+
+
+@pytest.mark.parametrize("role", [r for r in Role if r is not Role.SUPERNODE])
+def test_a_newline_after_what_is_granted_is_not_granted(role: Role) -> None:
+    own = grant(role, NODE)
+    keys = [f"{role}.query", domain_key(NODE), HEARTBEAT, REQUESTS, inbox_queue(NODE), UPDATES_LOG]
+    keys += [alerts_queue(NODE), peer_exchange(NODE), f"out.{NODE}"]
+    limits = [side for pair in own.topics.values() for side in pair]
+    for expression in (own.configure, own.write, own.read, *limits):
+        assert not any(may(expression, key + "\n") for key in keys)
 
 
 def test_who_reads_alerts_reads_only_its_own() -> None:
@@ -63,9 +76,9 @@ def test_whoever_lives_by_the_ledger_may_read_its_log_and_nothing_like_it(role: 
 
 def test_a_component_may_watch_updates_and_nothing_else() -> None:
     write, _ = grant(Role.COMPONENT, NODE).topics[REQUESTS]
-    assert may(write, "tail.updates")
-    assert not may(write, "tail")
-    assert not may(write, "tailxupdates")
+    assert may(write, "component.tail.updates")
+    assert not may(write, "component.tail")
+    assert not may(write, "component.tailxupdates")
 
 
 def test_a_link_writes_to_its_own_exchange_and_to_nothing_else() -> None:
@@ -81,4 +94,4 @@ def test_whatever_is_granted_is_anchored(role: Role) -> None:
     limits = [side for pair in own.topics.values() for side in pair]
     for expression in (own.configure, own.write, own.read, *limits):
         assert expression.startswith("^")
-        assert expression.endswith("$")
+        assert expression.endswith(r"\z")

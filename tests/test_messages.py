@@ -16,7 +16,7 @@ from nm_bus.messages import (
 
 def test_a_message_type_names_the_message_and_its_version() -> None:
     assert message_type(Heartbeat) == "nm.heartbeat.v1"
-    assert message_type(Hello("member")) == "nm.hello.v1"
+    assert message_type(Hello()) == "nm.hello.v1"
 
 
 def test_no_two_messages_have_the_same_type() -> None:

@@ -80,9 +80,9 @@ def test_an_update_is_found_by_what_it_changed(kind: str, key: str, routing_key:
 
 
 def test_a_request_is_sent_by_its_verb_and_a_tail_of_updates_by_one_of_its_own() -> None:
-    assert request_key(Query("status")) == "query"
-    assert request_key(Tail("metrics")) == "tail"
-    assert request_key(Tail("updates")) == "tail.updates"
+    assert request_key(Query("status"), "member") == "member.query"
+    assert request_key(Tail("metrics"), "administrator") == "administrator.tail"
+    assert request_key(Tail("updates"), "component") == "component.tail.updates"
 
 
 def test_a_members_two_streams_are_bound_in_the_same_order() -> None:

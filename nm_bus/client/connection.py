@@ -36,6 +36,7 @@ def route_to(
         peer,
         vhost=vhost(settings.project),
         user=user,
+        role=settings.role,
         tls=settings.tls,
         timing=times,
         connect=times.connect if connect is None else connect,

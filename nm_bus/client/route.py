@@ -34,9 +34,17 @@ class Route:
     """A connection to a supernode as `user`. Open it by `with`; one thread may use it."""
 
     def __init__(
-        self, peer: Peer, *, vhost: str, user: NodeId, tls: Tls, timing: Timing, connect: Seconds
+        self,
+        peer: Peer,
+        *,
+        vhost: str,
+        user: NodeId,
+        role: str,
+        tls: Tls,
+        timing: Timing,
+        connect: Seconds,
     ) -> None:
-        self._peer, self._user, self._tls = peer, user, tls
+        self._peer, self._user, self._role, self._tls = peer, user, role, tls
         self.supernode = peer.node
         address, port = connects_to(peer.broker)
         self._where = f"{peer.broker.host}:{port}"
@@ -98,6 +106,9 @@ class Route:
         match error:
             case amqp.AccessRefused(reply_text=str(said)) if "Login was refused" in said:
                 return RefusedError(f"{self._where} refuses the user {self._user}: not known")
+            case amqp.AccessRefused(reply_text=str(said)) if "topic" in said:
+                role = f"nobody admitted it as {self._role}: see `role` in the settings"
+                return RefusedError(f"{self._where} refuses {self._user}: {said}; {role}")
             case amqp.AccessRefused() | amqp.NotAllowed() | amqp.NotFound():
                 return RefusedError(f"{self._where} refuses {self._user}: {error.reply_text}")
         failure = diagnose(error, self._where, self._user)
@@ -132,7 +143,7 @@ class Route:
         kombu.Producer(channel).publish(
             body,
             exchange=REQUESTS,
-            routing_key=request_key(message),
+            routing_key=request_key(message, self._role),
             content_type=codec.CONTENT_TYPE,
             content_encoding="utf-8",
             user_id=self._user,

@@ -18,13 +18,14 @@ class Rate:
     """The tokens that were left, and when."""
     _swept: Seconds = 0.0
 
-    def allows(self, who: NodeId, now: Seconds) -> bool:
-        """Whether one more is within the rate; what is not costs nothing, so it ends by itself."""
+    def allows(self, who: NodeId, now: Seconds, cost: float = 1.0) -> bool:
+        """Whether one more of this cost is within the rate; what is not costs nothing, so it ends
+        by itself."""
         self._sweep(now)
         tokens = self._tokens(who, now)
-        if tokens < 1.0:
+        if tokens < cost:
             return False
-        self._buckets[who] = tokens - 1.0, now
+        self._buckets[who] = tokens - cost, now
         return True
 
     def __len__(self) -> int:

@@ -8,7 +8,6 @@ from nm_bus.messages.base import Data, DomainKey, NodeId, Severity
 class Hello(Data, frozen=True):
     """A principal introduces itself; the answer names the queue made for it, or says why not."""
 
-    role: str
     agent: str = ""
 
 

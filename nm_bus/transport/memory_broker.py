@@ -279,7 +279,7 @@ class MemoryBroker:
         if user is None:
             return None
         grant = self._grants.get(user)
-        if grant is not None and re.search(getattr(grant, right), name):
+        if grant is not None and _matches(getattr(grant, right), name):
             return None
         return Refusal(403, f"ACCESS_REFUSED - access to {what} refused for user '{user}'")
 
@@ -303,7 +303,7 @@ class MemoryBroker:
 
     def _may_use_topic(self, grant: Grant, message: Outgoing) -> Refusal | None:
         write, _ = grant.topics.get(message.exchange, ("", ""))
-        if re.search(write, message.key):
+        if _matches(write, message.key):
             return None
         topic = f"topic '{message.key}' in exchange '{message.exchange}'"
         return Refusal(403, f"ACCESS_REFUSED - access to {topic} refused for '{grant.user}'")
@@ -344,3 +344,8 @@ def delivery(message: Outgoing, queue: str, *, tag: int, epoch: int) -> Delivery
         correlation_id=message.correlation_id,
         headers=message.headers or None,
     )
+
+
+def _matches(expression: str, name: str) -> bool:
+    """As a broker would decide it. Python writes `\\Z` for what is `\\z` in PCRE: the very end."""
+    return re.search(expression.replace(r"\z", r"\Z"), name) is not None

@@ -37,7 +37,7 @@ from nm_bus.messages import (
 from nm_bus.settings import Tls
 from nm_bus.testing.history import History
 from nm_bus.topology import (
-    REQUESTS,
+    MEMBER,
     UPDATES,
     Sizes,
     heartbeat_queue,
@@ -45,13 +45,14 @@ from nm_bus.topology import (
     inbox_topology,
     metrics_queue,
     project_topology,
+    request_queue,
 )
 
 pytestmark = pytest.mark.broker
 
 NODE = "n1.member.example.org"
 SIZES = Sizes()
-QUEUES = (heartbeat_queue(0), metrics_queue(0), REQUESTS)
+QUEUES = (heartbeat_queue(0), metrics_queue(0), request_queue(MEMBER))
 MEGABYTE = 1_000_000
 
 
@@ -83,7 +84,9 @@ class Home:
 
     def answer(self, channel: Any, asked: pika.BasicProperties, data: dict[str, Any]) -> None:
         body = self.encode(Answer("a", ok=True, data=data))
-        answer = pika.BasicProperties(correlation_id=asked.correlation_id)
+        answer = pika.BasicProperties(
+            correlation_id=asked.correlation_id, user_id=self.sandbox.name
+        )
         channel.basic_publish("", asked.reply_to, body, answer)
 
     def tell(self, exchange: str, key: str, message: Message) -> None:

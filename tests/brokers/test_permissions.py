@@ -14,7 +14,7 @@ from nm_broker.testing.federation import Site, dissolve, federate
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.grants import SHOVEL_USER, link_user
 from nm_bus.settings import Broker, Peer
-from nm_bus.topology import Sizes, Topology, alerts_topology, inbox_topology, tail_topology
+from nm_bus.topology import ASKERS, Sizes, Topology, alerts_topology, inbox_topology, tail_topology
 
 pytestmark = pytest.mark.broker
 
@@ -39,24 +39,36 @@ VERBS = (
     *("propose", "sync", "read"),
 )
 LEDGER = ("propose", "sync", "read")
+ADMINISTRATORS = ("hello", "query", "ask", "subscribe", "tail", "tail.updates", *LEDGER)
+OWN_KEYS = (
+    *("org.example.m-1", "org.example.m-2", "org.example.m-1.x", "org.examplexm-1"),
+    "org.example.m-1\n",
+)
 KEYS = {
-    "heartbeat": ("org.example.m-1", "org.example.m-2", "org.example.m-1.x", "org.examplexm-1"),
-    "metrics": ("org.example.m-1", "org.example.m-2", "org.example.m-1.x", "org.examplexm-1"),
-    "requests": VERBS,
+    "heartbeat": OWN_KEYS,
+    "metrics": OWN_KEYS,
+    "requests": (
+        *(f"{role}.{verb}" for role in ASKERS for verb in VERBS),
+        *("query", "member.query\n"),
+    ),
 }
 EXCHANGES = (
     *("heartbeat", "heartbeat.hash", "metrics", "metrics.hash", "requests", "updates", "alerts"),
     *("dead", "reports", "out", f"out.{PEER}", f"peer.{PEER}", "amq.topic", "amq.fanout", ""),
 )
 QUEUES = (
-    *("heartbeat.0", "metrics.0", "thrown.0", "requests", "reports", "dead", "events"),
+    *("heartbeat.0", "metrics.0", "thrown.0", "requests.member", "reports", "dead", "events"),
     *(f"out.{PEER}.control", f"out.{PEER}.bulk", f"peer.{PEER}.control", f"peer.{PEER}.bulk"),
     *(f"inbox.{MEMBER}", f"inbox.{OTHER}", f"alerts.{ALICE}", f"alerts.{ALICE}:llnl"),
     *(f"alerts.{BOB}", f"alerts.{DASHBOARD}", f"alerts.{MEMBER}", f"tail.{ALICE}:1"),
     f"tail.{BOB}:1",
 )
 BINDINGS = (
-    *((f"inbox.{MEMBER}", "updates"), (f"inbox.{MEMBER}", "heartbeat"), ("requests", "heartbeat")),
+    *(
+        (f"inbox.{MEMBER}", "updates"),
+        (f"inbox.{MEMBER}", "heartbeat"),
+        ("requests.member", "heartbeat"),
+    ),
     *((f"alerts.{ALICE}", "alerts"), (f"peer.{PEER}.bulk", "out"), (f"tail.{ALICE}:1", "metrics")),
 )
 Attempt = Callable[[BlockingChannel], object]
@@ -101,30 +113,30 @@ def reads(*queues: str) -> set[str]:
     return {f"{what} {queue}" for what in ("get", "purge") for queue in queues}
 
 
-def asks(*verbs: str) -> set[str]:
-    return {f"publish requests {verb}" for verb in verbs}
+def asks(role: str, *verbs: str) -> set[str]:
+    return {f"publish requests {role}.{verb}" for verb in verbs}
 
 
 ALLOWED: dict[str, set[str]] = {
     MEMBER: {
         "publish heartbeat org.example.m-1",
         "publish metrics org.example.m-1",
-        *asks("hello", "query", "report", *LEDGER),
+        *asks("member", "hello", "query", "report", *LEDGER),
         "read updates.log",
         *reads(f"inbox.{MEMBER}"),
     },
     ALICE: {
-        *asks("hello", "query", "ask", "subscribe", "tail", "tail.updates", *LEDGER),
+        *asks("administrator", *ADMINISTRATORS),
         "read updates.log",
         *reads(f"alerts.{ALICE}", f"alerts.{ALICE}:llnl", f"tail.{ALICE}:1"),
     },
     BOB: {
-        *asks("hello", "query", "ask", "subscribe", "tail", "tail.updates", *LEDGER),
+        *asks("administrator", *ADMINISTRATORS),
         "read updates.log",
         *reads(f"alerts.{BOB}", f"tail.{BOB}:1"),
     },
     DASHBOARD: {
-        *asks("hello", "query", "subscribe", "tail.updates", *LEDGER),
+        *asks("component", "hello", "query", "subscribe", "tail.updates", *LEDGER),
         "read updates.log",
         *reads(f"alerts.{DASHBOARD}"),
     },

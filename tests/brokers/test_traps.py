@@ -116,8 +116,10 @@ def test_a_member_asks_and_is_answered_without_any_right_but_to_ask(site: Site) 
     heard: list[bytes] = []
     with site.channel(MEMBER) as asker, site.channel() as supernode:
         asker.basic_consume(REPLY_TO, lambda *args: heard.append(args[3]), auto_ack=True)
-        asker.basic_publish("requests", "hello", b"", pika.BasicProperties(reply_to=REPLY_TO))
-        _, asked, _ = supernode.basic_get("requests", auto_ack=True)
+        asker.basic_publish(
+            "requests", "member.hello", b"", pika.BasicProperties(reply_to=REPLY_TO)
+        )
+        _, asked, _ = supernode.basic_get("requests.member", auto_ack=True)
         assert asked.reply_to.startswith(REPLY_TO + ".")
         supernode.basic_publish("", asked.reply_to, answer)
         asker.connection.process_data_events(time_limit=30)
@@ -129,9 +131,9 @@ def test_an_asker_can_name_the_queue_of_another_for_the_answer(site: Site) -> No
     site.sandbox.declare(inbox_topology(OTHER, Sizes()))
     asked = pika.BasicProperties(reply_to=f"inbox.{OTHER}")
     with site.channel(MEMBER) as channel:
-        channel.basic_publish("requests", "hello", b"", asked)
+        channel.basic_publish("requests", "member.hello", b"", asked)
     with site.channel() as channel:
-        _, properties, _ = channel.basic_get("requests", auto_ack=True)
+        _, properties, _ = channel.basic_get("requests.member", auto_ack=True)
     assert not properties.reply_to.startswith(REPLY_TO + ".")
 
 
@@ -230,7 +232,7 @@ def test_nothing_that_a_member_says_gets_into_a_link(pair: tuple[Site, Site]) ->
     here, there = pair
     here.links.remove(there.node)
     copies = {"CC": ["control.x", "bulk.x", f"out.{there.node}.control", "#"]}
-    for exchange, key in (("heartbeat", KEY), ("metrics", KEY), ("requests", "report")):
+    for exchange, key in (("heartbeat", KEY), ("metrics", KEY), ("requests", "member.report")):
         for header in (copies, {"BCC": copies["CC"]}, None):
             try:
                 with here.channel(MEMBER) as channel:

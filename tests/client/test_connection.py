@@ -28,6 +28,7 @@ from nm_bus.grants import Role
 from nm_bus.messages import Answer, Message, Query, Report, Subscribe
 from nm_bus.settings import LOCAL, AdministratorSettings, Broker, Peer, Tls
 from nm_bus.topology import (
+    ADMINISTRATOR,
     ALERTS,
     REQUESTS,
     Binding,
@@ -37,6 +38,7 @@ from nm_bus.topology import (
     Topology,
     alerts_queue,
     alerts_topology,
+    request_queue,
 )
 from nm_bus.transport.base import Delivery, Flow, Outgoing
 from nm_bus.transport.pika import PikaTransport
@@ -48,8 +50,9 @@ TIME = Query(what="time")
 NOWHERE = Peer("sn7.example.org", Broker("sn7.example.org", 9, "127.0.0.1"))
 """Nothing listens on the discard port."""
 
+QUEUE = request_queue(ADMINISTRATOR)
 BASIC = Topology(
-    (Exchange(REQUESTS), Exchange(ALERTS)), (Queue(REQUESTS),), (Binding(REQUESTS, REQUESTS),)
+    (Exchange(REQUESTS), Exchange(ALERTS)), (Queue(QUEUE),), (Binding(REQUESTS, QUEUE),)
 ) + alerts_topology(BOSS, "", ["#"], Sizes())
 
 
@@ -70,7 +73,7 @@ class Supernode:
             name=sandbox.name,
             random=random.random,
         )
-        self.transport.consume(REQUESTS, self._answer)
+        self.transport.consume(QUEUE, self._answer)
 
     def _answer(self, delivery: Delivery) -> None:
         self.transport.ack(delivery)
@@ -164,7 +167,7 @@ def test_what_a_broker_refuses_is_one_clear_sentence(broker: Sandbox, tmp_path: 
     expected: list[tuple[NmBusError, type[NmBusError], str]] = [
         (failure(but(tls=broker.issue("who.example.org"))), RefusedError, "refuses the user who"),
         (failure(but(project="none")), RefusedError, "vhost nm.none"),
-        (failure(asker, report), RefusedError, "topic 'report'"),
+        (failure(asker, report), RefusedError, "topic 'administrator.report'"),
         (failure(but(tls=stranger)), ConfigError, "not accepted: self-signed"),
         (
             failure(but(tls=Tls(own.ca, stranger.certificate, stranger.key))),

@@ -45,3 +45,11 @@ def test_who_rests_is_forgotten() -> None:
     assert len(rate) == 1000
     rate.allows(OTHER, now=5.0)
     assert len(rate) == 1
+
+
+def test_what_costs_more_is_allowed_less_often() -> None:
+    rate = Rate(burst=50, per_second=20.0)
+    assert [rate.allows("a", 0.0, 10.0) for _ in range(6)] == [True] * 5 + [False]
+    assert not rate.allows("a", 0.4, 10.0)
+    assert rate.allows("a", 0.5, 10.0)
+    assert rate.allows("b", 0.5)

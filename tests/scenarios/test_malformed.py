@@ -127,7 +127,7 @@ def test_thousands_of_malformed_messages_are_refused_and_stop_nobody(
 ) -> None:
     forged = made_up(total * 3 // 20)
     beats = spoilt(encoded(BEAT, HOSTILE), encoded(SAMPLE, HOSTILE), count=total // 2)
-    requests = spoilt(encoded(Hello("member"), HOSTILE), count=total // 10)
+    requests = spoilt(encoded(Hello(), HOSTILE), count=total // 10)
     rest = total - len(forged) - len(beats) - len(requests)
     told = spoilt(encoded(STATED, SN2), count=rest, limit=PEER_BYTES)
     third = len(forged) // 3
@@ -143,7 +143,7 @@ def test_thousands_of_malformed_messages_are_refused_and_stop_nobody(
     link, peer = federation.settings[SN2].link_tls, peer_exchange(SN2)
     assert link is not None
     publish(world, own, HOSTILE, beats, (HEARTBEAT, KEY), (METRICS, KEY))
-    publish(world, own, HOSTILE, requests, (REQUESTS, "hello"), (REQUESTS, "report"))
+    publish(world, own, HOSTILE, requests, (REQUESTS, "member.hello"), (REQUESTS, "member.report"))
     publish(world, link, link_user(SN2), told, (peer, "control.canary"), (peer, "bulk.statement"))
 
     until(lambda: in_quarantine(world) == total, "each of them is in quarantine")

@@ -373,7 +373,7 @@ def answer_all(world: World, transport: Transport, answer: bytes = b"pong") -> l
 
 def test_a_request_is_answered(world: World, supernode: Transport, member: Transport) -> None:
     answer_all(world, supernode)
-    answer = ask(world, member, Outgoing("requests", "hello", b"ping"), timeout=20)
+    answer = ask(world, member, Outgoing("requests", "member.hello", b"ping"), timeout=20)
     assert answer is not None
     assert (answer.body, answer.user_id) == (b"pong", SUPERNODE)
 
@@ -385,7 +385,7 @@ def test_answers_find_their_requests(world: World, supernode: Transport, member:
 
     def ask_thrice() -> None:
         for body in (b"a", b"b", b"c"):
-            message = Outgoing("requests", "query", body)
+            message = Outgoing("requests", "member.query", body)
             member.request(message, partial(answers.__setitem__, body), timeout=20)
 
     world.do(member, ask_thrice)
@@ -406,7 +406,7 @@ def test_answers_find_their_requests(world: World, supernode: Transport, member:
 def test_no_answer_in_time_is_none_and_a_late_one_is_dropped(
     world: World, supernode: Transport, member: Transport
 ) -> None:
-    request = Outgoing("requests", "hello", b"ping")
+    request = Outgoing("requests", "member.hello", b"ping")
     assert ask(world, member, request, timeout=0.2) is None
     asked = answer_all(world, supernode)
     world.until(lambda: len(asked) == 1)
@@ -414,7 +414,7 @@ def test_no_answer_in_time_is_none_and_a_late_one_is_dropped(
 
 
 def test_a_refused_request_has_no_answer_at_once(world: World, member: Transport) -> None:
-    assert ask(world, member, Outgoing("requests", "tail", b""), timeout=1000) is None
+    assert ask(world, member, Outgoing("requests", "member.tail", b""), timeout=1000) is None
 
 
 # --- losses

@@ -65,6 +65,8 @@ def _active(bus: Bus, site: str, timeout: Seconds) -> list[Alert]:
         known = msgspec.convert(data.get("alerts", []), tuple[Alert, ...])
     except msgspec.ValidationError as error:
         raise RefusedError(f"the supernode's alerts are not understood: {error}") from None
+    if data.get("more"):
+        warn("more alerts are active than one answer holds; `nm-bus alerts watch` hears them all")
     return sorted((a for a in active(known) if is_under(a.subject, site)), key=alert_rank)
 
 

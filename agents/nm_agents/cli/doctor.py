@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import typer
 from rich.table import Table
@@ -134,7 +135,15 @@ def _asking(settings: Settings, peer: Peer) -> AdministratorSettings:
         expanded(str(settings.folder)),
         settings.network,
         settings.timing,
+        _role(settings),
     )
+
+
+def _role(settings: Settings) -> Literal["administrator", "component", "member"]:
+    """As what the owner of these settings asks; a supernode may ask as anybody."""
+    if isinstance(settings, AdministratorSettings):
+        return settings.role
+    return "member" if isinstance(settings, MemberSettings) else "administrator"
 
 
 def _kind(settings: Settings) -> str:

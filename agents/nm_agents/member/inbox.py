@@ -11,7 +11,7 @@ from functools import partial
 
 from nm_bus import codec
 from nm_bus.messages import Answer, Ask, Event, Hello, Message, NodeId, Report, Seconds, Update
-from nm_bus.topology import PEER_BYTES, REQUESTS, UPDATES, inbox_queue
+from nm_bus.topology import MEMBER, PEER_BYTES, REQUESTS, UPDATES, inbox_queue, request_key
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Transport
 from nm_bus.transport.reconnect import Pauses
 
@@ -59,7 +59,7 @@ class Inbox:
 
     def _say_hello(self, connection: int) -> None:
         if connection == self._connection:
-            hello = Outgoing(REQUESTS, "hello", self._encode(self._hello))
+            hello = Outgoing(REQUESTS, request_key(self._hello, MEMBER), self._encode(self._hello))
             answered = partial(self._welcomed, connection)
             self._transport.request(hello, answered, timeout=ANSWER_WITHIN)
 
@@ -113,7 +113,8 @@ class Inbox:
             LOGGER.warning("a message from %s in the inbox is ignored", delivery.user_id)
 
     def _reply(self, report: Report) -> None:
-        self._transport.publish(Outgoing(REQUESTS, "report", self._encode(report)))
+        key = request_key(report, MEMBER)
+        self._transport.publish(Outgoing(REQUESTS, key, self._encode(report)))
 
 
 def _complaint(answer: Delivery | None) -> str:

@@ -123,7 +123,7 @@ class Member:
             settings.node,
             transport,
             Pauses(first, LONGEST_PAUSE, random),
-            hello=Hello("member", self._agent.version),
+            hello=Hello(self._agent.version),
             encode=self._encode,
             asked=answers.asked,
             updated=self._following.took,

@@ -33,7 +33,7 @@ WATCHED = (
     f"{OUT}.",
     "peer.",
     REPORTS,
-    REQUESTS,
+    f"{REQUESTS}.",
     DEAD,
     EVENTS_QUEUE,
 )

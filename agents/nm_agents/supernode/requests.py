@@ -6,6 +6,7 @@ into another's queue. A gone asker is not noticed; asking again with the same id
 
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,11 +15,13 @@ import msgspec
 
 from nm_agents.supernode.brokerwatch import BrokerWatch
 from nm_agents.supernode.ledger.requests import Given, LedgerRequests
+from nm_agents.supernode.replies import Replies
 from nm_agents.supernode.worker import Worker
 from nm_broker.project import sizes_for
 from nm_bus.codec import LONG, Rejected, encode, id_of
 from nm_bus.codes import BAD_REQUEST, NO_LEDGER, NOT_ALLOWED, OK, UNAVAILABLE, UNKNOWN_NODE
 from nm_bus.core.overview import overview
+from nm_bus.core.pages import first_page
 from nm_bus.core.rate import Rate
 from nm_bus.core.view import View
 from nm_bus.core.windows import Windows
@@ -79,7 +82,14 @@ keep the others waiting."""
 LEDGER_BURST, LEDGER_PER_SECOND = 500, 200.0
 """Those of the ledger's requests, which are small, and of which a busy component makes many."""
 
+SYNC_COST = 10.0
+"""What a page of the ledger costs of these, which is up to half a megabyte."""
+
 TOO_FAST = "too many requests, slow down"
+TOO_MANY_ANSWERS = "too many answers wait to be sent to you; read some first"
+
+MOST_ALERTS = 5_000
+"""How many active alerts one answer holds; it says when there are more."""
 
 MOST_TAILS = 20
 """The tail queues that a principal may have, read or not yet expired."""
@@ -95,6 +105,7 @@ class Asker:
     request: str
     reply_to: str = ""
     correlation_id: str | None = None
+    user: NodeId = ""
     supernode: NodeId = ""
 
 
@@ -115,10 +126,14 @@ class Requests:
     _open: dict[str, Asker] = field(default_factory=dict)
     _rate: Rate = field(default_factory=lambda: Rate(BURST, PER_SECOND))
     _ledger_rate: Rate = field(default_factory=lambda: Rate(LEDGER_BURST, LEDGER_PER_SECOND))
+    _replies: Replies = field(init=False)
+    floods: Counter[NodeId] = field(default_factory=Counter)
+    """How many requests of each principal were refused because it asked too fast."""
     _tails: Rate = field(init=False)
     _tails_seen: Mapping[NodeId, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._replies = Replies(self.transport)
         # at most twice the burst can be made before the first expires, hence half
         burst, lasts = MOST_TAILS // 2, sizes_for(self.settings.limits).tail_expires
         self._tails = Rate(burst, burst / lasts)
@@ -133,14 +148,14 @@ class Requests:
         if asker is None:
             _LOG.warning("a request of %s has no reply address of the broker's; dropped", user)
             return
-        rate = self._ledger_rate if isinstance(data, Propose | Sync | Read) else self._rate
-        if not rate.allows(user, self.transport.now()):
-            self._refuse(asker, UNAVAILABLE, TOO_FAST)
+        if not self._within_rate(data, user):
+            self._too_fast(asker)
             return
-        if delivery.key not in (type(data).__name__.lower(), request_key(data)):
+        role = delivery.key.partition(".")[0]
+        if delivery.key not in (f"{role}.{type(data).__name__.lower()}", request_key(data, role)):
             self._refuse(asker, NOT_ALLOWED, f"{delivery.key} is not what the message asks for")
             return
-        self._answer(asker, data, user)
+        self._answer(asker, data, user, role)
 
     def rejected(self, delivery: Delivery, rejected: Rejected) -> None:
         """Tell the asker why its message cannot be taken, so that it need not wait in vain."""
@@ -150,7 +165,22 @@ class Requests:
         if self._rate.allows(delivery.user_id or "", self.transport.now()):
             self._refuse(asker, BAD_REQUEST, f"{rejected.reason}: {rejected.detail}"[:LONG])
         else:
-            self._refuse(asker, UNAVAILABLE, TOO_FAST)
+            self._too_fast(asker)
+
+    def _within_rate(self, data: Data, user: NodeId) -> bool:
+        now = self.transport.now()
+        if isinstance(data, Propose | Sync | Read):
+            cost = SYNC_COST if isinstance(data, Sync) else 1.0
+            return self._ledger_rate.allows(user, now, cost)
+        return self._rate.allows(user, now)
+
+    def _too_fast(self, asker: Asker) -> None:
+        """Refuse, and say who floods: once when it begins, and more rarely as it goes on."""
+        self.floods[asker.user] += 1
+        count = self.floods[asker.user]
+        if count & (count - 1) == 0:
+            _LOG.warning("%s asks too fast: %d requests were refused", asker.user, count)
+        self._refuse(asker, UNAVAILABLE, TOO_FAST)
 
     def tails_seen(self, tails: Mapping[NodeId, int]) -> None:
         """How many tail queues each principal had when the broker was last looked at."""
@@ -162,12 +192,12 @@ class Requests:
             return None
         if self.reply_nodes and reply_node(reply_to) not in self.reply_nodes:
             return None
-        return Asker(request, reply_to, delivery.correlation_id)
+        return Asker(request, reply_to, delivery.correlation_id, delivery.user_id or "")
 
-    def _answer(self, asker: Asker, data: Data, user: NodeId) -> None:
+    def _answer(self, asker: Asker, data: Data, user: NodeId, role: str) -> None:
         match data:
             case Hello():
-                self._hello(asker, data, user)
+                self._hello(asker, user, role)
             case Query():
                 self._query(asker, data)
             case Ask():
@@ -183,8 +213,9 @@ class Requests:
 
     # --- introductions and queues
 
-    def _hello(self, asker: Asker, hello: Hello, user: NodeId) -> None:
-        is_member = hello.role == Role.MEMBER
+    def _hello(self, asker: Asker, user: NodeId, role: str) -> None:
+        """Make the inbox. What the asker is, the broker has checked; nobody is asked for it."""
+        is_member = role == Role.MEMBER
         if self.ledger is not None and is_member:
             self.ledger.joined(user)
         sizes = sizes_for(self.settings.limits)
@@ -242,9 +273,7 @@ class Requests:
             self.ledger.take(asked, user, partial(self._given, asker))
 
     def _given(self, asker: Asker, given: Given) -> None:
-        data: dict[str, object] = {} if given.data is None else msgspec.to_builtins(given.data)
-        ok, error = given.code == OK, given.error[:LONG]
-        self._send(asker, Answer(asker.request, ok=ok, code=given.code, error=error, data=data))
+        self._send(asker, partial(_answer_of, asker.request, given))
 
     # --- queries
 
@@ -254,7 +283,8 @@ class Requests:
             case "status":
                 self._reply(asker, overview(self.view, self.active(), query.page, now))
             case "alerts":
-                self._reply(asker, {"alerts": self.active()})
+                alerts, more = first_page(self.active(), MOST_ALERTS)
+                self._reply(asker, {"alerts": alerts, "more": more})
             case "time":
                 self._reply(asker, {"now": now})
             case "node":
@@ -317,24 +347,23 @@ class Requests:
     # --- the answers themselves
 
     def _reply(self, asker: Asker, data: object) -> None:
-        plain: dict[str, object] = msgspec.to_builtins(data)
-        self._send(asker, Answer(asker.request, ok=True, data=plain))
+        self._send(asker, lambda: Answer(asker.request, ok=True, data=msgspec.to_builtins(data)))
 
     def _refuse(self, asker: Asker, code: str, error: str) -> None:
         if asker.supernode:
             self._relay(asker.supernode, Report(asker.request, "", ok=False, error=error))
         else:
-            self._send(asker, Answer(asker.request, ok=False, code=code, error=error))
+            refusal = Answer(asker.request, ok=False, code=code, error=error)
+            self.transport.publish(self._outgoing(asker, refusal))
 
-    def _send(self, asker: Asker, answer: Answer) -> None:
-        self.transport.publish(
-            Outgoing(
-                "",
-                asker.reply_to,
-                self._encoded(answer),
-                correlation_id=asker.correlation_id,
-            )
-        )
+    def _send(self, asker: Asker, make: Callable[[], Answer]) -> None:
+        """Answer in turn. What is only a refusal, and small, goes at once."""
+        if not self._replies.give(asker.user, lambda: self._outgoing(asker, make())):
+            self._refuse(asker, UNAVAILABLE, TOO_MANY_ANSWERS)
+
+    def _outgoing(self, asker: Asker, answer: Answer) -> Outgoing:
+        body, correlation = self._encoded(answer), asker.correlation_id
+        return Outgoing("", asker.reply_to, body, correlation_id=correlation)
 
     def _relay(self, supernode: NodeId, report: Report) -> None:
         key = f"{LinkKind.CONTROL}.report"
@@ -347,3 +376,9 @@ class Requests:
             id=secrets.token_hex(16),
             time=self.transport.now(),
         )
+
+
+def _answer_of(request: str, given: Given) -> Answer:
+    found = given.later() if given.later else given.data
+    data: dict[str, object] = {} if found is None else msgspec.to_builtins(found)
+    return Answer(request, given.code == OK, code=given.code, error=given.error[:LONG], data=data)

@@ -50,13 +50,14 @@ from nm_bus.messages import (
 )
 from nm_bus.settings import SupernodeSettings, Timing
 from nm_bus.topology import (
+    ASKERS,
     EVENTS_QUEUE,
     HEARTBEAT,
     OUT,
     REPORTS,
-    REQUESTS,
     LinkKind,
     peer_queue,
+    request_queue,
 )
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Status, Transport
 
@@ -120,7 +121,8 @@ class SupernodeService:
         self.transport.on_status(self._status)
         self.transport.consume(REPORTS, self.peers.own, prefetch=PREFETCH)
         self.transport.consume(EVENTS_QUEUE, self._event, prefetch=PREFETCH)
-        self.transport.consume(REQUESTS, self._request, prefetch=PREFETCH)
+        for role in ASKERS:
+            self.transport.consume(request_queue(role), self._request, prefetch=PREFETCH)
         for peer in self.settings.peers:
             self.view.expect(peer.node, self._started)
             for kind in LinkKind:

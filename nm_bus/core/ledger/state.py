@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from nm_bus.core.ledger.answers import Answered, Answers
+from nm_bus.core.ledger.usage import Usage, Used
 from nm_bus.core.ledger.voters import voter_id
 from nm_bus.messages import ChangeId, Entry, Micros, Proposed, VoterId
 from nm_bus.messages.base import Part
@@ -49,6 +50,7 @@ class State:
         self.entries = {entry.key: entry for entry in entries}
         self.answers = answers or Answers()
         self._keys = sorted(self.entries)
+        self._usage = Usage(self.entries.values())
         self._voters: frozenset[VoterId] | None = None
         self._standbys: frozenset[VoterId] | None = None
 
@@ -105,6 +107,10 @@ class State:
         """How many keys begin with `prefix`."""
         return bisect_left(self._keys, prefix + _LAST) - bisect_left(self._keys, prefix)
 
+    def used(self, owner: str, family: str) -> Used:
+        """How much of a family of keys belongs to whom: records, locks."""
+        return self._usage.of(owner, family)
+
     def answer(self, change: ChangeId) -> Proposed | None:
         """What became of a change, as far as that is remembered."""
         return self.answers.find(change)
@@ -125,14 +131,18 @@ class State:
 
     def put(self, entry: Entry) -> None:
         """Set a key; for `applying` alone."""
-        if entry.key not in self.entries:
+        before = self.entries.get(entry.key)
+        if before is None:
             insort(self._keys, entry.key)
+        else:
+            self._usage.drop(before)
+        self._usage.add(entry)
         self.entries[entry.key] = entry
         self._touched(entry.key)
 
     def drop(self, key: str) -> None:
         """Delete a key that is there; for `applying` alone."""
-        del self.entries[key]
+        self._usage.drop(self.entries.pop(key))
         del self._keys[bisect_left(self._keys, key)]
         self._touched(key)
 

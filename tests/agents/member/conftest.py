@@ -31,7 +31,7 @@ from nm_bus.storage.spool import Spool
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.testing.history import History
 from nm_bus.topology import (
-    REQUESTS,
+    MEMBER,
     UPDATES,
     Sizes,
     heartbeat_queue,
@@ -39,6 +39,7 @@ from nm_bus.topology import (
     inbox_topology,
     metrics_queue,
     project_topology,
+    request_queue,
     update_key,
 )
 from nm_bus.transport.base import Delivery, Outgoing, Timer
@@ -118,7 +119,7 @@ class Federation:
     def listen(self) -> None:
         self.supernode.consume(heartbeat_queue(0), self._came)
         self.supernode.consume(metrics_queue(0), self._came)
-        self.supernode.consume(REQUESTS, self._asked)
+        self.supernode.consume(request_queue(MEMBER), self._asked)
         self.supernode.start()
 
     def messages(self, kind: type[M]) -> list[M]:

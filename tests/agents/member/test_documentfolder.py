@@ -186,8 +186,9 @@ def test_a_file_of_somebody_else_is_replaced(tmp_path: Path, mode: int) -> None:
     (docs / "a.xml").write_bytes(b"of the package")
     (docs / "a.xml").chmod(mode)
     os.chown(docs, 65534, 65534)
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
+    for parent in docs.parents:
+        if parent.owner() == "root" and parent.stat().st_mode & 0o077 == 0:
+            parent.chmod(0o711)
     child = os.fork()
     if child == 0:
         code = 1

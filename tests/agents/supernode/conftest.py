@@ -19,6 +19,7 @@ from nm_agents.supernode.program import compose as compose_supernode
 from nm_agents.supernode.service import SupernodeService
 from nm_agents.supernode.worker import Worker
 from nm_broker.project import topology_of
+from nm_bus.checking.check import found
 from nm_bus.codec import decode, encode
 from nm_bus.grants import Role, grant, link_user
 from nm_bus.messages import (
@@ -48,6 +49,7 @@ from nm_bus.topology import (
     Topology,
     heartbeat_queue,
     metrics_queue,
+    request_key,
     thrown_queue,
 )
 from nm_bus.transport.base import Delivery, Outgoing, Timer
@@ -96,7 +98,13 @@ class Site:
         worker = Worker(transport)
         self.workers.append(worker)
         self.service = compose_supernode(
-            self.settings, Path("none"), transport, self.store, worker=worker, watch=None
+            self.settings,
+            Path("none"),
+            transport,
+            self.store,
+            worker=worker,
+            watch=None,
+            judge=lambda check, done: done(found(check)),
         )
         self.service.children = Children(Path("none"), 0, self.random.random)
         self.service.start()
@@ -270,8 +278,8 @@ class Simulation:
         client.start()
         self.clock.advance(0.1)
         body = encode(message, source=user, id=f"ask{next(self._asks)}", time=self.clock.now())
-        verb = key or type(message).__name__.lower()
-        client.request(Outgoing(REQUESTS, verb, body), answers.append, timeout=wait)
+        key = key or request_key(message, "administrator" if user == ADMIN else "member")
+        client.request(Outgoing(REQUESTS, key, body), answers.append, timeout=wait)
         self.clock.run(lambda: bool(answers), wait + 1.0)
         client.stop()
         delivery = answers[0]

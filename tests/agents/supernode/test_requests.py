@@ -1,6 +1,8 @@
 """What a supernode answers, to whom, and each way in which it says no."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -9,6 +11,8 @@ from nm_agents.supernode.requests import MOST_TAILS, PATIENCE
 from nm_bus.codec import decode, encode
 from nm_bus.grants import Role, grant
 from nm_bus.messages import (
+    Alert,
+    AlertState,
     Answer,
     Ask,
     Canary,
@@ -18,6 +22,7 @@ from nm_bus.messages import (
     Query,
     Read,
     Report,
+    Severity,
     Subscribe,
     Sync,
     Tail,
@@ -75,7 +80,7 @@ class Inbox:
         self.node = self.speaks_as = node
         self.answer = answer
         self.asked: list[Ask] = []
-        assert simulation.ask(home_of(node), Hello("member"), user=node) is not None
+        assert simulation.ask(home_of(node), Hello(), user=node) is not None
         self.transport.consume(inbox_queue(node), self._came)
 
     def _came(self, delivery: Delivery) -> None:
@@ -88,7 +93,7 @@ class Inbox:
 
     def say(self, report: Report) -> None:
         body = encode(report, source=self.speaks_as, id="r", time=self.transport.now())
-        self.transport.publish(Outgoing(REQUESTS, "report", body))
+        self.transport.publish(Outgoing(REQUESTS, "member.report", body))
 
 
 def home_of(node: str) -> str:
@@ -128,14 +133,14 @@ def test_the_other_queries_are_answered(simulation: Simulation, what: str, key: 
 
 
 def test_a_verb_that_is_not_the_messages_own_is_refused(simulation: Simulation) -> None:
-    code, error = refused(simulation.ask(HERE, Ask("r", NODE, "status"), key="query"))
-    assert (code, error) == ("not-allowed", "query is not what the message asks for")
+    code, error = refused(simulation.ask(HERE, Ask("r", NODE, "status"), key="administrator.query"))
+    assert (code, error) == ("not-allowed", "administrator.query is not what the message asks for")
 
 
 def test_what_is_no_request_is_refused(simulation: Simulation) -> None:
     simulation.sites[HERE].broker.admit(grant(Role.SUPERNODE, "root.example.org"))
     canary = Canary("p", "i", 1, 0.0)
-    answer = simulation.ask(HERE, canary, key="canary", user="root.example.org")
+    answer = simulation.ask(HERE, canary, key="administrator.canary", user="root.example.org")
     assert refused(answer) == ("bad-request", "Canary is no request")
 
 
@@ -156,8 +161,8 @@ def ask_by_hand(simulation: Simulation, message: Message, reply_to: str, source:
     client.start()
     simulation.clock.advance(0.1)
     body = encode(message, source=source, id="h", time=simulation.clock.now())
-    verb = type(message).__name__.lower()
-    client.publish(Outgoing(REQUESTS, verb, body, reply_to=reply_to))
+    key = request_key(message, "administrator")
+    client.publish(Outgoing(REQUESTS, key, body, reply_to=reply_to))
     simulation.clock.advance(1.0)
     client.stop()
 
@@ -176,15 +181,17 @@ def test_a_request_in_anothers_name_goes_to_quarantine(simulation: Simulation) -
 
 
 def raw(
-    simulation: Simulation, *bodies: bytes, user: str = ADMIN, key: str = "query"
+    simulation: Simulation, *bodies: bytes, user: str = ADMIN, verb: str = "query"
 ) -> list[Answer | None]:
     """What comes back to who sends these bytes as requests, one right after the other."""
     broker, answers = simulation.sites[HERE].broker, list[Delivery | None]()
     client = MemoryTransport(broker, simulation.clock, user=user, random=lambda: 0.5)
     client.start()
     simulation.clock.advance(0.1)
+    role = "administrator" if user == ADMIN else "member"
     for body in bodies:
-        client.request(Outgoing(REQUESTS, key, body), answers.append, timeout=20.0)
+        message = Outgoing(REQUESTS, f"{role}.{verb}", body)
+        client.request(message, answers.append, timeout=20.0)
     simulation.clock.run(lambda: len(answers) == len(bodies), 21.0)
     client.stop()
     return [answer_in(delivery) for delivery in answers]
@@ -263,7 +270,7 @@ def test_who_floods_is_told_to_slow_down_and_keeps_nobody_waiting(
 
 
 def test_hello_makes_the_inbox_and_tail_a_queue_of_ones_own(simulation: Simulation) -> None:
-    answer = data(simulation.ask(HERE, Hello("member"), user=NODE))
+    answer = data(simulation.ask(HERE, Hello(), user=NODE))
     assert answer == {"queue": inbox_queue(NODE), "supernode": HERE}
     queue = data(simulation.ask(HERE, Tail("alerts")))["queue"]
     assert isinstance(queue, str)
@@ -274,8 +281,8 @@ def test_hello_makes_the_inbox_and_tail_a_queue_of_ones_own(simulation: Simulati
 def test_only_a_members_inbox_hears_of_updates(simulation: Simulation) -> None:
     component = "dashboard.example.org"
     simulation.sites[HERE].broker.admit(grant(Role.COMPONENT, component))
-    simulation.ask(HERE, Hello("member"), user=NODE)
-    simulation.ask(HERE, Hello("component"), user=component)
+    simulation.ask(HERE, Hello(), user=NODE)
+    simulation.ask(HERE, Hello(), user=component, key="component.hello")
     supernode = simulation.sites[HERE].process(HERE)
     supernode.start()
     simulation.clock.advance(1.0)
@@ -290,12 +297,15 @@ def test_a_component_may_tail_updates_and_nothing_else(simulation: Simulation) -
     component = "dashboard.example.org"
     simulation.sites[HERE].broker.admit(grant(Role.COMPONENT, component))
     asked = Tail(UPDATES, "config.thredds.#")
-    told = data(simulation.ask(HERE, asked, key=request_key(asked), user=component))
+    told = data(simulation.ask(HERE, asked, key=request_key(asked, "component"), user=component))
     assert str(told["queue"]).startswith(f"tail.{component}:")
     code, error = refused(
-        simulation.ask(HERE, Tail("alerts"), key=request_key(asked), user=component)
+        simulation.ask(HERE, Tail("alerts"), key=request_key(asked, "component"), user=component)
     )
-    assert (code, error) == ("not-allowed", "tail.updates is not what the message asks for")
+    assert (code, error) == (
+        "not-allowed",
+        "component.tail.updates is not what the message asks for",
+    )
 
 
 @pytest.mark.parametrize("asked", [Read("ledger"), Sync(0, 0, "")])
@@ -357,7 +367,7 @@ def test_nobody_is_asked_who_was_never_heard(simulation: Simulation) -> None:
 
 @pytest.mark.parametrize("node", [NODE, FAR])
 def test_a_member_that_is_silent_is_told_in_time(simulation: Simulation, node: str) -> None:
-    assert simulation.ask(home_of(node), Hello("member"), user=node) is not None
+    assert simulation.ask(home_of(node), Hello(), user=node) is not None
     began = simulation.clock.now()
     code, error = refused(simulation.ask(HERE, Ask("r", node, "status")))
     assert (code, error) == ("unavailable", f"{node} did not answer within 30 s")
@@ -379,7 +389,7 @@ def test_open_questions_are_bounded_and_end(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requests, "MOST_OPEN", 3)
-    assert simulation.ask(HERE, Hello("member"), user=NODE) is not None
+    assert simulation.ask(HERE, Hello(), user=NODE) is not None
     for _ in range(3):
         ask_by_hand(simulation, Ask("r", NODE, "status"), "amq.rabbitmq.reply-to.none", ADMIN)
     code, error = refused(simulation.ask(HERE, Ask("r", NODE, "status")))
@@ -387,3 +397,37 @@ def test_open_questions_are_bounded_and_end(
     simulation.clock.advance(PATIENCE)
     Inbox(simulation, NODE)
     assert data(simulation.ask(HERE, Ask("r", NODE, "status"))) == {"pid": 7}
+
+
+def test_a_component_that_calls_itself_a_member_is_none(simulation: Simulation) -> None:
+    """What it is, the broker says: it lets nobody write another role's keys."""
+    component = "dashboard.example.org"
+    simulation.sites[HERE].broker.admit(grant(Role.COMPONENT, component))
+    joined: list[str] = []
+    asked = simulation.sites[HERE].service.requests
+    asked.ledger = cast(Any, SimpleNamespace(joined=joined.append))
+    assert simulation.ask(HERE, Hello(), user=component, key="member.hello") is None
+    simulation.ask(HERE, Hello(), user=component, key="component.hello")
+    assert joined == []
+    simulation.ask(HERE, Hello(), user=NODE)
+    assert joined == [NODE]
+
+
+def test_pages_of_the_ledger_cost_more_than_small_questions(simulation: Simulation) -> None:
+    sync = encode(Sync(1, 0, "00" * 32), source=NODE, id="q1", time=0.0)
+    answers = raw(simulation, *[sync] * 100, user=NODE, verb="sync")
+    refused_ = [a for a in answers if a and a.error == "too many requests, slow down"]
+    most = requests.LEDGER_BURST / requests.SYNC_COST
+    assert len(answers) - len(refused_) == most
+    assert simulation.sites[HERE].service.requests.floods[NODE] == len(refused_)
+
+
+def test_an_answer_of_alerts_is_bounded_and_says_that_there_are_more(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Alert("a", "a/raised", AlertState.RAISED, Severity.INFO, "k", NODE, "s", 0.0, 0.0, HERE)
+    asked = simulation.sites[HERE].service.requests
+    asked.active = lambda: [one] * 100_000
+    told = data(simulation.ask(HERE, Query("alerts")))
+    assert told["more"] is True
+    assert 0 < len(cast(Any, told["alerts"])) <= requests.MOST_ALERTS

@@ -167,12 +167,15 @@ def admin(
             help="One to ask: NODE[@ADDRESS][:PORT]; repeated, tried in this order.",
         ),
     ] = None,
+    component: Annotated[
+        bool, typer.Option("--component", help="For a component, not for an administrator.")
+    ] = False,
     network: Network = "",
     to: To = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Write the settings of an administrator or a component.
+    """Write the settings of an administrator, or with --component those of a component.
 
     Example: nm-bus setup admin --project cmip6 --supernode sn1.llnl.gov --supernode sn2.dkrz.de
 
@@ -185,6 +188,7 @@ def admin(
     supernodes = ask.several("--supernode", "The supernodes to ask, in this order", supernode or [])
     raw = {
         "project": project,
+        "role": "component" if component else "administrator",
         "network": _network(ask, network),
         "tls": identity.table(),
         "supernodes": _supernodes("--supernode", supernodes),

@@ -68,11 +68,15 @@ class Driver(Feed, Proposing, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer: `data` is a message's part, `error` one sentence when the code is not `ok`."""
+    """An answer: `data` is a message's part, `error` one sentence when the code is not `ok`.
+
+    What is large is made by `later`, once its turn to be sent has come.
+    """
 
     data: Any = None
     code: str = OK
     error: str = ""
+    later: Callable[[], Any] | None = None
 
 
 Answered = Callable[[Given], None]
@@ -118,7 +122,7 @@ class LedgerRequests:
             case Propose():
                 self._propose(asked, user, answered)
             case Sync():
-                answered(Given(synced(asked, self.driver.state, self.driver)))
+                answered(Given(later=lambda: synced(asked, self.driver.state, self.driver)))
             case Read():
                 self.looked(asked.key, user)
                 self._read(asked, user, answered)

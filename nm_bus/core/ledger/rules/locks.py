@@ -11,11 +11,12 @@ from nm_bus.core.ledger.rules import sessions
 from nm_bus.core.ledger.rules.outcome import Outcome, Refusal, Unchanged
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
+from nm_bus.core.ledger.usage import LOCK
 from nm_bus.messages import Change, Entry
 from nm_bus.messages.base import Part
 
-MOST = 10_000
-"""How many locks may be held in a project."""
+MOST, MOST_OF_ONE = 10_000, 100
+"""How many locks may be held in a project, and by one principal in all its sessions."""
 
 
 class Holding(Part, frozen=True):
@@ -45,10 +46,17 @@ def lock(state: State, change: Change) -> Outcome:
         return Unchanged(held.value["token"])
     if held is not None:
         return Refusal(HELD, f"{name(change.key)} is held by {held.value['session']}")
+    token = state.revision + 1
+    value = {"session": session.key, "owner": change.actor, "token": token}
+    return _too_many(state, change.actor) or {change.key: value}
+
+
+def _too_many(state: State, actor: str) -> Refusal | None:
     if state.count(sessions.LOCKS) >= MOST:
         return Refusal(BAD_VALUE, f"{MOST} locks are held: unlock some first")
-    token = state.revision + 1
-    return {change.key: {"session": session.key, "owner": change.actor, "token": token}}
+    if state.used(actor, LOCK).keys >= MOST_OF_ONE:
+        return Refusal(BAD_VALUE, f"{actor} holds {MOST_OF_ONE} locks: unlock some first")
+    return None
 
 
 def unlock(state: State, change: Change) -> Outcome:

@@ -26,9 +26,7 @@ class Desk:
         transport = MemoryTransport(
             MemoryBroker(self.clock), self.clock, user="sn1", random=lambda: 0.5
         )
-        roles = [
-            Entry(f"role/{who}", {"administrator": True}, 1, ALICE) for who in (ALICE, BOB)
-        ]
+        roles = [Entry(f"role/{who}", {"administrator": True}, 1, ALICE) for who in (ALICE, BOB)]
         self.state = State("test", epoch=1, revision=1, head="", entries=roles)
         self.checking = Checking(transport, lambda: self.state, self._judge)
         self.open: list[tuple[bytes, Done]] = []

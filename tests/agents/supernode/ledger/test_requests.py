@@ -72,7 +72,7 @@ class Asking:
     def told(self, asked: Propose | Sync | Read) -> Any:
         (given,) = self.ask(asked)
         assert given.code == "ok", given.error
-        return given.data
+        return given.later() if given.later else given.data
 
 
 @pytest.fixture

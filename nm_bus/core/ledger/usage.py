@@ -1,0 +1,74 @@
+"""How much of the ledger belongs to each principal: kept as entries change, never counted anew.
+
+It is derived of the entries alone, so all supernodes have the same, whether they applied every
+change or began from a snapshot.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from nm_bus.messages import Entry
+
+RECORD, LOCK = "record", "lock"
+"""The families that anybody may fill, and are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """How many keys, and how many bytes of values."""
+
+    keys: int = 0
+    bytes: int = 0
+
+
+NOTHING = Used()
+
+
+@dataclass(slots=True)
+class Usage:
+    """What each owner has of each counted family."""
+
+    entries: Iterable[Entry] = ()
+    _used: dict[tuple[str, str], Used] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for entry in self.entries:
+            self.add(entry)
+        self.entries = ()
+
+    def of(self, owner: str, family: str) -> Used:
+        """What an owner has of a family."""
+        return self._used.get((family, owner), NOTHING)
+
+    def add(self, entry: Entry) -> None:
+        """A key has this entry from now on."""
+        self._count(entry, 1)
+
+    def drop(self, entry: Entry) -> None:
+        """A key has this entry no more."""
+        self._count(entry, -1)
+
+    def _count(self, entry: Entry, sign: int) -> None:
+        family = entry.key.partition("/")[0]
+        if family not in (RECORD, LOCK):
+            return
+        owner = family, owner_of(entry)
+        before = self._used.get(owner, NOTHING)
+        after = Used(before.keys + sign, before.bytes + sign * size_of(entry.value))
+        if after.keys:
+            self._used[owner] = after
+        else:
+            del self._used[owner]
+
+
+def owner_of(entry: Entry) -> str:
+    """Whose it is: a lock's is in its value, any other is of who set it last."""
+    owner = entry.value.get("owner") if entry.key.startswith(f"{LOCK}/") else None
+    return owner if isinstance(owner, str) else entry.actor
+
+
+def size_of(value: object) -> int:
+    """How many bytes a value takes, as JSON."""
+    return len(msgspec.json.encode(value))
