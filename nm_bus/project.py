@@ -14,7 +14,9 @@ from msgspec import Meta
 from nm_bus.errors import ConfigError
 from nm_bus.settings import HostName, Port, ProjectName, Section, checked, toml
 
-PrincipalName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$", max_length=200)]
+PrincipalName = HostName
+"""Who asks for a change: the name in a certificate, which the broker knows as its user."""
+
 ComponentName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 Weight = Annotated[int, Meta(ge=1, le=100)]
 

@@ -173,6 +173,8 @@ class Ledger(Data, frozen=True):
     """One step of an agreement, from one life of one incarnation of a supernode.
 
     `boot` counts its starts and `nonce` is new at each: so a copy or an old backup is found out.
+    `beginning` is the fingerprint of the project file that its ledger began with; empty when it
+    does not know yet.
     """
 
     origin: NodeId
@@ -181,6 +183,7 @@ class Ledger(Data, frozen=True):
     boot: int
     nonce: str
     step: Step
+    beginning: str = ""
 
 
 # --- what everyone lives by -----------------------------------------------------------------

@@ -14,6 +14,7 @@ import msgspec
 
 from nm_bus.core.ledger.answers import Answers
 from nm_bus.core.ledger.effects import Vote
+from nm_bus.core.ledger.genesis import fingerprint
 from nm_bus.core.ledger.state import Snapshot
 from nm_bus.core.ledger.voters import voter_id
 from nm_bus.errors import StorageError
@@ -73,7 +74,8 @@ _encode = msgspec.json.encode
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Whose ledger it is. `file` is the identity of the project file that it was made from, and
+    """Whose ledger it is. `file` is the identity of the project file that it began with (empty: a
+    newcomer's, until its first snapshot), and
     `boot` and `nonce` those of its last start."""
 
     project: str
@@ -88,6 +90,11 @@ class Identity(msgspec.Struct, frozen=True):
     def voter(self) -> VoterId:
         """Who this supernode is to the others."""
         return voter_id(self.node, self.incarnation)
+
+    @property
+    def beginning(self) -> str:
+        """The fingerprint of that project file; empty while it is not known."""
+        return fingerprint(self.file)
 
 
 class Position(msgspec.Struct, frozen=True):

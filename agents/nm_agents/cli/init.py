@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from nm_agents.cli import figures
+from nm_agents.cli.confirming import DryRun, confirm
 from nm_agents.cli.console import say
 from nm_agents.cli.options import Json
 from nm_agents.cli.printable import as_json
 from nm_agents.exits import Exit
-from nm_agents.supernode.ledger.making import Made, begin, begin_anew
+from nm_agents.supernode.ledger.making import Made, at_stake, begin, begin_anew
 from nm_agents.supernode.ledger.renewing import Survivor, renew, survey
 from nm_bus.core.ledger.genesis import INCARNATION
 from nm_bus.errors import ConfigError
@@ -37,36 +38,45 @@ def init(
         typer.Option("--new-epoch", help="A majority is lost for good: go on alone from here."),
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Begin the new epoch; without it, only look.")
+        bool,
+        typer.Option("--yes", help="Do it without asking; a new epoch begins with it only."),
     ] = False,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Make a supernode's ledger from the project file, which is the same for all of the first ones.
 
     They may be made and started in any order; a second time does nothing. With --anew the supernode
     joins as another one, without a vote, and takes all from the others: for a disk that was lost,
-    damaged or restored from a backup. The earlier file is put aside.
+    damaged or restored from a backup. The earlier file is put aside; with --project as well, for a
+    ledger that began with a wrong project file, it begins again from the right one.
+
+    It prints the project file's fingerprint, for comparing with the other supernodes': those with
+    different ones do not count each other's votes.
 
     With --new-epoch, on the survivor with the highest height and while it is stopped, it goes on
     alone after a majority of voters was lost for good; without --yes it only says what may be lost.
 
     Example: nm-bus init --project project.toml --config supernode.toml
 
-    Exit codes: 0 it is there, 1 a new epoch was not confirmed by --yes, 2 something to mend.
+    Exit codes: 0 it is there, 1 it was not confirmed, 2 something to mend.
     """
-    if [anew, project is not None, new_epoch].count(True) != 1 or (yes and not new_epoch):
-        mend = "give --project FILE, or --anew, or --new-epoch [--yes]"
-        raise ConfigError(config, "needs one of three things", mend)
+    if new_epoch == (anew or project is not None):
+        mend = "give --project FILE, or --anew, or both, or --new-epoch [--yes]"
+        raise ConfigError(config, "needs to know what to begin with", mend)
     settings = load(config, SupernodeSettings)
     if new_epoch:
-        _renew(settings, yes=yes, json=json)
+        _renew(settings, yes=yes and not dry_run, json=json)
         return
-    if project is None:
+    given = load_project(project) if project is not None else None
+    if anew and (earlier := at_stake(settings)):
+        confirm(earlier, yes=yes, dry_run=dry_run)
+    if given is None or project is None:
         made = begin_anew(settings)
     elif not project.is_file():
         raise ConfigError(project, "the project file is not there", "give --project FILE")
     else:
-        made = begin(settings, load_project(project), project)
+        made = begin(settings, given, project, anew=anew)
     _say(_data(made), _lines(made), json=json)
 
 
@@ -137,18 +147,38 @@ def admission(made: Made) -> str:
     return f"nm-bus supernode add {made.node} --incarnation {made.incarnation}"
 
 
-def _lines(made: Made) -> list[str]:
-    if not made.new:
-        how = "as this project file says" if made.incarnation == INCARNATION else "joined anew"
-        return [f"{made.path}: is there already, {how}; nothing was changed"]
-    if made.incarnation == INCARNATION:
-        return [f"{made.path}: made for {made.node}; start it when you like"]
-    aside = [f"{made.aside}: the earlier ledger, put aside"] if made.aside else []
+def _fingerprint(made: Made) -> list[str]:
+    """What administrators compare by telephone before the first start."""
+    if not made.beginning:
+        return []
+    return [f"The project file's fingerprint, the same at each supernode: {made.beginning}"]
+
+
+def _aside(made: Made) -> list[str]:
+    told = [f"{made.aside}: the earlier ledger, put aside"] if made.aside else []
     if made.carried:
-        aside.append(f"{made.carried} changes that it had accepted are offered again")
+        told.append(f"{made.carried} changes that it had accepted are offered again")
+    return told
+
+
+def _lines(made: Made) -> list[str]:
+    joined = made.incarnation != INCARNATION
+    if not made.new:
+        how = "joined anew" if joined else "as this project file says"
+        found = f"{made.path}: is there already, {how}; nothing was changed"
+        return [found, *(_to_admit(made) if joined else _fingerprint(made))]
+    if not joined:
+        ready = f"{made.path}: made for {made.node}; start it when you like"
+        return [*_aside(made), ready, *_fingerprint(made)]
     return [
-        *aside,
+        *_aside(made),
         f"{made.path}: made for {made.node}, anew as {made.incarnation}",
+        *_to_admit(made),
+    ]
+
+
+def _to_admit(made: Made) -> list[str]:
+    return [
         f"An administrator must admit it: {admission(made)}",
         f"and give it its vote once it has caught up: nm-bus supernode promote {made.node}",
     ]
@@ -162,5 +192,6 @@ def _data(made: Made) -> dict[str, object]:
         "new": made.new,
         "aside": str(made.aside) if made.aside else None,
         "carried": made.carried,
+        "fingerprint": made.beginning or None,
         "admission": admission(made) if made.incarnation != INCARNATION else None,
     }

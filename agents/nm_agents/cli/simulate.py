@@ -33,7 +33,7 @@ def ledger(
     *,
     kind: Annotated[
         str,
-        typer.Option("--kind", help="plain, voters, snapshots, schedules, state, or all of them."),
+        typer.Option("--kind", help="One of those below, or all of them."),
     ] = ALL,
     seeds: Annotated[
         int, typer.Option("--seeds", metavar="N", min=1, help="Runs of each kind.")
@@ -53,7 +53,8 @@ def ledger(
     """Simulate supernodes that agree, and hold every message and every disk to the rules.
 
     `plain`, `voters` (which change) and `snapshots` are soups of messages: any order, losses,
-    repetition, crashes at every moment. `schedules` are faults in virtual time, after which all
+    repetition, crashes at every moment; in `beginnings` one of the voters began with another
+    project file. `schedules` are faults in virtual time, after which all
     must agree; `state` is the same with the ledger's real state.
 
     Example: nm-bus simulate ledger --kind voters --seeds 40000

@@ -17,6 +17,8 @@ from nm_bus.messages import Change, Micros, VoterId
 KIND = "epoch"
 """The kind of the change that begins one; its key is the survivor's."""
 
+DAY: Micros = 86_400_000_000
+
 
 def next_epoch(epoch: int, moment: Micros) -> int:
     """The number of an epoch that begins now: its date and time (UTC) as digits.
@@ -25,6 +27,11 @@ def next_epoch(epoch: int, moment: Micros) -> int:
     """
     began = datetime.fromtimestamp(moment / 1_000_000, UTC)
     return max(epoch + 1, int(f"{began:%Y%m%d%H%M%S}"))
+
+
+def is_ahead(epoch: int, moment: Micros) -> bool:
+    """Whether an epoch is more than a day ahead of the clock: then nobody can have begun it."""
+    return epoch > next_epoch(0, moment + DAY)
 
 
 def why_not(state: State, voter: VoterId) -> str:

@@ -4,7 +4,7 @@ What a crash leaves is the disk alone; the rest is made anew from it. It does wh
 does: effects are made durable, then said.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nm_bus.core.ledger.agreement import Agreement
@@ -18,6 +18,7 @@ from nm_bus.core.ledger.effects import (
     SendLog,
     Vote,
 )
+from nm_bus.core.ledger.genesis import is_same_beginning
 from nm_bus.messages import (
     Batch,
     Beat,
@@ -110,6 +111,8 @@ class Node:
     random: Callable[[], float]
     snapshots: int = 0
     agreement_class: type[Agreement] = Agreement
+    beginnings: Mapping[VoterId, str] = field(default_factory=dict)
+    """What everybody's ledger began with; who is not named has no other beginning than the rest."""
     agreement: Agreement = field(init=False)
     tally: Replica = field(init=False)
 
@@ -139,12 +142,19 @@ class Node:
         return dict(self.disk.votes)
 
     def take(self, sender: VoterId, said: Said, now: Seconds, moment: Micros) -> list[Kept]:
-        """Take what another one said."""
+        """Take what another one said, unless its ledger began otherwise."""
+        if not self.hears(sender):
+            return []
         if isinstance(said, Whole):
             return self.install(said, now, moment)
         if isinstance(said, Beat):
             return [*self.agreement.behind(sender, said.height, now, moment)]
         return [*self.agreement.receive(sender, said, now, moment)]
+
+    def hears(self, sender: VoterId) -> bool:
+        """Whether what another one says counts here."""
+        ours, theirs = (self.beginnings.get(who, "") for who in (self.me, sender))
+        return is_same_beginning(ours, theirs)
 
     def install(self, whole: Whole, now: Seconds, moment: Micros) -> list[Kept]:
         """Take a snapshot that is ahead."""

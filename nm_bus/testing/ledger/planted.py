@@ -295,6 +295,14 @@ class SaidBeforeDurable(Node):
         super().persist([*late, *(e for e in effects if e not in self._late)], kept)
 
 
+class HearsAnotherBeginning(Node):
+    """Votes of a ledger that began with another project file count."""
+
+    def hears(self, sender: VoterId) -> bool:
+        """Everybody."""
+        return True
+
+
 class TakesAnOldSnapshot(Node):
     """A snapshot is taken whatever slot it is of."""
 
@@ -378,6 +386,7 @@ BUGS: dict[str, Variant] = {
     "reads-a-clock": Variant(tally=ReadsAClock),
     "no-dedupe": Variant(tally=NoDedupe),
     "said-before-durable": Variant(node=SaidBeforeDurable),
+    "hears-another-beginning": Variant(node=HearsAnotherBeginning, kind="beginnings"),
     "takes-an-old-snapshot": Variant(node=TakesAnOldSnapshot, kind="snapshots"),
     "snapshot-without-voters": Variant(node=SnapshotWithoutVoters, kind="snapshots"),
     "snapshot-without-answers": Variant(node=SnapshotWithoutAnswers, kind="snapshots"),

@@ -11,25 +11,30 @@ from random import Random
 from nm_bus.core.ledger.effects import Pace
 from nm_bus.messages import Beat, Change, VoterId
 from nm_bus.testing.ledger.monitor import Monitor
-from nm_bus.testing.ledger.node import Disk, Kept, Said, Whole
+from nm_bus.testing.ledger.node import Disk, Kept, Node, Said, Whole
 from nm_bus.testing.ledger.variant import SOUND, Variant
 from nm_bus.testing.ledger.words import described
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How many voters (one of these numbers) and standbys, whether voters change, and snapshots."""
+    """How many voters (one of these numbers) and standbys, whether voters change, and snapshots.
+
+    With `strangers`, the last of the voters began with another project file.
+    """
 
     voters: tuple[int, ...]
     standbys: int = 0
     reseats: bool = False
     snapshots: int = 0
+    strangers: bool = False
 
 
 KINDS = {
     "plain": Kind(voters=(3, 3, 4, 5)),
     "voters": Kind(voters=(2, 3, 3), standbys=2, reseats=True),
     "snapshots": Kind(voters=(2, 3, 3), standbys=1, reseats=True, snapshots=2),
+    "beginnings": Kind(voters=(3, 3, 4, 5), strangers=True),
 }
 
 EVENTS = 160
@@ -60,6 +65,9 @@ class Soup:
         self._under_way: list[tuple[VoterId, VoterId, Said]] = []
         seats = random.choice(kind.voters)
         self._everyone = [f"{chr(ord('a') + n)}#1" for n in range(seats + kind.standbys)]
+        beginnings = dict.fromkeys(self._everyone, "ours")
+        if kind.strangers:
+            beginnings[self._everyone[seats - 1]] = "theirs"
         genesis = frozenset(self._everyone[:seats]), frozenset(self._everyone[seats:])
         self._clocks = dict.fromkeys(self._everyone, 0.0)
         self._nodes = {
@@ -70,9 +78,11 @@ class Soup:
                 random.random,
                 kind.snapshots,
                 variant.agreement,
+                beginnings,
             )
             for me in self._everyone
         }
+        self._natives = {me for me, beginning in beginnings.items() if beginning == "ours"}
         self._monitor = Monitor(self._nodes, variant.truth(*genesis))
 
     def run(self) -> None:
@@ -155,18 +165,25 @@ class Soup:
             self._tell("crashes before anything is durable", me)
             node.start()
             return
-        node.persist(effects, lambda effect: self._monitor.kept(node, effect))
+        node.persist(effects, lambda effect: self._kept(node, effect))
         messages = node.messages(effects)
         if crash < CRASHES:
             messages = messages[: int(self._random.random() * len(messages))]
             self._tell(f"crashes after {len(messages)} messages", me)
             node.start()
         self._send(me, messages)
-        self._monitor.settled(node)
+        if me in self._natives:
+            self._monitor.settled(node)
+
+    def _kept(self, node: Node, effect: Kept) -> None:
+        """The witness watches the ledgers of one beginning; another's votes are none there."""
+        if node.me in self._natives:
+            self._monitor.kept(node, effect)
 
     def _send(self, me: VoterId, messages: list[tuple[VoterId, Said]]) -> None:
         for to, said in messages:
-            self._monitor.says(self._nodes[me], said)
+            if me in self._natives:
+                self._monitor.says(self._nodes[me], said)
             if len(self._under_way) >= MOST_UNDER_WAY:
                 self._take_one()
             self._under_way.append((me, to, said))

@@ -70,11 +70,43 @@ def test_anew_it_says_what_an_administrator_must_do(run: Run, folder: Path) -> N
     assert (again.exit_code, "joined anew; nothing was changed" in again.stdout) == (0, True)
     told = json.loads(run(*words(folder, "--anew", "--json")).stdout)
     assert told["incarnation"] in told["admission"]
-    assert Path(told["aside"]).exists()
+    assert told["incarnation"] in said.stdout
 
 
-@pytest.mark.parametrize("more", [(), ("--anew", "--project", "project.toml")])
-def test_it_must_be_one_of_the_two(run: Run, folder: Path, more: tuple[str, ...]) -> None:
+def test_the_fingerprint_of_a_project_file_is_what_it_says_not_how(run: Run, folder: Path) -> None:
+    command = words(folder, "--project", str(folder / "project.toml"))
+    first = json.loads(run(*command, "--json").stdout)["fingerprint"]
+    assert [len(group) for group in first.split("-")] == [4, 4, 4, 4]
+    (folder / "project.toml").write_text("# a comment\n" + PROJECT.replace(" = ", "="))
+    assert json.loads(run(*command, "--json").stdout)["fingerprint"] == first
+    assert first in run(*command).stdout
+
+
+def test_a_wrong_project_file_is_left_behind_once_that_is_confirmed(run: Run, folder: Path) -> None:
+    command = words(folder, "--project", str(folder / "project.toml"))
+    run(*command)
+    (folder / "project.toml").write_text(PROJECT.replace("admin.", "other."))
+    assert "--anew --project FILE" in run(*command).stderr
+    asked = run(*command, "--anew")
+    assert (asked.exit_code, asked.stderr.count("\n")) == (2, 1)
+    assert "--yes" in asked.stderr
+    looked = run(*command, "--anew", "--dry-run")
+    assert (looked.exit_code, "revision 0" in looked.stdout) == (0, True)
+    done = run(*command, "--anew", "--yes")
+    assert (done.exit_code, "put aside" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("name", ["Me@llnl.gov", "me@llnl.gov", "-me"])
+def test_an_administrator_whom_no_certificate_can_name_is_refused(
+    run: Run, folder: Path, name: str
+) -> None:
+    (folder / "project.toml").write_text(PROJECT.replace("admin.example.org", name))
+    said = run(*words(folder, "--project", str(folder / "project.toml")))
+    assert (said.exit_code, "administrators" in said.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("more", [(), ("--anew", "--new-epoch")])
+def test_it_must_know_what_to_begin_with(run: Run, folder: Path, more: tuple[str, ...]) -> None:
     said = run(*words(folder, *more))
     assert said.exit_code == 2
     assert "--anew" in said.stderr
@@ -107,7 +139,9 @@ def test_a_new_epoch_begins_with_yes_and_is_signed(run: Run, folder: Path) -> No
     assert update.change.value["by"]
 
 
-@pytest.mark.parametrize("more", [("--new-epoch", "--anew"), ("--anew", "--yes")])
+@pytest.mark.parametrize(
+    "more", [("--new-epoch", "--anew"), ("--new-epoch", "--project", "project.toml")]
+)
 def test_a_new_epoch_is_nothing_beside_another_thing(
     run: Run, folder: Path, more: tuple[str, ...]
 ) -> None:

@@ -33,8 +33,15 @@ MOST = 3
 FORKED = "ledger-forked"
 """The kind of the alert by which supernodes tell of two heads for one revision."""
 
+IGNORED = "ledger-peer-ignored"
+"""The kind of the alert by which one tells that it does not count another's votes, and why."""
+
 INIT = "`nm-bus init --project FILE --config FILE` there, or --anew in a running project; restart"
 GROW = "`nm-bus supernode add` more of them, then `promote`, to three or five"
+BEGIN_AGAIN = (
+    "they began with different project files: `nm-bus init --project FILE --config FILE` prints the"
+    " fingerprint of each; where the wrong one was taken, stop it, the same with --anew, start it"
+)
 ANEW = "`nm-bus init --anew` there, restart, `nm-bus supernode rejoin`, then `promote`"
 CATCH_UP = "see that its links run; it catches up by itself"
 DOCUMENTS = "`nm-bus config status --behind` tells which; the log of its agent tells why"
@@ -112,10 +119,12 @@ def _forks(picture: Picture) -> Iterator[Finding]:
             f"{one.node} and {other.node} have two histories: at revision {one.revision}"
             f" the head is {one.head[:SHORT]} and {other.head[:SHORT]}"
         )
-        yield fail("ledger", text, mend)
+        yield fail("ledger", text, mend if one.revision else BEGIN_AGAIN)
     for alert in picture.alerts:
         if alert.kind == FORKED:
             yield fail("ledger", alert.summary, mend)
+        elif alert.kind == IGNORED:
+            yield fail("ledger", alert.summary, "the alert ends by itself once that is done")
 
 
 def _votes(picture: Picture, furthest: Standing) -> Iterator[Finding]:

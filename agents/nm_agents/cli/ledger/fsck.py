@@ -151,6 +151,8 @@ def _compared(
     known = walk.heads.get(revision, ours.head if revision == ours.revision else "")
     if not known:
         raise RefusedError(f"is at revision {revision}, and {walk.at} keeps that one no more")
+    if head != known and not revision:
+        return 0, f"{node} began with another project file than {walk.at}: see `nm-bus doctor`"
     if head != known:
         return revision, f"{node} has another head than {walk.at} at revision {revision}: {head}"
     return revision, ""

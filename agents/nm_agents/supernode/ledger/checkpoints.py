@@ -24,6 +24,8 @@ class Fork:
 
     node: NodeId
     peer: NodeId
+    incarnation: str
+    """The peer's; it has this history for as long as it is the same."""
     revision: int
     head: str
     other: str
@@ -55,13 +57,18 @@ class Checkpoints:
             if each.update is not None and each.update.revision % EVERY == 0:
                 self._reached(each.update.revision, each.update.head)
 
-    def compare(self, peer: NodeId, beat: Beat) -> None:
-        """Hold a peer's against what is known here, which may be nothing."""
+    def compare(self, peer: NodeId, incarnation: str, beat: Beat) -> None:
+        """Hold a peer's against what is known here, which may be nothing. A fork is over when the
+        peer has begun anew."""
+        for key, fork in list(self.forks.items()):
+            if fork.peer == peer and fork.incarnation != incarnation:
+                del self.forks[key]
         own, revision, head = self._head(beat.revision), beat.revision, beat.head
         if own and head and own != head and len(self.forks) < MOST_FORKS:
             node = self.store.identity.node
-            fork = Fork(node, peer, revision, own, head, beat.signer, beat.signature)
-            self.forks[peer, revision] = fork
+            self.forks[peer, revision] = Fork(
+                node, peer, incarnation, revision, own, head, beat.signer, beat.signature
+            )
 
     def _reached(self, revision: int, head: str) -> None:
         """This one is told from now on; each is signed once."""

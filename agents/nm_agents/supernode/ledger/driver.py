@@ -24,6 +24,8 @@ from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.batches import FAR_AHEAD
 from nm_bus.core.ledger.boots import JOIN_ANEW, Boots
 from nm_bus.core.ledger.effects import Effect, Send, SendLog
+from nm_bus.core.ledger.epochs import is_ahead
+from nm_bus.core.ledger.genesis import is_same_beginning, other_beginning
 from nm_bus.core.ledger.hybrid import HybridClock
 from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.voters import node_of, voter_id
@@ -72,6 +74,8 @@ class LedgerDriver:
     sign: Sign
     reason: str = ""
     """Why it has stopped, if it has: it votes no more, but can still be read."""
+    ignored: dict[NodeId, str] = field(default_factory=dict)
+    """The peers whose words do not count here now, and why; until they speak otherwise."""
     _own: int = 0
     _heights: dict[VoterId, int] = field(default_factory=dict)
     _dirty: dict[VoterId, Echo] = field(default_factory=dict)
@@ -245,12 +249,12 @@ class LedgerDriver:
         if message.origin != peer:
             return Rejected(Reason.NOT_SENDER, f"{peer} speaks for {message.origin}")
         sender, step = voter_id(message.origin, message.incarnation), message.step
-        if self.reason or not self._is_heard(sender, message):
+        if self.reason or not self._counts(message) or not self._is_heard(sender, message):
             return None
         now, moment = self._now(), self._micros()
         match step:
             case Beat():
-                self._compare(sender, peer, step)
+                self._compare(sender, message, step)
                 if not self.reason:
                     self._perform(self.agreement.behind(sender, step.height, now, moment))
             case Snap():
@@ -260,6 +264,27 @@ class LedgerDriver:
             case _:
                 self._perform(self.agreement.receive(sender, step, now, moment))
         return None
+
+    def _counts(self, message: Ledger) -> bool:
+        """Whether a peer's words may have any effect here. They must not when its ledger began
+        with another project file, or its epoch with a date that has not come."""
+        peer, why = message.origin, self._why_ignored(message)
+        if why and why != self.ignored.get(peer):
+            _LOG.error("the ledger takes nothing of %s: %s", peer, why)
+        elif not why and peer in self.ignored:
+            _LOG.info("the ledger takes what %s says again", peer)
+        self.ignored.pop(peer, None)
+        if why:
+            self.ignored[peer] = why
+        return not why
+
+    def _why_ignored(self, message: Ledger) -> str:
+        ours, theirs = self.identity.beginning, message.beginning
+        if not is_same_beginning(ours, theirs):
+            return other_beginning(ours, theirs)
+        if message.epoch != self.state.epoch and is_ahead(message.epoch, self._micros()):
+            return f"its epoch {message.epoch} is a date that has not come; set both clocks"
+        return ""
 
     def _is_heard(self, sender: VoterId, message: Ledger) -> bool:
         """Whether it comes from a living process of this epoch; a new life is answered at once."""
@@ -276,7 +301,7 @@ class LedgerDriver:
             self.post.tell(message.origin, self._own_beat())
         return True
 
-    def _compare(self, sender: VoterId, peer: NodeId, beat: Beat) -> None:
+    def _compare(self, sender: VoterId, message: Ledger, beat: Beat) -> None:
         self._heights[sender] = beat.height
         echo = beat.echoes.get(self.voter_id)
         reason = self.boots.echoed(sender, echo, self.height, self.agreement.votes)
@@ -284,7 +309,7 @@ class LedgerDriver:
             self.stop(reason)
             return
         self._confirm()
-        self.checkpoints.compare(peer, beat)
+        self.checkpoints.compare(message.origin, message.incarnation, beat)
 
     def _confirm(self) -> None:
         is_new = self.state.epoch == NEWCOMER
@@ -362,7 +387,7 @@ class LedgerDriver:
 
     def _supply(self, node: NodeId, slot: int) -> None:
         def whole() -> Whole:
-            return Whole(self.agreement.author, self.state.snapshot())
+            return Whole(self.agreement.author, self.state.snapshot(), self.identity.file)
 
         self._supplies.send(node, slot, whole, self._now())
 
@@ -397,8 +422,9 @@ class LedgerDriver:
     def _keep_installed(self, slot: int, whole: Whole, decided: list[Proposed]) -> None:
         position = msgspec.structs.replace(self._position(), feed_from=whole.state.revision)
         with self.store.transaction():
+            file = self.identity.file or whole.file
             self.store.keep_identity(
-                msgspec.structs.replace(self.identity, epoch=whole.state.epoch)
+                msgspec.structs.replace(self.identity, epoch=whole.state.epoch, file=file)
             )
             self.store.replace_state(whole.state)
             self.store.forget_before(slot, (answer.id for answer in decided))

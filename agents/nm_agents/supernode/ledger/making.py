@@ -38,13 +38,19 @@ class Made:
     aside: Path | None = None
     carried: int = 0
     """How many changes that the earlier one had accepted are offered again by the new one."""
+    beginning: str = ""
+    """The fingerprint of the project file that it began with; empty when it is not known yet."""
 
 
-def begin(settings: SupernodeSettings, project: Project, source: Path) -> Made:
+def begin(
+    settings: SupernodeSettings, project: Project, source: Path, *, anew: bool = False
+) -> Made:
     """Make a supernode's ledger from a project file; harmless when that was done before.
 
-    Raises ConfigError when `source` does not name this supernode, when a ledger is there that
-    began otherwise, with what differs, and when the folder is in use.
+    With `anew`, one that began with another project file is put aside, and what it had accepted is
+    taken over: nothing that it agreed on counts for the others. Raises ConfigError when `source`
+    does not name this supernode, when a ledger is there that began otherwise, with what differs,
+    and when the folder is in use.
     """
     if project.project != settings.project:
         what = f"is for the project {project.project}, and this supernode is in {settings.project}"
@@ -54,26 +60,71 @@ def begin(settings: SupernodeSettings, project: Project, source: Path) -> Made:
         raise ConfigError(source, what, "name it, or join a running project: --anew")
     path = settings.folder / FILE
     with own_folder(settings.folder):
+        aside, carried = None, list[Change]()
         if path.exists():
-            return _there(path, project, source)
+            if not (anew and _began_otherwise(path, project)):
+                return _there(path, project, source)
+            carried = _undecided(path, settings)
+            aside = _put_aside(path)
         state = genesis(project)
         begun = Identity(project.project, settings.node, INCARNATION, state.epoch, state.head)
         at = Position(height=0, head=state.head)
-        create_ledger(path, begun, at, state.entries.values(), project=project).close()
-        return Made(path, settings.node, INCARNATION, new=True)
+        entries = state.entries.values()
+        create_ledger(path, begun, at, entries, project=project, outbox=carried).close()
+        return Made(
+            path,
+            settings.node,
+            INCARNATION,
+            new=True,
+            aside=aside,
+            carried=len(carried),
+            beginning=begun.beginning,
+        )
 
 
 def begin_anew(settings: SupernodeSettings) -> Made:
     """Make a ledger that knows nothing, of a supernode that nobody knows; the others' snapshot
     fills it. An earlier file is put aside; what it had accepted and nobody decided is taken over,
-    as far as it can be read. Raises ConfigError when the folder is in use."""
+    as far as it can be read. One that began anew and never started stays as it is: its incarnation
+    may have been admitted already. Raises ConfigError when the folder is in use."""
     path, incarnation = settings.folder / FILE, uuid.uuid4().hex[:12]
     with own_folder(settings.folder):
+        if (before := _untouched(path, settings)) is not None:
+            return before
         carried = _undecided(path, settings) if path.exists() else []
         aside = _put_aside(path) if path.exists() else None
         newcomer = Identity(settings.project, settings.node, incarnation, NEWCOMER, "")
         create_ledger(path, newcomer, Position(), outbox=carried).close()
     return Made(path, settings.node, incarnation, new=True, aside=aside, carried=len(carried))
+
+
+def _untouched(path: Path, settings: SupernodeSettings) -> Made | None:
+    """A newcomer's ledger that has had no life yet."""
+    try:
+        with closing(open_ledger(path)) as store:
+            found = store.identity
+    except StorageError:
+        return None
+    ours = (settings.project, settings.node, NEWCOMER, 0)
+    if (found.project, found.node, found.epoch, found.boot) != ours:
+        return None
+    return Made(path, found.node, found.incarnation, new=False)
+
+
+def at_stake(settings: SupernodeSettings) -> str:
+    """What would be put aside by beginning anew, in a sentence; empty when nothing is lost by it:
+    there is no ledger, or none that can be read, or one that knows nothing yet."""
+    path = settings.folder / FILE
+    if not path.exists():
+        return ""
+    try:
+        with closing(open_ledger(path)) as store:
+            if store.identity.epoch == NEWCOMER:
+                return ""
+            voter, revision = store.identity.voter, store.position.revision
+    except StorageError:
+        return ""
+    return f"The ledger of {voter}, at revision {revision}, is put aside and has a vote no more"
 
 
 def _undecided(path: Path, settings: SupernodeSettings) -> list[Change]:
@@ -91,15 +142,24 @@ def _undecided(path: Path, settings: SupernodeSettings) -> list[Change]:
         return []
 
 
+def _began_otherwise(path: Path, project: Project) -> bool:
+    """Whether a ledger is known to have begun with another project file."""
+    with closing(open_ledger(path)) as store:
+        return store.identity.file not in ("", identity(project))
+
+
 def _there(path: Path, project: Project, source: Path) -> Made:
     with closing(open_ledger(path)) as store:
         found = store.identity
         begun = store.project()
     if begun is not None and found.file != identity(project):
         what = f"differs from what {path} began with: " + "; ".join(differences(begun, project))
-        mend = "nothing was changed; change a running project with nm-bus supernode and the like"
+        mend = (
+            "nothing was changed; a running project is changed by nm-bus supernode and the like; if"
+            " this file is right and that one was wrong, begin again from it: --anew --project FILE"
+        )
         raise ConfigError(source, what, mend)
-    return Made(path, found.node, found.incarnation, new=False)
+    return Made(path, found.node, found.incarnation, new=False, beginning=found.beginning)
 
 
 def differences(before: Project, now: Project) -> Iterator[str]:

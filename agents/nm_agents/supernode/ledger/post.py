@@ -33,7 +33,7 @@ class Post:
     def _say(self, exchange: str, step: Step) -> None:
         self._said += 1
         me, now = self.identity, self.transport.now()
-        message = Ledger(me.node, me.incarnation, me.epoch, me.boot, me.nonce, step)
+        message = Ledger(me.node, me.incarnation, me.epoch, me.boot, me.nonce, step, me.beginning)
         kind = LinkKind.BULK if isinstance(step, Log | Snap) else LinkKind.CONTROL
         body = encode(message, source=me.node, id=f"{me.nonce}.{self._said}", time=now)
         self.transport.publish(Outgoing(exchange, f"{kind}.ledger", body, expiration=STALE))

@@ -26,10 +26,12 @@ AGAIN: Seconds = 5.0
 
 
 class Whole(Part, frozen=True):
-    """All that a supernode needs to go on after a slot."""
+    """All that a supernode needs to go on after a slot. `file` is the identity of the project file
+    that the ledger began with."""
 
     author: VoterId
     state: Snapshot
+    file: str = ""
 
 
 @dataclass(slots=True)

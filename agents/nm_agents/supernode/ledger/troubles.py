@@ -6,12 +6,15 @@ from nm_agents.supernode.ledger.checkpoints import Fork
 from nm_agents.supernode.ledger.driver import LedgerDriver
 from nm_bus.core.alerts import Condition
 from nm_bus.core.ledger.batches import FAR_AHEAD
-from nm_bus.messages import Severity
+from nm_bus.messages import NodeId, Severity
+
+IGNORED = "ledger-peer-ignored"
+"""The kind of the alert about a peer whose votes do not count."""
 
 
 def troubles(ledger: LedgerDriver | None) -> Iterator[Condition]:
     """A ledger that has stopped, one whose supernode nobody has admitted, clocks that are wrong,
-    and two heads for one revision. Without a ledger: none."""
+    a peer whose words do not count, and two heads for one revision. Without a ledger: none."""
     if ledger is None:
         return
     yield Condition(
@@ -23,6 +26,8 @@ def troubles(ledger: LedgerDriver | None) -> Iterator[Condition]:
     )
     yield _stranger(ledger)
     yield _left_out(ledger)
+    for peer, why in ledger.ignored.items():
+        yield _ignored(ledger, peer, why)
     for fork in ledger.checkpoints.forks.values():
         yield _forked(fork)
 
@@ -39,6 +44,17 @@ def _stranger(ledger: LedgerDriver) -> Condition:
             f" or admit it: nm-bus supernode add {node} --incarnation {incarnation}"
         ),
         holds=ledger.voter_id not in ledger.state.voters | ledger.state.standbys,
+    )
+
+
+def _ignored(ledger: LedgerDriver, peer: NodeId, why: str) -> Condition:
+    """Nothing is agreed with it."""
+    return Condition(
+        kind=IGNORED,
+        subject=peer,
+        what=ledger.node,
+        severity=Severity.CRITICAL,
+        summary=f"{ledger.node} takes nothing of {peer} into the ledger: {why}",
     )
 
 

@@ -3,19 +3,24 @@
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from itertools import permutations
+from pathlib import Path
 from random import Random
 
 import pytest
 
-from nm_agents.supernode.ledger.troubles import troubles
+from nm_agents.supernode.ledger.composing import FILE
+from nm_agents.supernode.ledger.making import begin
+from nm_agents.supernode.ledger.troubles import IGNORED, troubles
 from nm_bus.core.alerts import Condition
-from nm_bus.messages import Change, Proposed
-from nm_bus.signing import head_text
+from nm_bus.messages import Beat, Change, Ledger, Proposed
+from nm_bus.project import FirstSupernode, Project
+from nm_bus.settings import Broker, SupernodeSettings, Tls
 from nm_bus.storage import ledger as storage
-from nm_bus.storage.ledger import Identity, Position, create_ledger, open_ledger
+from nm_bus.storage.ledger import NEWCOMER, Identity, Position, create_ledger, open_ledger
 from nm_bus.testing.links import Trouble
 
-from .conftest import ADMIN, PROJECT, Crowd, Site, copy_of, witnessed
+from .conftest import ADMIN, PROJECT, Crowd, Site, copy_of, make_ledger
 
 Make = Callable[..., Crowd]
 
@@ -315,31 +320,113 @@ def test_who_was_dismissed_meanwhile_learns_it_and_says_so(make_crowd: Make) -> 
     assert held(second) == []
 
 
-def test_two_ledgers_that_began_differently_are_found_out(make_crowd: Make) -> None:
+def of_another_beginning(site: Site) -> None:
+    """As if `site` had been given a project file with another administrator."""
+    names = (site.node, *site.peers)
+    wrong = Project(PROJECT, tuple(map(FirstSupernode, sorted(names))), ("eve.example.org",))
+    site.kill()
+    site.path.unlink()
+    make_ledger(site.path, site.node, wrong)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_who_began_with_another_project_file_is_not_voted_with(
+    make_crowd: Make, count: int
+) -> None:
+    crowd = make_crowd(count)
+    first, second, *others = crowd
+    for site in (first, *others):
+        site.kill()
+    of_another_beginning(first)
+    first.start()
+    for site in (first, second):
+        site.put(1)
+    crowd.clock.advance(120.0)
+    assert [site.ledger.height for site in (first, second)] == [0, 0]
+    assert not first.ledger.is_awake
+    assert first.ledger.boots.known == {}
+    for one, other in permutations((first, second), 2):
+        (told,) = [each for each in troubles(one.ledger) if each.kind == IGNORED]
+        assert (told.subject, told.what) == (other.node, one.node)
+        assert "init --anew --project FILE" in told.summary
+        assert one.ledger.identity.beginning in told.summary
+
+
+def test_the_way_out_of_two_beginnings_works_with_two_supernodes(
+    make_crowd: Make, tmp_path: Path
+) -> None:
     crowd = make_crowd(2)
     first, second = crowd
+    of_another_beginning(first)
+    first.start()
+    first.put(1)
+    second.put(1)
+    crowd.clock.advance(60.0)
+    first.kill()
+    folder = tmp_path / "state"
+    folder.mkdir()
+    first.path = first.path.rename(folder / FILE)
+    tls = Tls(Path("ca"), Path("certificate"), Path("key"))
+    settings = SupernodeSettings(PROJECT, first.node, folder, Broker(first.node), tls)
+    right = Project(PROJECT, tuple(map(FirstSupernode, crowd.sites)), (ADMIN,))
+    made = begin(settings, right, Path("project.toml"), anew=True)
+    assert (made.new, made.carried) == (True, 1)
+    first.start()
+    crowd.settle()
+    assert [site.ledger.state.revision for site in crowd] == [2, 2]
+    assert not any(each.kind == IGNORED for site in crowd for each in troubles(site.ledger))
+
+
+def test_a_newcomer_takes_the_beginning_from_the_others(make_crowd: Make) -> None:
+    crowd = make_crowd(3)
+    crowd.awake()
+    first, second, _ = crowd
+    second.put(1)
+    crowd.settle()
     first.kill()
     first.path.unlink()
-    state = second.ledger.state
     create_ledger(
-        first.path,
-        Identity(PROJECT, first.node, "genesis", 1, "f" * 64),
-        Position(height=0, head="f" * 64),
-        state.entries.values(),
+        first.path, Identity(PROJECT, first.node, "new", NEWCOMER, ""), Position()
     ).close()
     first.start()
-    crowd.clock.advance(5.0)
-    (fork,) = second.ledger.checkpoints.forks.values()
-    assert {fork.head, fork.other} == {"f" * 64, state.head}
-    assert {fork.node, fork.peer} == {first.node, second.node}
-    text = head_text(PROJECT, 1, 0, fork.other)
-    assert (fork.signer, fork.signature) == witnessed(fork.peer, text)
-    *_, alert = troubles(second.ledger)
-    assert alert.details == {
-        "head": fork.other,
-        "signer": fork.signer,
-        "signature": fork.signature,
-    }
+    crowd.settle()
+    assert first.ledger.identity.beginning == second.ledger.identity.beginning
+
+
+def test_an_epoch_of_a_date_that_has_not_come_stops_nobody_and_is_said(make_crowd: Make) -> None:
+    crowd = make_crowd(2)
+    crowd.awake()
+    first, second = crowd
+    beat = Ledger(second.node, "genesis", 20990101000000, 1, "n", Beat(0))
+    assert first.ledger.take(second.node, beat) is None
+    assert first.ledger.is_awake
+    (told,) = [each for each in troubles(first.ledger) if each.kind == IGNORED]
+    assert "20990101000000" in told.summary
+    first.put(1)
+    crowd.settle()
+    assert first.ledger.state.revision == 1
+    assert not any(each.kind == IGNORED for each in troubles(first.ledger))
+
+
+def test_two_histories_are_found_out_until_one_of_them_begins_anew(make_crowd: Make) -> None:
+    crowd = make_crowd(2)
+    crowd.awake()
+    first, second = crowd
+    ours, life = second.ledger, first.ledger.identity
+    for number in range(1, 101):
+        second.put(number)
+    crowd.settle()
+    beat = Beat(ours.height, revision=100, head="f" * 64, signer="s", signature="t")
+    message = Ledger(first.node, life.incarnation, 1, life.boot, life.nonce, beat)
+    ours.take(first.node, message)
+    (fork,) = ours.checkpoints.forks.values()
+    assert (fork.node, fork.peer, fork.revision) == (second.node, first.node, 100)
+    assert (fork.head, fork.other) == (ours.checkpoints.head, "f" * 64)
+    *_, alert = troubles(ours)
+    assert alert.details == {"head": "f" * 64, "signer": "s", "signature": "t"}
+    anew = Ledger(first.node, "later", 1, 1, "other", Beat(-1))
+    ours.take(first.node, anew)
+    assert not ours.checkpoints.forks
 
 
 def test_of_one_id_it_is_told_once_by_whoever_asked_last(make_crowd: Make) -> None:

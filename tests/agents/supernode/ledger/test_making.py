@@ -84,7 +84,10 @@ def test_a_folder_in_use_is_left_alone(settings: SupernodeSettings) -> None:
 
 def test_anew_it_is_somebody_else_and_the_earlier_file_is_kept(settings: SupernodeSettings) -> None:
     before = begin(settings, PROJECT, SOURCE).path.read_bytes()
-    made, again = begin_anew(settings), begin_anew(settings)
+    made = begin_anew(settings)
+    with closing(open_ledger(made.path)) as store:
+        store.started("nonce")
+    again = begin_anew(settings)
     assert made.incarnation != again.incarnation
     assert made.aside is not None
     assert made.aside.read_bytes() == before
@@ -92,3 +95,20 @@ def test_anew_it_is_somebody_else_and_the_earlier_file_is_kept(settings: Superno
         assert store.identity.voter == f"{NODE}#{again.incarnation}"
         assert store.identity.epoch == NEWCOMER
         assert store.position.height == -1
+
+
+def test_anew_a_second_time_before_it_started_keeps_who_it_is(settings: SupernodeSettings) -> None:
+    made, again = begin_anew(settings), begin_anew(settings)
+    assert (again.incarnation, again.new) == (made.incarnation, False)
+
+
+def test_it_begins_again_from_the_right_project_file_only_if_it_had_another_one(
+    settings: SupernodeSettings,
+) -> None:
+    wrong = structs.replace(PROJECT, administrators=("eve.example.org",))
+    first = begin(settings, wrong, SOURCE)
+    again = begin(settings, PROJECT, SOURCE, anew=True)
+    assert (again.new, again.incarnation) == (True, "genesis")
+    assert again.beginning not in ("", first.beginning)
+    assert again.aside is not None
+    assert not begin(settings, PROJECT, SOURCE, anew=True).new
