@@ -140,7 +140,8 @@ class FakeSupernode:
     def _standing(self) -> Standing:
         state = self.state
         place = state.epoch, state.revision, state.head
-        return Standing(self.node, INCARNATION, *place, 0, "", (), ())
+        voters, standbys = tuple(sorted(state.voters)), tuple(sorted(state.standbys))
+        return Standing(self.node, INCARNATION, *place, 0, "", voters, standbys)
 
     def _synced(self, sync: Sync) -> Synced:
         state = self.state

@@ -23,7 +23,12 @@ def confirm(what: str, *, yes: bool, dry_run: bool = False) -> None:
         raise typer.Exit(Exit.OK)
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not is_at_a_terminal():
         raise ConfigError("not done", what, "give --yes to do it, or --dry-run to look")
     if not typer.confirm(f"{what}. Go on?", err=True):
         raise typer.Exit(Exit.NEGATIVE)
+
+
+def is_at_a_terminal() -> bool:
+    """Whether somebody can answer."""
+    return sys.stdin.isatty()

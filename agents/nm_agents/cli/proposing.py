@@ -10,6 +10,7 @@ from nm_agents.cli.console import say
 from nm_agents.cli.options import Config, ledger
 from nm_agents.cli.printable import as_json, printable
 from nm_agents.exits import Exit
+from nm_bus.client import Client
 from nm_bus.errors import UndecidedError
 from nm_bus.messages import Proposed, Seconds
 
@@ -33,10 +34,13 @@ def propose(
     change: tuple[str, str, dict[str, Any] | None],
     *,
     json: bool,
+    sure: Callable[[Client], None] = lambda _client: None,
 ) -> None:
-    """Ask for a change (its kind, key and value), and say what became of it."""
+    """Ask for a change (its kind, key and value), and say what became of it. `sure` is called
+    before, and returns only when that is wanted (see `confirming`)."""
     kind, key, value = change
     with ledger(context, config, timeout) as client:
+        sure(client)
         ask_for(key, lambda: client.propose(kind, key, value), json=json)
 
 

@@ -19,6 +19,7 @@ from nm_agents.cli.config.arguments import (
 )
 from nm_agents.cli.config.past import version_at
 from nm_agents.cli.config.showing import show_diff
+from nm_agents.cli.confirming import Yes, confirm
 from nm_agents.cli.console import say
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.printable import as_json
@@ -173,6 +174,8 @@ def delete(
     document: DocumentArgument,
     *,
     if_revision: IfRevision = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     config: Config = None,
     json: Json = False,
     timeout: Timeout = TIMEOUT,
@@ -181,10 +184,12 @@ def delete(
 
     Example: nm-bus config delete thredds/catalog.xml
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 accepted only, or nobody answered.
+    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 accepted only,
+    or nobody answered.
     """
     with ledger(context, config, timeout) as client:
         expected = _revision(client, document) if if_revision is None else if_revision
+        confirm(f"{document} is taken away at every member", yes=yes, dry_run=dry_run)
         ask_for(document, lambda: client.delete(document, if_revision=expected), json=json)
 
 

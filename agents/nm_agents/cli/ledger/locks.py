@@ -40,7 +40,8 @@ def list_locks(
     """
     with ledger(context, config, timeout) as client:
         found = list(client.entries("lock/"))
-    show_entries(found, ("owner", "token", "session"), "No lock is held.", json=json)
+    columns = {name: name for name in ("owner", "token", "session")}
+    show_entries(found, columns, "No lock is held.", json=json)
 
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The lock's name.")]

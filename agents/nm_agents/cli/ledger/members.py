@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from nm_agents.cli.confirming import DryRun, Yes, confirm
 from nm_agents.cli.ledger.showing import show_entries, show_entry
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.proposing import propose
+from nm_bus.client import Client
 
 
 def _lower(node: str) -> str:
@@ -22,7 +24,9 @@ NodeArgument = Annotated[
 def list_members(
     context: typer.Context, *, config: Config = None, json: Json = False, timeout: Timeout = 10.0
 ) -> None:
-    """List the members, those too that have left, with their home and weight.
+    """List the members, those too that have left, where they are placed, and their weight.
+
+    Where each of them is heard, `nm-bus status` shows.
 
     Example: nm-bus member list
 
@@ -30,7 +34,8 @@ def list_members(
     """
     with ledger(context, config, timeout) as client:
         found = list(client.entries("member/"))
-    show_entries(found, ("state", "home", "weight"), "There is no member.", json=json)
+    columns = {"state": "state", "home": "placed at", "weight": "weight"}
+    show_entries(found, columns, "There is no member.", json=json)
 
 
 def show(
@@ -110,6 +115,8 @@ def remove(
     context: typer.Context,
     node: NodeArgument,
     *,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     config: Config = None,
     json: Json = False,
     timeout: Timeout = 20.0,
@@ -118,9 +125,16 @@ def remove(
 
     Example: nm-bus member remove n1.llnl.gov
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
+    or accepted only.
     """
-    propose(context, config, timeout, ("remove", f"member/{node}", None), json=json)
+
+    def sure(_client: Client) -> None:
+        what = f"{node} is sent away, and comes back by `nm-bus member restore` alone"
+        confirm(what, yes=yes, dry_run=dry_run)
+
+    change = ("remove", f"member/{node}", None)
+    propose(context, config, timeout, change, json=json, sure=sure)
 
 
 def restore(

@@ -35,7 +35,7 @@ def list_records(
     """
     with ledger(context, config, timeout) as client:
         found = list(client.records(kind))
-    show_entries(found, (), "There is no record.", json=json)
+    show_entries(found, {}, "There is no record.", json=json)
 
 
 @records.command("show", short_help="One record.")

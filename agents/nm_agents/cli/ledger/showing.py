@@ -1,6 +1,6 @@
 """How entries and updates of the ledger look to a person: safe text, times in UTC."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
@@ -50,18 +50,17 @@ def show_entry(entry: Entry | None, key: str, *, json: bool) -> None:
     show(screen(), pairs({"key": entry.key, **made, **entry.value}))
 
 
-def show_entries(found: list[Entry], columns: Iterable[str], none: str, *, json: bool) -> None:
-    """Entries as rows: the name, these fields of the value, and the revision."""
+def show_entries(found: list[Entry], columns: Mapping[str, str], none: str, *, json: bool) -> None:
+    """Entries as rows: the name, these fields of the value under their headings, the revision."""
     if json:
         say(as_json(found, indent=True))
         return
     if not found:
         show(screen(), Text(none, style="dim"))
         return
-    fields = tuple(columns)
-    rows = table("name", *fields, "revision", "by")
+    rows = table("name", *columns.values(), "revision", "by")
     for entry in found:
-        values = (word(entry.value.get(field, "-")) for field in fields)
+        values = (word(entry.value.get(field, "-")) for field in columns)
         cells = (name_of(entry), *values, str(entry.revision), entry.actor)
         rows.add_row(*(cell(text) for text in cells))
     show(screen(), rows)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from nm_agents.cli.confirming import DryRun, Yes, confirm
 from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.ledger.members import NodeArgument
 from nm_agents.cli.ledger.showing import name_of
@@ -14,6 +15,7 @@ from nm_agents.cli.printable import as_json, cell
 from nm_agents.cli.proposing import propose
 from nm_agents.cli.status_screen import table
 from nm_bus.client import Client
+from nm_bus.core.ledger.voters import node_of
 from nm_bus.errors import NmBusError
 from nm_bus.messages import Entry, Standing
 
@@ -35,38 +37,38 @@ def list_supernodes(
     """
     with ledger(context, config, timeout) as client:
         entries = list(client.entries("supernode/"))
-        found = [(entry, _standing(client, entry)) for entry in entries]
+        asked = {peer.node for peer in client.settings.supernodes}
+        found = [(e, _standing(client, e) if name_of(e) in asked else None) for e in entries]
     if json:
         rows = [{"entry": entry, "standing": standing} for entry, standing in found]
         say(as_json(rows, indent=True))
     else:
-        show(screen(), _table(found))
+        show(screen(), _table(found, asked))
 
 
 def _standing(client: Client, entry: Entry) -> Standing | None:
-    node = name_of(entry)
-    if node not in {peer.node for peer in client.settings.supernodes}:
-        return None
+    """By its own word; None when it gave none."""
     try:
-        return client.standing(node)
+        return client.standing(name_of(entry))
     except NmBusError:
         return None
 
 
-def _table(found: list[tuple[Entry, Standing | None]]) -> Table:
+def _table(found: list[tuple[Entry, Standing | None]], asked: set[str]) -> Table:
     rows = table("node", "role", "incarnation", "weight", "address", "revision", "state")
     for entry, standing in found:
-        rows.add_row(*(cell(text) for text in _row(entry, standing)))
+        silent = "not heard" if name_of(entry) in asked else "not asked: it is not in the settings"
+        rows.add_row(*(cell(text) for text in _row(entry, standing, silent)))
     return rows
 
 
-def _row(entry: Entry, standing: Standing | None) -> Iterator[str]:
+def _row(entry: Entry, standing: Standing | None, silent: str) -> Iterator[str]:
     value = entry.value
     yield name_of(entry)
     yield from (str(value.get(name, "-")) for name in ("role", "incarnation", "weight"))
     yield f"{value.get('host', '?')}:{value.get('port', '?')}"
     yield "-" if standing is None else str(standing.revision)
-    yield "not heard" if standing is None else _state(value, standing)
+    yield silent if standing is None else _state(value, standing)
 
 
 def _state(value: dict[str, Any], standing: Standing) -> str:
@@ -92,7 +94,8 @@ def add(
 ) -> None:
     """Admit a supernode as a standby: a new one, or one that comes anew because its disk was lost.
 
-    It follows without a vote; once it has caught up (`nm-bus supernode list`), `promote` it.
+    It follows without a vote; once it has caught up (`nm-bus supernode list`), `promote` it. For
+    one that is in the list already, `rejoin` says the same in fewer words.
 
     Example: nm-bus supernode add sn4.dkrz.de --incarnation 2d81c0
 
@@ -115,6 +118,7 @@ def rejoin(
 ) -> None:
     """Admit a supernode again that has begun anew; its address and weight stay as they were.
 
+    The same as `add` for one that is in the list already, with nothing else to give.
     Its former self has a vote no more, wherever a copy of it may run.
 
     Example: nm-bus supernode rejoin sn1.llnl.gov --incarnation 2d81c0
@@ -133,7 +137,7 @@ def promote(
     json: Json = False,
     timeout: Timeout = 20.0,
 ) -> None:
-    """Give a standby a vote, from the next decision on.
+    """Give a standby a vote, from the next decision on. It must have caught up with the others.
 
     Example: nm-bus supernode promote sn4.dkrz.de
 
@@ -147,6 +151,8 @@ def demote(
     context: typer.Context,
     node: NodeArgument,
     *,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     config: Config = None,
     json: Json = False,
     timeout: Timeout = 20.0,
@@ -155,16 +161,46 @@ def demote(
 
     Example: nm-bus supernode demote sn4.dkrz.de
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
+    or accepted only.
     """
     value = {"role": STANDBY}
-    propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
+    propose(
+        context,
+        config,
+        timeout,
+        ("admit", f"supernode/{node}", value),
+        json=json,
+        sure=_without(node, yes=yes, dry_run=dry_run),
+    )
+
+
+def _without(node: str, *, yes: bool, dry_run: bool) -> Callable[[Client], None]:
+    """What it means for the votes that a supernode has none, to be confirmed."""
+
+    def sure(client: Client) -> None:
+        voters = {node_of(voter) for voter in client.standing().voters}
+        confirm(_remaining(node, len(voters), len(voters - {node})), yes=yes, dry_run=dry_run)
+
+    return sure
+
+
+def _remaining(node: str, before: int, after: int) -> str:
+    if before == after:
+        return f"{node} has no vote: {before} of {before} voters remain"
+    remain = f"{node} loses its vote: {after} of {before} voters remain"
+    if after == 1:
+        return f"{remain}, and with that one's disk all is lost"
+    needed = after // 2 + 1
+    return f"{remain}, and a change needs {needed} of them"
 
 
 def remove(
     context: typer.Context,
     node: NodeArgument,
     *,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     config: Config = None,
     json: Json = False,
     timeout: Timeout = 20.0,
@@ -173,9 +209,17 @@ def remove(
 
     Example: nm-bus supernode remove sn4.dkrz.de
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
+    or accepted only.
     """
-    propose(context, config, timeout, ("dismiss", f"supernode/{node}", None), json=json)
+    propose(
+        context,
+        config,
+        timeout,
+        ("dismiss", f"supernode/{node}", None),
+        json=json,
+        sure=_without(node, yes=yes, dry_run=dry_run),
+    )
 
 
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from nm_agents.supernode.ledger.driver import LedgerDriver
+from nm_bus.core.ledger.rules.members import LEFT
 from nm_bus.messages import NodeId, Proposed, Seconds
 
 MOST = 1_000
@@ -22,9 +23,10 @@ class Joins:
     _refused: dict[NodeId, Seconds] = field(default_factory=dict)
 
     def joined(self, node: NodeId) -> None:
-        """A member for which the broker vouches has said hello. Who left does not join by that."""
+        """A member for which the broker vouches has said hello: it joins, again too after it left,
+        but not when an administrator removed it."""
         now = self.driver.transport.now()
-        if self.driver.state.get(f"member/{node}") is not None or node in self._under_way:
+        if node in self._under_way or not self._may_join(node):
             return
         if len(self._under_way) >= MOST or now < self._refused.get(node, now):
             return
@@ -32,6 +34,10 @@ class Joins:
         change = self.driver.own_change("join", f"member/{node}", {})
         if self.driver.propose(change, partial(self._done, node)) == "full":
             self._under_way.discard(node)
+
+    def _may_join(self, node: NodeId) -> bool:
+        entry = self.driver.state.get(f"member/{node}")
+        return entry is None or (entry.value["state"] == LEFT and not entry.value.get("removed"))
 
     def _done(self, node: NodeId, answer: Proposed) -> None:
         now = self.driver.transport.now()

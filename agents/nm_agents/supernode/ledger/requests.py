@@ -12,13 +12,15 @@ from typing import Any, Protocol
 from nm_agents.supernode.ledger.barrier import Barrier, Proposing
 from nm_agents.supernode.ledger.checking import Checking, Judge
 from nm_agents.supernode.ledger.waits import Wait, Waits
-from nm_bus.codes import NOT_ALLOWED, OK, UNAVAILABLE, UNKNOWN_KEY
+from nm_bus.codes import BAD_VALUE, NOT_ALLOWED, OK, UNAVAILABLE, UNKNOWN_KEY
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.feed import Feed
+from nm_bus.core.ledger.readiness import why_not_ready
 from nm_bus.core.ledger.reading import page
 from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.syncing import synced
+from nm_bus.core.ledger.voters import voter_id
 from nm_bus.messages import (
     Change,
     ChangeId,
@@ -136,7 +138,7 @@ class LedgerRequests:
         if given is not None:
             answered(_told(given))
             return
-        refusal = refusal or self._foreign(asked, user)
+        refusal = refusal or self._foreign(asked, user) or self._unready(change)
         if refusal is not None:
             answered(_refused(change, refusal))
         else:
@@ -182,6 +184,15 @@ class LedgerRequests:
         now = self.transport.now()
         foreign = verify(asked.change, asked.certificate, authority, user, now)
         return Refusal(NOT_ALLOWED, foreign) if foreign else None
+
+    def _unready(self, change: Change) -> Refusal | None:
+        """Why a supernode must wait for its vote, if so."""
+        if change.kind != "admit":
+            return None
+        own = self.driver.standing()
+        heights = {**own.heights, voter_id(own.node, own.incarnation): own.height}
+        why = why_not_ready(change, self.driver.state, heights)
+        return Refusal(BAD_VALUE, why) if why else None
 
     def _done(self, proposed: Proposed) -> None:
         for wait, answered in self._asked.pop(proposed.id, {}).items():

@@ -236,7 +236,7 @@ def test_a_revert_to_what_never_was_is_refused(run: Run, file: Path, tmp_path: P
 
 def test_a_deleted_document_can_be_brought_back(run: Run, file: Path) -> None:
     put(run, file, "one\n")
-    assert run("delete", "thredds/a.txt").stdout == f"{A}: agreed at revision 2\n"
+    assert run("delete", "thredds/a.txt", "--yes").stdout == f"{A}: agreed at revision 2\n"
     assert run("get", "thredds/a.txt").exit_code == 2
     assert "deleted" in run("history", "thredds/a.txt").stdout
     assert run("revert", "thredds/a.txt", "--to", "1").exit_code == 0

@@ -63,7 +63,7 @@ def test_a_members_state_is_changed_once_it_is_agreed(
     run: Run, federation: FakeSupernodes, commands: list[str], state: str
 ) -> None:
     for command in commands:
-        said = run("member", command, NODE)
+        said = run("member", command, NODE, *(["--yes"] if command == "remove" else []))
         assert said.exit_code == 0
         assert f"member/{NODE}: agreed at revision" in said.stdout
     assert state_of(federation) == state
@@ -105,22 +105,51 @@ def test_a_supernode_comes_as_a_standby_and_is_given_a_vote(
     assert federation[0].state.standbys == {f"{new}#i1"}
     assert run("supernode", "promote", new).exit_code == 0
     assert f"{new}#i1" in federation[0].state.voters
-    assert run("supernode", "demote", new).exit_code == 0
+    assert run("supernode", "demote", new, "--yes").exit_code == 0
     assert run("supernode", "rejoin", new, "--incarnation", "i2").exit_code == 0
     assert federation[0].state.standbys == {f"{new}#i2"}
     value = federation[0].state.value(f"supernode/{new}")
     assert value is not None
     assert value["weight"] == 2
-    assert run("supernode", "remove", new).exit_code == 0
+    assert run("supernode", "remove", new, "--yes").exit_code == 0
     assert federation[0].state.get(f"supernode/{new}") is None
 
 
 def test_the_last_voter_is_not_dismissed(run: Run) -> None:
     for node in NODES[1:]:
-        assert run("supernode", "remove", node).exit_code == 0
-    said = run("supernode", "remove", NODES[0])
+        assert run("supernode", "remove", node, "--yes").exit_code == 0
+    said = run("supernode", "remove", NODES[0], "--yes")
     assert said.exit_code == 2
     assert "is the last voter" in said.stderr
+
+
+@pytest.mark.parametrize("command", ["demote", "remove"])
+def test_a_vote_is_not_taken_before_it_is_said_what_remains(
+    run: Run, federation: FakeSupernodes, command: str
+) -> None:
+    said = run("supernode", command, NODES[2])
+    assert (said.exit_code, said.stderr.count("\n")) == (2, 1)
+    for told in ("2 of 3 voters remain", "--yes"):
+        assert told in said.stderr
+    looked = run("supernode", command, NODES[2], "--dry-run")
+    assert (looked.exit_code, "2 of 3 voters remain" in looked.stdout) == (0, True)
+    assert len(federation[0].state.voters) == 3
+
+
+def test_at_a_terminal_a_member_is_removed_once_that_is_confirmed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("member", "restore", NODE).exit_code == 0
+    assert run("member", "remove", NODE).exit_code == 2
+    monkeypatch.setattr("nm_agents.cli.confirming.is_at_a_terminal", lambda: True)
+    assert run("member", "remove", NODE, input="n\n").exit_code == 1
+    said = run("member", "remove", NODE, input="y\n")
+    assert (said.exit_code, "agreed at" in said.stdout) == (0, True)
+
+
+def test_one_that_the_settings_do_not_name_is_said_to_be_not_asked(run: Run) -> None:
+    assert run("supernode", "add", "sn9.org", "--incarnation", "i1").exit_code == 0
+    assert "not asked" in run("supernode", "list").stdout
 
 
 @pytest.mark.parametrize("service", ["member", "supernode"])

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
-from nm_agents.supernode.ledger.joins import AGAIN, Joins
+import pytest
 
-from .conftest import Crowd
+from nm_agents.supernode.ledger.joins import AGAIN, Joins
+from nm_bus.messages import Change
+
+from .conftest import ADMIN, Crowd
 
 MEMBER = "member.example.org"
 
@@ -40,3 +43,19 @@ def test_a_join_that_is_refused_is_not_asked_for_at_every_hello(
     joins.joined("No Node")
     assert (before, site.ledger.height) == (1, 2)
     assert site.ledger.state.revision == 0
+
+
+@pytest.mark.parametrize(("goes", "state"), [("leave", "joined"), ("remove", "left")])
+def test_a_member_that_left_joins_again_unless_it_was_removed(
+    make_crowd: Callable[..., Crowd], goes: str, state: str
+) -> None:
+    crowd = make_crowd(1)
+    (site,) = crowd
+    joins = Joins(site.ledger)
+    joins.joined(MEMBER)
+    change = Change(f"{ADMIN}/x/1", ADMIN, goes, f"member/{MEMBER}")
+    site.ledger.propose(change, lambda _: None)
+    joins.joined(MEMBER)
+    value = site.ledger.state.value(f"member/{MEMBER}")
+    assert value is not None
+    assert value["state"] == state

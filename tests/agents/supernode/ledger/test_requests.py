@@ -343,3 +343,12 @@ def test_a_follower_is_answered_from_what_is_applied(ask: Asking) -> None:
     after: Synced = ask.told(Sync(1, 1, first.head))
     assert [update.revision for update in after.updates] == [2, 3]
     assert ask.told(Sync(1, 9, first.head)).state == "lag"
+
+
+def test_a_supernode_that_nobody_hears_gets_no_vote(ask: Asking) -> None:
+    key, value = "supernode/sn9.example.org", {"role": "standby", "incarnation": "i1"}
+    (added,) = ask.propose(ask.change(key, kind="admit", value=value))
+    assert added.code == "ok"
+    (given,) = ask.propose(ask.change(key, kind="admit", value={"role": "voter"}))
+    assert (given.code, "has not been heard" in given.error) == ("bad-value", True)
+    assert len(ask.site.ledger.state.voters) == 1
