@@ -4,7 +4,7 @@ Pure. Conditions come in as what holds now, transitions go out as messages. Anot
 alerts are learnt, so that whoever is responsible next goes on with the same id.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 import msgspec
@@ -48,13 +48,19 @@ class Alerts:
     _over: dict[str, None] = field(default_factory=dict)
 
     def tick(
-        self, conditions: Iterable[Condition], now: Seconds, *, complete: bool = True
+        self,
+        conditions: Iterable[Condition],
+        now: Seconds,
+        *,
+        complete: bool = True,
+        orphaned: Set[NodeId] = frozenset(),
     ) -> list[Alert]:
         """Compare what holds with what is active; give the transitions, to be told once each.
 
         A condition that is not mentioned does not hold any more, if these are `complete`: after a
         start they are not until everybody who speaks has spoken. One with `patience` is raised
-        only after it has held that long, and its clock starts anew whenever it stops holding.
+        only after it has held that long, and its clock starts anew whenever it stops holding. The
+        alerts of `orphaned` supernodes, which nobody else will resolve, end like the own ones.
         """
         told = {condition.key: condition for condition in conditions}
         raised = [alert for c in told.values() if (alert := self._raise(c, now))]
@@ -63,7 +69,7 @@ class Alerts:
         resolved = [
             self._resolve(key, now)
             for key in list(self.active)
-            if self._is_over(key, told.get(key), complete=complete)
+            if self._is_over(key, told.get(key), {self.origin, *orphaned}, complete=complete)
         ]
         return raised + resolved
 
@@ -115,10 +121,13 @@ class Alerts:
             details=condition.details | ({"what": condition.what} if condition.what else {}),
         )
 
-    def _is_over(self, key: str, condition: Condition | None, *, complete: bool) -> bool:
+    def _is_over(
+        self, key: str, condition: Condition | None, own: Set[NodeId], *, complete: bool
+    ) -> bool:
         if condition is None:
-            return complete and self.active[key].origin == self.origin
-        return condition.holds is False and condition.mine
+            return complete and self.active[key].origin in own
+        is_orphaned = self.active[key].origin in own - {self.origin}
+        return condition.holds is False and (condition.mine or is_orphaned)
 
     def _resolve(self, key: str, now: Seconds) -> Alert:
         return self._resolved(self.active.pop(key), now)

@@ -48,9 +48,9 @@ def conditions(
     for member in view.members(now):
         yield from member_conditions(member, mine=member.home == view.origin)
     for supernode in view.supernodes:
-        if supernode != view.origin:
+        if supernode != view.origin and supernode not in view.outsiders:
             yield supernode_silent(view, supernode, now, deaf=deaf)
-    for link in incoming:
+    for link in (each for each in incoming if each.source not in view.outsiders):
         yield link_trouble(view, link, now, deaf=deaf)
     yield broker_trouble(view.origin, broker)
     yield quarantine_growing(view.origin, last_refusal, now)
@@ -121,7 +121,13 @@ def supernode_silent(
 
 
 def _responsible(view: View, silent: NodeId, now: Seconds) -> NodeId:
-    heard = (n for n in view.supernodes if n != silent and not view.silence(n, now))
+    return speaker(view, now, other_than=silent)
+
+
+def speaker(view: View, now: Seconds, *, other_than: NodeId = "") -> NodeId:
+    """Who speaks for a supernode that cannot: the first of the project's that are heard."""
+    apart = {other_than, *view.outsiders}
+    heard = (n for n in view.supernodes if n not in apart and not view.silence(n, now))
     return min([view.origin, *heard])
 
 

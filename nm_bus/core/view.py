@@ -5,7 +5,7 @@ carries its place in its speaker's stream, and a roster mends what was lost. Who
 heard is `unknown`: an old word is shown as old, never as true.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 import msgspec
@@ -78,9 +78,24 @@ class View:
     limit: Seconds
     streams: dict[Speaker, Stream] = field(default_factory=dict)
     supernodes: dict[NodeId, Known] = field(default_factory=dict)
+    outsiders: frozenset[NodeId] = frozenset()
+    """Supernodes that do not belong to the project (any more): they have no members."""
+
+    def settle(self, inside: Set[NodeId], configured: Set[NodeId]) -> None:
+        """Leave out who is not `inside`, the supernodes of the project. Of those, only the
+        `configured` ones are still shown, without their members."""
+        known = self.supernodes.keys() | {origin for origin, _ in self.streams}
+        self.outsiders = frozenset(known - inside)
+        for speaker in [one for one in self.streams if one[0] in self.outsiders]:
+            del self.streams[speaker]
+        for node in self.outsiders - configured:
+            self.supernodes.pop(node, None)
 
     def stated(self, statement: Statement, now: Seconds) -> None:
         """Take a statement, whatever its order; repeating one changes nothing."""
+        if statement.origin in self.outsiders:
+            self.heard(statement.origin, now)
+            return
         stream = self.streams.setdefault((statement.origin, statement.partition), Stream())
         if not _current(stream, statement.incarnation):
             return

@@ -130,3 +130,14 @@ def test_each_check_of_a_node_is_a_condition_of_its_own() -> None:
     both = [condition(kind="check-critical", what=name) for name in ("disk", "load")]
     assert len(alerts.tick(both, now=1.0)) == 2
     assert len(alerts.tick(both[:1], now=2.0)) == 1
+
+
+def test_what_a_removed_supernode_raised_ends_with_it() -> None:
+    there, here = Alerts(THERE), Alerts(HERE)
+    (raised,) = there.tick([condition()], now=1.0)
+    here.learn(raised)
+    other = condition(holds=False, mine=False)
+    assert here.tick([other], now=2.0) == []
+    assert here.tick([condition(holds=True)], now=3.0, orphaned={THERE}) == []
+    (resolved,) = here.tick([other], now=4.0, orphaned={THERE})
+    assert (resolved.alert, resolved.state) == (raised.alert, AlertState.RESOLVED)

@@ -6,6 +6,7 @@ from nm_bus.core.alerts import Condition
 from nm_bus.core.conditions import (
     broker_trouble,
     check_conditions,
+    conditions,
     link_trouble,
     member_conditions,
     quarantine_growing,
@@ -131,3 +132,16 @@ def test_quarantine_grows_until_it_has_been_quiet_for_a_minute() -> None:
     assert quarantine_growing(HERE, None, now=100.0).holds is False
     assert quarantine_growing(HERE, 90.0, now=100.0).holds is True
     assert quarantine_growing(HERE, 30.0, now=100.0).holds is False
+
+
+def test_nobody_is_alarmed_by_the_silence_of_a_supernode_outside() -> None:
+    view = View(HERE, limit=10.0)
+    for node in (HERE, SECOND):
+        view.expect(node, 0.0)
+    view.heard(HERE, 100.0)
+    view.settle({HERE}, {HERE, SECOND})
+    dead = LinkState(SECOND, HERE, "control", "silent")
+    found = conditions(
+        view, BrokerState("up"), [dead], last_refusal=None, hearing_since=0.0, now=100.0
+    )
+    assert not any(each.subject == SECOND for each in found)

@@ -234,3 +234,16 @@ def test_what_a_member_runs_stays_known_until_it_is_told_anew() -> None:
     member = seen.member("n1", now=6.0)
     assert member is not None
     assert member.state.running == running
+
+
+def test_a_supernode_outside_has_no_members_and_is_shown_only_while_it_is_configured() -> None:
+    seen = view()
+    for origin in (THERE, THIRD):
+        seen.stated(statement(1, state(f"n.{origin}"), origin=origin), now=1.0)
+    seen.settle({HERE}, {HERE, THERE})
+    seen.stated(statement(2, state(f"n.{THERE}"), origin=THERE), now=2.0)
+    assert healths(seen, 2.0) == {}
+    assert [each.node for each in seen.overview(2.0)] == [THERE]
+    seen.settle({HERE, THERE}, {HERE, THERE})
+    seen.stated(statement(3, state(f"n.{THERE}"), origin=THERE), now=3.0)
+    assert set(healths(seen, 3.0)) == {f"n.{THERE}"}

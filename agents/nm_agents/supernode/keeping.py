@@ -1,6 +1,6 @@
 """A supernode's view over a restart: what the others said last, shown as old until they speak."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -18,6 +18,7 @@ class Keeping:
 
     store: Store
     view: View
+    _stored: set[str] = field(default_factory=set)
 
     def save(self) -> None:
         """Store every stream as it is now."""
@@ -25,11 +26,15 @@ class Keeping:
             f"{origin}/{partition}": msgspec.msgpack.encode(stream)
             for (origin, partition), stream in self.view.streams.items()
         }
-        self.store.put_many(KIND, rows)
+        with self.store.transaction():
+            self.store.put_many(KIND, rows)
+            self.store.delete(KIND, self._stored - rows.keys())
+        self._stored = set(rows)
 
     def load(self) -> None:
         """Take up what was stored. A row of another layout is left out and told anew."""
         for key, body in self.store.load(KIND):
+            self._stored.add(key)
             origin, _, partition = key.rpartition("/")
             try:
                 self.view.streams[(origin, int(partition))] = _decoder.decode(body)

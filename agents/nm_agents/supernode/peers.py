@@ -129,6 +129,9 @@ class Peers:
             self.windows.absorb(one, now, lookup)
 
     def _alert(self, delivery: Delivery, alert: Alert) -> None:
+        if alert.origin in self.view.outsiders:
+            self.transport.ack(delivery)
+            return
         before = dict(self.alerts.active)
         transitions = self.alerts.learn(alert)
         if transitions or self.alerts.active != before:

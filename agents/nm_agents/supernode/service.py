@@ -28,9 +28,10 @@ from nm_broker.project import log_of, topology_of
 from nm_bus.codec import Rejected, decode, encode
 from nm_bus.core.admission import vouched
 from nm_bus.core.alerts import Alerts
-from nm_bus.core.conditions import conditions
+from nm_bus.core.conditions import conditions, speaker
 from nm_bus.core.connections import Connections
 from nm_bus.core.hearing import Hearing
+from nm_bus.core.ledger.voters import node_of
 from nm_bus.core.links import LinkAudit, LinkSeen
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.view import View
@@ -49,6 +50,7 @@ from nm_bus.messages import (
     domain_key,
 )
 from nm_bus.settings import SupernodeSettings, Timing
+from nm_bus.storage.ledger import NEWCOMER
 from nm_bus.topology import (
     ASKERS,
     EVENTS_QUEUE,
@@ -209,6 +211,7 @@ class SupernodeService:
 
     def _tick(self) -> None:
         now = self.transport.now()
+        self._settle()
         if self._served:
             self.children.watch(now)
         refusals = self.view.refused(self.settings.node) + self.quarantine.count
@@ -225,7 +228,10 @@ class SupernodeService:
         )
         partitions = self.settings.limits.partitions
         complete = self.view.is_complete(self.settings.node, partitions, self._started)
-        self.raised(self.alerts.tick([*wrong, *troubles(self.ledger)], now, complete=complete))
+        speaks = speaker(self.view, now) == self.settings.node
+        orphaned = self._outsiders_of(self.alerts) if speaks else frozenset[NodeId]()
+        told = [*wrong, *troubles(self.ledger)]
+        self.raised(self.alerts.tick(told, now, complete=complete, orphaned=orphaned))
         if now >= self._next_roster:
             self._next_roster = now + self.timing.roster
             self.outbox.again()
@@ -234,6 +240,23 @@ class SupernodeService:
             )
             self.keep_view()
         self.transport.later(TICK, self._tick)
+
+    def _inside(self) -> frozenset[NodeId]:
+        """The project's supernodes: by the ledger, where it is known, else by the settings."""
+        ledger, me = self.ledger, self.settings.node
+        if ledger is None or ledger.state.epoch == NEWCOMER:
+            return frozenset({me, *(peer.node for peer in self.settings.peers)})
+        members = ledger.state.voters | ledger.state.standbys
+        return frozenset({me, *map(node_of, members)})
+
+    def _settle(self) -> None:
+        """Forget who was a supernode of the project and is none any more."""
+        configured = {self.settings.node, *(peer.node for peer in self.settings.peers)}
+        self.view.settle(self._inside(), configured)
+
+    def _outsiders_of(self, alerts: Alerts) -> frozenset[NodeId]:
+        """Who raised alerts that are active, and will not resolve them."""
+        return frozenset(each.origin for each in alerts.active.values()) - self._inside()
 
     def raised(self, transitions: list[Alert]) -> None:
         """Keep and publish transitions, each once."""

@@ -3,14 +3,18 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 
-from nm_bus.messages import AlertState, Health, NodeId
+from nm_agents.supernode.keeping import KIND
+from nm_bus.core.alerts import Condition
+from nm_bus.messages import AlertState, Health, NodeId, Severity
 from nm_bus.testing.links import Trouble
 
 from .conftest import Simulation
 
 SN = ("sn1.example.org", "sn2.example.org", "sn3.example.org")
 MEMBERS = tuple(f"n{n}.example.org" for n in range(9))
+TROUBLE = Condition("some-trouble", SN[2], Severity.CRITICAL, "it is ill")
 BAD = Trouble(delay=0.2, jitter=0.8, loss=0.1, duplicates=0.2, reordering=0.3)
 
 Make = Callable[..., Simulation]
@@ -120,3 +124,31 @@ def test_a_member_that_moves_is_shown_by_its_new_home(make_simulation: Make) -> 
     agree(simulation, dict.fromkeys(MEMBERS, Health.ALIVE))
     for site in simulation.sites.values():
         assert site.service.view.home(MEMBERS[0]) == SN[1]
+
+
+def test_a_supernode_that_is_removed_leaves_no_member_and_no_alert_behind(
+    make_simulation: Make,
+) -> None:
+    simulation = federation(make_simulation, seed=1)
+    simulation.clock.advance(20.0)
+    gone = simulation.sites[SN[2]]
+    gone.service.raised(gone.service.alerts.tick([TROUBLE], simulation.clock.now()))
+    simulation.clock.advance(5.0)
+    gone.kill()
+    simulation.clock.advance(30.0)
+    rest = [simulation.sites[node] for node in SN[:2]]
+    assert all({a.subject for a in site.active()} == {SN[2]} for site in rest)
+    for site in rest:
+        site.kill()
+        peers = tuple(peer for peer in site.settings.peers if peer.node != gone.node)
+        site.settings = structs.replace(site.settings, peers=peers)
+        site.start()
+    simulation.clock.advance(60.0)
+    for site in rest:
+        assert site.active() == []
+        assert set(site.service.view.supernodes) == set(SN[:2])
+        homes = {member.home for member in site.service.view.members(simulation.clock.now())}
+        assert homes == set(SN[:2])
+        assert {key.rpartition("/")[0] for key, _ in site.store.load(KIND)} <= set(SN[:2])
+    ended = simulation.transitions(SN[1], TROUBLE.kind)
+    assert [each.rpartition("/")[2] for each in ended] == ["raised", "resolved"]
