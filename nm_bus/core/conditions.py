@@ -8,6 +8,7 @@ neither raises nor resolves anything.
 from collections.abc import Iterable, Iterator
 
 from nm_bus.core.alerts import Condition
+from nm_bus.core.health import TWO_AGENTS
 from nm_bus.core.links import LinkHealth
 from nm_bus.core.view import View
 from nm_bus.messages import (
@@ -57,7 +58,7 @@ def conditions(
 
 
 def member_conditions(member: MemberView, *, mine: bool) -> Iterator[Condition]:
-    """A member down, and each of its checks."""
+    """A member down, cloned, and each of its checks."""
     state = member.state
     doubtful = state.health is Health.UNKNOWN
     yield Condition(
@@ -68,6 +69,14 @@ def member_conditions(member: MemberView, *, mine: bool) -> Iterator[Condition]:
         holds=None if doubtful or state.health is Health.LATE else state.health is Health.DOWN,
         mine=mine,
     )
+    if doubtful and TWO_AGENTS in state.reason:
+        yield Condition(
+            kind="member-cloned",
+            subject=state.node,
+            severity=Severity.WARNING,
+            summary=f"two agents run as {state.node}, with one certificate: stop one of them",
+            mine=mine,
+        )
     for check in state.checks:
         yield from check_conditions(
             state.node, check, state.health, mine=mine, patience=state.interval

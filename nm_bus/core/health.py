@@ -16,6 +16,10 @@ DOWN_AFTER = 3.0
 """Intervals of proven silence after which a member is down."""
 
 
+TWO_AGENTS = "two agents run as this node; stop one of them"
+"""Why the messages of a node that was cloned are refused."""
+
+
 class Evidence(NamedTuple):
     """What is known of one member."""
 

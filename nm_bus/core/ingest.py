@@ -7,7 +7,7 @@ stores or logs. The two streams of a member meet here, since both are spread by 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from nm_bus.core.health import DOWN_AFTER, Evidence, judge
+from nm_bus.core.health import DOWN_AFTER, TWO_AGENTS, Evidence, judge
 from nm_bus.core.pages import pages
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.seen import Seen
@@ -45,6 +45,15 @@ LATEST = 64
 """How many of a member's latest values are told to other supernodes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Another agent that speaks in a member's name: its last word."""
+
+    heard: Seconds
+    incarnation: str
+    sequence: int
+
+
 @dataclass(slots=True)
 class Member:
     """One member as this process has it. Times are the process's own."""
@@ -61,6 +70,7 @@ class Member:
     leaving: bool = False
     connection_lost: str = ""
     refused: str = ""
+    rival: Rival | None = None
     uptime: Seconds = 0.0
     skew: Seconds = 0.0
     spooled: int = 0
@@ -107,6 +117,10 @@ class Ingest:
             return novelty
         self.received += 1
         member.heard = now
+        rival = _living(member, now)
+        if rival is not None and beat.leaving:
+            self._left_to(member, rival, now)
+            return novelty
         member.interval = beat.interval
         member.uptime = beat.uptime
         member.skew = sent - now
@@ -122,17 +136,27 @@ class Ingest:
         return novelty
 
     def _rival(self, member: Member, beat: Heartbeat, now: Seconds) -> Novelty:
-        """Two agents speak in one name: say so, until one of them has been silent for long."""
-        if now - member.heard > DOWN_AFTER * member.interval:
+        """Two agents speak in one name: say so, until one of them left or was silent for long."""
+        if member.leaving or now - member.heard > DOWN_AFTER * member.interval:
             member.beats.take_back(beat.incarnation, beat.sequence)
+            member.rival = None
             return Novelty.RESTARTED
-        member.refused = "two agents speak in its name; stop one of them"
+        gone = beat.leaving
+        member.rival = None if gone else Rival(now, beat.incarnation, beat.sequence)
+        member.refused = "" if gone else TWO_AGENTS
         self._judge(member, now)
         return Novelty.RIVAL
 
+    def _left_to(self, member: Member, rival: Rival, now: Seconds) -> None:
+        """One of two agents said goodbye: the member lives on as the other one."""
+        member.beats.take_back(rival.incarnation, rival.sequence)
+        member.rival, member.refused = None, ""
+        self._judge(member, now)
+
     def _turn(self, member: Member, beat: Heartbeat, now: Seconds) -> None:
         member.agent, member.checks, member.leaving = beat.agent, beat.checks, beat.leaving
-        member.connection_lost = member.refused = ""
+        member.connection_lost = ""
+        member.refused = TWO_AGENTS if _living(member, now) else ""
         self._changed.add(member.key)
         self.urgent = True
         self._judge(member, now)
@@ -309,6 +333,14 @@ class Ingest:
             return
         member.health, member.reason = verdict
         self._changed.add(member.key)
+
+
+def _living(member: Member, now: Seconds) -> Rival | None:
+    """The other agent in a member's name, unless it has been silent for long."""
+    rival = member.rival
+    if rival is None or now - rival.heard > DOWN_AFTER * member.interval:
+        return None
+    return rival
 
 
 def _gone(member: Member, now: Seconds) -> bool:

@@ -5,7 +5,7 @@ carries its place in its speaker's stream, and a roster mends what was lost. Who
 heard is `unknown`: an old word is shown as old, never as true.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 
 import msgspec
@@ -80,6 +80,8 @@ class View:
     supernodes: dict[NodeId, Known] = field(default_factory=dict)
     outsiders: frozenset[NodeId] = frozenset()
     """Supernodes that do not belong to the project (any more): they have no members."""
+    gone: Callable[[NodeId], str] = lambda _node: ""
+    """How a member left the project, by the ledger, though it may still speak; else empty."""
 
     def settle(self, inside: Set[NodeId], configured: Set[NodeId]) -> None:
         """Leave out who is not `inside`, the supernodes of the project. Of those, only the
@@ -228,6 +230,8 @@ class View:
             changed=now - word.changed,
         )
         doubt = self._doubt(home, stream, now)
+        if gone := self.gone(state.node):
+            state = msgspec.structs.replace(state, health=Health.LEFT, reason=gone)
         if doubt and state.health is not Health.LEFT:
             state = msgspec.structs.replace(state, health=Health.UNKNOWN, reason=doubt)
         return MemberView(home, now - stream.said, state)

@@ -12,6 +12,7 @@ from nm_bus.core.conditions import (
     quarantine_growing,
     supernode_silent,
 )
+from nm_bus.core.health import TWO_AGENTS
 from nm_bus.core.links import LinkHealth
 from nm_bus.core.view import View
 from nm_bus.messages import (
@@ -145,3 +146,9 @@ def test_nobody_is_alarmed_by_the_silence_of_a_supernode_outside() -> None:
         view, BrokerState("up"), [dead], last_refusal=None, hearing_since=0.0, now=100.0
     )
     assert not any(each.subject == SECOND for each in found)
+
+
+def test_a_cloned_node_is_an_alert() -> None:
+    state = MemberState("n1", Health.UNKNOWN, reason=f"its messages are refused: {TWO_AGENTS}")
+    found = by_key(list(member_conditions(MemberView(HERE, 0.0, state), mine=True)))
+    assert found["member-cloned:n1"] is True

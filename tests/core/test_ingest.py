@@ -1,6 +1,7 @@
 """One partition's members: what counts, what is told, and what doubt does to all of them."""
 
 from nm_bus.codec import size_of
+from nm_bus.core.health import TWO_AGENTS
 from nm_bus.core.ingest import FORGET_LEFT, LATEST, Ingest
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.sequence import Novelty
@@ -210,7 +211,7 @@ def test_two_agents_in_one_name_are_said_so_and_the_one_that_stays_is_taken_back
     assert core.heard(NODE, beat(2, incarnation="first"), sent=6.0, now=6.0) is Novelty.RIVAL
     state = live(core, 6.0)
     assert state.health is Health.UNKNOWN
-    assert "two agents speak in its name" in state.reason
+    assert TWO_AGENTS in state.reason
     for now in (11.0, 16.0, 21.0):
         core.heard(NODE, beat(int(now), incarnation="first"), sent=now, now=now)
     assert live(core, 21.0).health is Health.ALIVE
@@ -239,3 +240,41 @@ def test_what_a_member_runs_does_not_make_its_properties_be_told_again() -> None
     list(core.changes(1.1))
     core.runs(NODE, Running("i", 1, 7, "0" * 64), now=1.2)
     assert told(list(core.changes(1.3)))[NODE].properties is None
+
+
+def clones(core: Ingest, until: int) -> None:
+    """Two agents beat in turn under one certificate."""
+    for number in range(1, until):
+        for incarnation, now in (("one", 5.0 * number), ("two", 5.0 * number + 2.0)):
+            canaries(core, now - 3.0, now)
+            core.heard(NODE, beat(number, incarnation=incarnation), sent=now, now=now)
+
+
+def test_a_node_whose_agents_are_two_is_not_shown_as_alive_in_between() -> None:
+    core = ingest()
+    clones(core, 5)
+    for incarnation, now in (("one", 25.0), ("two", 27.0)):
+        core.heard(NODE, beat(9, incarnation=incarnation), sent=now, now=now)
+        assert (live(core, now).health, live(core, now).reason) == (
+            Health.UNKNOWN,
+            f"its messages are refused: {TWO_AGENTS}",
+        )
+
+
+def test_the_goodbye_of_one_of_two_agents_leaves_the_node_alive() -> None:
+    for leaves, stays in (("one", "two"), ("two", "one")):
+        core = ingest()
+        clones(core, 5)
+        core.heard(NODE, beat(9, incarnation=leaves, leaving=True), sent=23.0, now=23.0)
+        assert live(core, 23.0).health is Health.ALIVE
+        core.heard(NODE, beat(9, incarnation=stays), sent=25.0, now=25.0)
+        assert (live(core, 25.0).health, live(core, 25.0).incarnation) == (Health.ALIVE, stays)
+
+
+def test_one_that_goes_on_after_the_other_ones_goodbye_is_alive_at_its_next_heartbeat() -> None:
+    core = ingest()
+    core.heard(NODE, beat(1, incarnation="one"), sent=1.0, now=1.0)
+    core.heard(NODE, beat(1, incarnation="two"), sent=2.0, now=2.0)
+    core.heard(NODE, beat(2, incarnation="two", leaving=True), sent=3.0, now=3.0)
+    core.heard(NODE, beat(2, incarnation="one"), sent=6.0, now=6.0)
+    assert live(core, 6.0).health is Health.ALIVE

@@ -247,3 +247,15 @@ def test_a_supernode_outside_has_no_members_and_is_shown_only_while_it_is_config
     seen.settle({HERE, THERE}, {HERE, THERE})
     seen.stated(statement(3, state(f"n.{THERE}"), origin=THERE), now=3.0)
     assert set(healths(seen, 3.0)) == {f"n.{THERE}"}
+
+
+def test_who_left_the_project_is_not_shown_as_alive() -> None:
+    seen = view()
+    seen.gone = lambda node: "an administrator removed it" if node == "n1" else ""
+    seen.stated(statement(1, state("n1")), now=1.0)
+    member = seen.member("n1", now=1.0)
+    assert member is not None
+    assert (member.state.health, member.state.reason) == (
+        Health.LEFT,
+        "an administrator removed it",
+    )

@@ -30,6 +30,7 @@ from nm_bus import __version__
 from nm_bus.core.alerts import Alerts, key_of
 from nm_bus.core.connections import Connections
 from nm_bus.core.hearing import Hearing
+from nm_bus.core.ledger.rules.members import how_it_left
 from nm_bus.core.links import LinkAudit, limits_for
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.view import View
@@ -111,6 +112,8 @@ def compose(
     """Build a supernode from its settings; what it kept from its last life is taken up."""
     limits = timing(settings)
     view = View(settings.node, limits.supernode_limit)
+    if ledger is not None:
+        view.gone = lambda node: how_it_left(ledger.state, node)
     keeping = Keeping(store, view)
     keeping.load()
     windows = Windows()

@@ -16,7 +16,7 @@ from nm_bus.core.ledger.rules.homes import with_homes
 from nm_bus.core.ledger.rules.outcome import Outcome, Refusal, Unchanged, Value
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import Change
+from nm_bus.messages import Change, NodeId
 from nm_bus.messages.base import Part
 
 JOINED, MAINTENANCE, LEFT = "joined", "maintenance", "left"
@@ -66,6 +66,14 @@ def maintain(state: State, change: Change) -> Outcome:
 def resume(state: State, change: Change) -> Outcome:
     """The work is done."""
     return _in_state(state, change, JOINED)
+
+
+def how_it_left(state: State, node: NodeId) -> str:
+    """How a member left the project; empty for one that is in it, or never was."""
+    value = state.value(f"member/{node}")
+    if value is None or value["state"] != LEFT:
+        return ""
+    return "an administrator removed it" if value.get("removed") else "it left the project"
 
 
 def _gone(state: State, change: Change, mark: Value) -> Outcome:
