@@ -5,12 +5,13 @@ What is decided is decided in `nm_bus.core.publishing`; here files are read and 
 
 import hashlib
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from nm_agents.publishing import scanning
+from nm_agents.publishing.inhand import FILE as IN_HAND
+from nm_agents.publishing.inhand import InHand
 from nm_agents.publishing.memory import Memory
 from nm_agents.publishing.reasons import Reasons
 from nm_agents.publishing.scanning import Found, Signature
@@ -34,6 +35,8 @@ from nm_bus.core.settling import Rest
 from nm_bus.documents import MOST_BYTES, Document, content_of, named, why_not
 from nm_bus.errors import RefusedError, UndecidedError
 from nm_bus.messages import Entry, Proposed, Seconds
+
+FOLDER = "a folder is where the file was: its document stays in the ledger; remove the folder"
 
 
 class Ledger(Protocol):
@@ -83,6 +86,7 @@ class Publisher:
     """The content that did not become agreed, and the revision it was to follow."""
 
     def __post_init__(self) -> None:
+        self.in_hand = InHand(None if self.dry else self.root / IN_HAND)
         self.reasons = Reasons(self.root, self.tell, writes=not self.dry)
 
     def rests(self) -> bool:
@@ -97,7 +101,9 @@ class Publisher:
         written, ConnectionLostError and TimedOutError when nobody answers.
         """
         if everything:
+            # what changed without a trace in its status is found by its content
             self._tried.clear()
+            self._digests.clear()
         found = scanning.scan(self.root)
         folder, still_changing = self._folder(found)
         keys = to_ask(folder, self.memory.documents) | (
@@ -105,15 +111,25 @@ class Publisher:
         )
         if everything:
             keys |= folder.documents.keys() | self.memory.documents.keys()
-        held = {key: _held(self.ledger.get(key)) for key in sorted(keys - folder.unsure)}
+        held, refused = self._asked_for(keys - folder.unsure)
         actions = decide(folder, held, self.memory.documents, allow_empty=self.allow_empty)
-        refused = dict(found.flaws)
+        refused |= found.flaws
         for action in actions:
             refused |= self._done(action)
         kept = {k: why for k, why in self.reasons.refused.items() if k in folder.unsure}
         self.reasons.show(found, kept | refused)
         self.memory.save()
         return still_changing
+
+    def _asked_for(self, keys: set[str]) -> tuple[dict[str, Held | None], dict[str, str]]:
+        """What the ledger has under these keys; and why it does not say, by key."""
+        held, refused = {}, {}
+        for key in sorted(keys):
+            try:
+                held[key] = _held(self.ledger.get(key))
+            except RefusedError as error:
+                refused[key] = str(error)
+        return held, refused
 
     # --- the folder
 
@@ -129,6 +145,8 @@ class Publisher:
                 unready.add(key)
         self._digests = {k: d for k, d in self._digests.items() if k in found.files}
         unread = {k for k in known if k.startswith(tuple(found.unread))}
+        for key in self.memory.documents.keys() & found.folders:
+            found.flaws[key] = FOLDER
         flawed = found.flaws.keys() & known.keys()
         unsure = restless | unready | unread | flawed
         leaving = restless - found.files.keys()
@@ -175,17 +193,21 @@ class Publisher:
     def _put(self, put: Put) -> dict[str, str]:
         if self._tried.get(put.key) == (put.digest, put.expected):
             return self._still(put.key)
-        with suppress(FileNotFoundError):
+        try:
             content = self._content(put.key)
-            if _sha256(content) == put.digest:
-                return self._put_content(put, content)
-        return {}
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            return {put.key: f"cannot be read: {error.strerror}"}
+        return self._put_content(put, content) if _sha256(content) == put.digest else {}
 
     def _put_content(self, put: Put, content: bytes) -> dict[str, str]:
         entry = self.ledger.get(put.key)
         schema = str(entry.value.get("schema", "")) if entry else ""
         document = Document(*named(put.key), content, schema)
-        if reason := why_not(document, forced=self.force):
+        with self.in_hand.holding(put.key, put.digest) as set_aside:
+            reason = set_aside or why_not(document, forced=self.force)
+        if reason:
             return {put.key: reason}
         if self.dry:
             lines = diff(_content(entry), content, ("ledger", "folder"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nm_bus.core.settling import is_temporary
-from nm_bus.documents.names import PREFIX
+from nm_bus.documents.names import MOST_CHARACTERS, PREFIX, named, why_no_name
 from nm_bus.errors import ConfigError
 
 MOST_FILES = 10_000
@@ -22,7 +22,13 @@ REASON = ".refused"
 
 LINK = "is no plain file or folder; links are not followed"
 
-Signature = tuple[int, int, int]
+MOST_KEY = 128 + 1 + MOST_CHARACTERS
+"""A component and a document's name."""
+
+DEEP = "lies too deep; a document's name has at most 512 characters"
+
+Signature = tuple[int, int, int, int]
+"""Inode, size, and when content and inode changed: nobody sets the last one back."""
 
 
 @dataclass(slots=True)
@@ -33,6 +39,8 @@ class Found:
     flaws: dict[str, str] = field(default_factory=dict)
     """What is no document, and why."""
     components: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+    """The keys where folders are."""
     unread: set[str] = field(default_factory=set)
     """The beginnings of the keys of which nothing is known, since a folder cannot be read."""
     reasons: set[str] = field(default_factory=set)
@@ -58,6 +66,10 @@ def scan(root: Path) -> Found:
 
 
 def _folder(found: Found, folder: Path, inside: str) -> None:
+    found.folders.add(PREFIX + inside.rstrip("/"))
+    if len(inside) > MOST_KEY:
+        found.flaws[PREFIX + inside.rstrip("/")] = DEEP
+        return
     try:
         entries = list(_entries(folder))
     except FileNotFoundError:
@@ -85,11 +97,17 @@ def _entry(found: Found, path: Path, name: str, status: os.stat_result) -> None:
         _folder(found, path, f"{name}/")
     elif not stat.S_ISREG(status.st_mode):
         found.flaws[PREFIX + name] = LINK
+    elif flaw := why_no_name(*named(PREFIX + name)):
+        found.flaws[PREFIX + name] = flaw
     elif len(found.files) == MOST_FILES:
         mend = "give the folder that holds the documents alone"
         raise ConfigError(path.parent, f"more than {MOST_FILES:,} files are here", mend)
     else:
-        found.files[PREFIX + name] = (status.st_ino, status.st_size, status.st_mtime_ns)
+        found.files[PREFIX + name] = _signature(status)
+
+
+def _signature(status: os.stat_result) -> Signature:
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _reason(found: Found, name: str, inside: str) -> None:

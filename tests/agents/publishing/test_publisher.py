@@ -4,17 +4,20 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from nm_agents.publishing import scanning
+from nm_agents.publishing.inhand import FILE as IN_HAND
 from nm_agents.publishing.memory import FILE, remembered
 from nm_agents.publishing.publisher import Publisher
 from nm_agents.publishing.told import Told, What
 from nm_bus.client import Client, content_of
 from nm_bus.core.ledger.state import State
 from nm_bus.core.settling import Rest
-from nm_bus.errors import ConfigError
+from nm_bus.errors import ConfigError, RefusedError
 from nm_bus.messages import Entry
 from nm_bus.settings import LOCAL, AdministratorSettings, Broker, Peer, Tls
 from nm_bus.testing.supernodes import FakeSupernodes
@@ -312,6 +315,123 @@ def test_what_may_not_be_published_says_why(
     assert because in stage.reason(name)
     assert stage.ledger() == {}
     assert len(stage.told) == 1
+
+
+ODD_NAMES = [
+    b"k\xe4se.xml",
+    "Kopie von \u03b1.txt".encode(),
+    b"two\nlines.txt",
+    b"bell\x07.txt",
+    b"catalog (copy).xml",
+    b"tab\t.txt",
+    b"-rf.txt",
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_that_is_no_key_is_that_file_s_trouble_alone(stage: Stage, name: bytes) -> None:
+    stage.save("thredds/good.xml", "<a/>")
+    odd = stage.save(f"thredds/{os.fsdecode(name)}", "x")
+    stage.save("zoo/good.txt", "x")
+    stage.settle()
+    assert stage.ledger().keys() == {"thredds/good.xml", "zoo/good.txt"}
+    assert "is no document's name" in stage.reason(f"thredds/{os.fsdecode(name)}")
+    odd.unlink()
+    stage.settle()
+    assert stage.reason(f"thredds/{os.fsdecode(name)}") == ""
+
+
+def test_an_odd_component_s_name_is_that_folder_s_trouble_alone(stage: Stage) -> None:
+    stage.save(f"{os.fsdecode(b'gr' + bytes([0xFC]) + b'n')}/a.txt", "x")
+    stage.save("thredds/good.txt", "x")
+    stage.settle()
+    assert stage.ledger().keys() == {"thredds/good.txt"}
+
+
+def test_folders_without_end_are_not_followed(stage: Stage) -> None:
+    stage.save("thredds/good.txt", "x")
+    deep = os.open(stage.root / "thredds", os.O_RDONLY)
+    for _ in range(600):
+        os.mkdir("d", dir_fd=deep)
+        below = os.open("d", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = below
+    os.close(deep)
+    stage.settle()
+    assert stage.ledger().keys() == {"thredds/good.txt"}
+    assert any("too deep" in told.text for told in stage.told)
+
+
+def test_a_key_that_the_ledger_refuses_is_that_file_s_trouble_alone(stage: Stage) -> None:
+    class Picky(Client):
+        def get(self, key: str, *, at_least: int = 0, agreed: bool = False) -> Entry | None:
+            if "bad" in key:
+                raise RefusedError("no such key for you")
+            return super().get(key, at_least=at_least, agreed=agreed)
+
+    stage.client.__class__ = Picky
+    stage.save("thredds/bad.txt", "x")
+    stage.save("thredds/good.txt", "x")
+    stage.settle()
+    assert stage.ledger().keys() == {"thredds/good.txt"}
+    assert stage.reason("thredds/bad.txt") == "no such key for you\n"
+
+
+def test_a_folder_in_the_place_of_a_file_deletes_nothing(stage: Stage) -> None:
+    path = stage.save("thredds/a.txt", "x")
+    stage.save("thredds/b.txt", "x")
+    stage.settle()
+    path.unlink()
+    path.mkdir()
+    stage.settle()
+    assert stage.ledger().keys() == {"thredds/a.txt", "thredds/b.txt"}
+    assert "a folder is where the file was" in stage.reason("thredds/a.txt")
+
+
+def test_a_change_that_leaves_size_and_date_is_noticed(stage: Stage) -> None:
+    path = stage.save("thredds/a.txt", "one")
+    stage.settle()
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.write(b"two")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    stage.settle()
+    assert stage.ledger() == {"thredds/a.txt": b"two"}
+
+
+def test_a_change_without_any_trace_is_found_when_everything_is_looked_at(stage: Stage) -> None:
+    path = stage.save("thredds/a.txt", "one")
+    stage.settle()
+    path.write_text("two")
+    with pytest.MonkeyPatch.context() as patch:
+        status = next(iter(stage.publisher._digests.values()))[0]
+        patch.setattr(scanning, "_signature", lambda _: status)
+        stage.settle()
+        assert stage.ledger() == {"thredds/a.txt": b"one"}
+        stage.settle(everything=True)
+    assert stage.ledger() == {"thredds/a.txt": b"two"}
+
+
+def test_a_file_in_hand_when_the_program_died_twice_is_set_aside(stage: Stage) -> None:
+    path = stage.save("thredds/killer.xml", "<a/>")
+    stage.save("thredds/good.txt", "x")
+    for _ in range(2):
+        stage.restart()
+        digest = sha256(path.read_bytes()).hexdigest()
+        child = os.fork()
+        if child == 0:
+            with stage.publisher.in_hand.holding("config/thredds/killer.xml", digest):
+                os._exit(9)
+        os.waitpid(child, 0)
+    stage.restart()
+    stage.settle()
+    assert stage.ledger().keys() == {"thredds/good.txt"}
+    assert "set aside" in stage.reason("thredds/killer.xml")
+    path.write_text("<b/>")
+    stage.settle()
+    assert stage.ledger().keys() == {"thredds/good.txt", "thredds/killer.xml"}
+    assert not (stage.root / IN_HAND).exists()
 
 
 def test_what_looks_like_a_secret_can_be_forced(stage: Stage) -> None:
