@@ -226,7 +226,7 @@ class Management(Section, frozen=True):
     """The broker's management API, on loopback. The password stands alone in a file (0600)."""
 
     url: str = "http://127.0.0.1:15672"
-    user: str = "nm-bus"
+    user: str = "_nm-bus"
     password_file: Path | None = None
 
 

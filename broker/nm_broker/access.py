@@ -14,6 +14,9 @@ from nm_bus.grants import LINK_PREFIX, SHOVEL_USER, Role, grant, link_user
 PRINCIPAL = re.compile(r"[a-z0-9]([a-z0-9.-]{0,198}[a-z0-9])?")
 """Neither an underscore in front nor a colon: those set off the broker's own users and queues."""
 
+RESERVED = frozenset({"nm-bus", "guest"})
+"""What a management user was called in earlier versions, and what RabbitMQ's own is called."""
+
 CONNECTIONS: dict[Role, int] = {
     Role.MEMBER: 8,  # one or two, and the dead ones that the broker has not noticed yet
     Role.COMPONENT: 32,
@@ -35,6 +38,10 @@ def user_name(role: Role, principal: str = "") -> str:
             f"the {role} {principal!r}",
             "is no id: letters a-z, digits, dots and hyphens, at most 200",
             "use its host name in lower case",
+        )
+    if principal in RESERVED:
+        raise ConfigError(
+            f"the {role} {principal!r}", "has a name of the broker's own users", "choose another"
         )
     return link_user(principal) if role is Role.LINK else principal
 

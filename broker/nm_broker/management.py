@@ -216,6 +216,9 @@ class ManagementApi:
         status, said = self._exchange(method, _path(path), body, headers or {})
         if status == http.client.NOT_FOUND and absent_is_fine:
             return None
+        if status == http.client.UNAUTHORIZED:
+            mend = "see `management` in the settings, or run `nm-bus broker setup`"
+            raise RefusedError(f"{self.url}: refuses the user {self.user} or its password; {mend}")
         if status >= http.client.BAD_REQUEST:
             what = f"{self.url}: {method} {'/'.join(path)}: {status} {_reason(said)}"
             raise RefusedError(what)
@@ -253,6 +256,11 @@ def _password(file: Path) -> str:
     mend = "see its path and permissions"
     try:
         password = file.read_text().strip()
+    except FileNotFoundError:
+        what = (
+            "the password is not there yet: `nm-bus broker run` or `nm-bus broker files` makes it"
+        )
+        raise ConfigError(file, what, "run one of them first") from None
     except OSError as error:
         raise ConfigError(file, f"the password cannot be read: {error.strerror}", mend) from None
     except UnicodeDecodeError:

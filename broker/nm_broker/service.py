@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
 
-from nm_broker.configuration import definitions, enabled_plugins, rabbitmq_conf
+from nm_broker.configuration import CIPHERS, definitions, enabled_plugins, rabbitmq_conf
 from nm_bus.settings import SupernodeSettings, Tls
 
 EVERY_ADDRESS = "0.0.0.0"
@@ -29,7 +29,11 @@ def service_files(
         folder / "rabbitmq.conf": _main(settings, server)
         + _text("service.conf", definitions=known),
         folder / "advanced.config": _text(
-            "advanced.config", ca=server.ca, certificate=server.certificate, key=server.key
+            "advanced.config",
+            ca=server.ca,
+            certificate=server.certificate,
+            key=server.key,
+            ciphers=", ".join(f'"{cipher}"' for cipher in CIPHERS),
         ),
         folder / "enabled_plugins": enabled_plugins(),
         known: definitions(settings.project, password),

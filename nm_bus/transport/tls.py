@@ -11,6 +11,9 @@ from nm_bus.errors import ConfigError
 from nm_bus.messages import NodeId
 from nm_bus.settings import Tls
 
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""What TLS 1.2 may use: authenticated encryption alone, as all of TLS 1.3 is."""
+
 
 def client_context(tls: Tls) -> ssl.SSLContext:
     """Make the context of a client that shows its certificate and checks the server's name.
@@ -21,6 +24,7 @@ def client_context(tls: Tls) -> ssl.SSLContext:
         _check_readable(path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
     _load(context, tls)
     return context
 

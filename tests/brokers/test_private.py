@@ -18,11 +18,13 @@ from pika.exceptions import AMQPConnectionError, ProbableAuthenticationError
 from nm_broker.pki import Authority
 from nm_broker.private import PrivateBroker
 from nm_broker.program import Unpacked
+from nm_broker.succession import FORMER, succeed
 from nm_broker.testing.sandbox import Sandbox
-from nm_bus.errors import BrokerStartError, TimedOutError
+from nm_bus.errors import BrokerStartError, RefusedError, TimedOutError
 from nm_bus.grants import Role, grant
 from nm_bus.settings import Tls
 from nm_bus.topology import Queue, Topology
+from nm_bus.transport.tls import client_context
 
 pytestmark = pytest.mark.broker
 
@@ -71,9 +73,64 @@ def test_a_certificate_without_a_user_is_refused(broker: Sandbox) -> None:
 
 def test_a_password_is_no_way_in_even_beside_a_certificate(broker: Sandbox) -> None:
     parameters = broker.parameters(broker.grant(Role.SUPERNODE, USER))
-    parameters.credentials = pika.PlainCredentials("nm-bus", broker.broker.password)
+    parameters.credentials = pika.PlainCredentials("_nm-bus", broker.broker.password)
     with pytest.raises(AMQPConnectionError):
         pika.BlockingConnection(parameters)
+
+
+@pytest.mark.parametrize(
+    ("suites", "taken"),
+    [
+        ("ECDHE+AESGCM", True),
+        ("ECDHE-ECDSA-AES128-SHA", False),
+        ("ECDHE-ECDSA-AES256-SHA384", False),
+    ],
+)
+def test_tls_1_2_is_spoken_with_authenticated_encryption_alone(
+    broker: Sandbox, suites: str, taken: bool
+) -> None:
+    tls = broker.grant(Role.SUPERNODE, USER)
+    context = ssl.create_default_context(cafile=tls.ca)
+    context.load_cert_chain(tls.certificate, tls.key)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(suites)
+    own = broker.broker.settings
+    with socket.create_connection((own.address, own.amqps_port), 30.0) as plain:
+        if not taken:
+            with pytest.raises(ssl.SSLError, match=r"HANDSHAKE|INSUFFICIENT"):
+                context.wrap_socket(plain, server_hostname=broker.name)
+            return
+        with context.wrap_socket(plain, server_hostname=broker.name) as secured:
+            assert secured.version() == "TLSv1.2"
+
+
+def test_tls_1_3_is_spoken(broker: Sandbox) -> None:
+    tls = broker.grant(Role.SUPERNODE, USER)
+    own = broker.broker.settings
+    with (
+        socket.create_connection((own.address, own.amqps_port), 30.0) as plain,
+        client_context(tls).wrap_socket(plain, server_hostname=broker.name) as secured,
+    ):
+        assert secured.version() == "TLSv1.3"
+
+
+def test_the_management_user_of_an_earlier_version_makes_way(private: PrivateBroker) -> None:
+    running = private.start()
+    try:
+        api = running.api
+        former = replace(api, user=FORMER)
+        api.put({"password": api.password, "tags": "administrator"}, "users", FORMER)
+        former.delete_user(api.user)
+        with pytest.raises(RefusedError, match="broker setup"):
+            api.users()
+        succeed(api)
+        succeed(api)
+        assert api.users() == [api.user]
+        assert api.rights(api.user, f"nm.{private.project}") is not None
+        with pytest.raises(RefusedError, match=f"refuses the user {api.user}"):
+            succeed(replace(api, password="another"))
+    finally:
+        running.kill()
 
 
 def test_without_a_certificate_there_is_no_way_in(broker: Sandbox) -> None:
@@ -158,7 +215,7 @@ def test_started_again_it_has_its_queues_but_not_its_revoked_users(
     assert left_running(private) == []
 
     second = private.start()
-    assert sorted(second.api.users()) == ["nm-bus", USER]
+    assert sorted(second.api.users()) == ["_nm-bus", USER]
     assert second.api.vhosts() == ["nm.test"]
     assert second.api.rights(USER, "nm.test") == grant(Role.SUPERNODE, USER)
     assert "kept" in second.api.queues("nm.test")

@@ -50,6 +50,6 @@ def test_a_broker_boots_with_the_files_of_a_service(service: RunningBroker) -> N
     eventually(
         lambda: api.nodes()[0].get("disk_free_limit") == 2_000_000_000, "the limit of the service"
     )
-    assert api.users() == ["nm-bus"]
+    assert api.users() == ["_nm-bus"]
     assert "nm.demo" in api.vhosts()
     assert "amq.rabbitmq.event" in [e["name"] for e in api.get("exchanges", "nm.demo")]

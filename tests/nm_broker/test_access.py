@@ -7,7 +7,7 @@ from nm_broker.management import ManagementApi
 from nm_bus.errors import ConfigError
 from nm_bus.grants import SHOVEL_USER, Role
 
-UNREACHABLE = ManagementApi("http://127.0.0.1:1", "nm-bus", "", timeout=1)
+UNREACHABLE = ManagementApi("http://127.0.0.1:1", "other", "", timeout=1)
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,15 @@ def test_what_is_no_id_is_refused(principal: str) -> None:
         user_name(Role.MEMBER, principal)
 
 
+@pytest.mark.parametrize("principal", ["nm-bus", "guest", "_nm-bus"])
+def test_nobody_has_a_name_of_the_broker_s_own_users(principal: str) -> None:
+    with pytest.raises(ConfigError, match=r"own users|is no id"):
+        user_name(Role.MEMBER, principal)
+
+
 def test_the_management_user_can_be_neither_changed_nor_revoked() -> None:
     access = Access(UNREACHABLE, "nm.demo")
     with pytest.raises(ConfigError, match="management user"):
-        access.admit(Role.MEMBER, "nm-bus")
+        access.admit(Role.MEMBER, "other")
     with pytest.raises(ConfigError, match="management user"):
-        access.revoke(Role.MEMBER, "nm-bus")
+        access.revoke(Role.MEMBER, "other")

@@ -31,6 +31,12 @@ def test_one_port_is_open_and_only_certificates_open_it() -> None:
     assert mechanisms == {"auth_mechanisms.1": "EXTERNAL"}
 
 
+def test_no_suite_is_offered_but_those_of_authenticated_encryption() -> None:
+    suites = [value for key, value in conf().items() if key.startswith("ssl_options.ciphers.")]
+    assert len(suites) == len(set(suites)) > 0
+    assert all("GCM" in suite or "POLY1305" in suite for suite in suites)
+
+
 def test_the_management_api_listens_beside_it() -> None:
     assert conf()["management.tcp.ip"] == "127.1.2.3"
 
@@ -41,7 +47,7 @@ def test_the_largest_message_is_the_links() -> None:
 
 def test_only_the_management_user_is_made_at_boot() -> None:
     known = json.loads(definitions("cmip6", "secret"))
-    assert [user["name"] for user in known["users"]] == ["nm-bus"]
+    assert [user["name"] for user in known["users"]] == ["_nm-bus"]
     assert known["vhosts"] == [{"name": "nm.cmip6"}]
     assert "secret" not in json.dumps(known)
 

@@ -33,5 +33,5 @@ def test_no_key_is_said_twice() -> None:
 
 def test_no_user_that_could_be_revoked_is_read_at_boot() -> None:
     known = json.loads(FILES[Path("/etc/rabbitmq/definitions.json")])
-    assert [user["name"] for user in known["users"]] == ["nm-bus"]
+    assert [user["name"] for user in known["users"]] == ["_nm-bus"]
     assert "secret" not in json.dumps(known)

@@ -23,6 +23,7 @@ from nm_broker.management import ManagementApi
 from nm_broker.project import Principals, bring_up
 from nm_broker.service import FOLDER
 from nm_broker.standing import gained, logins, standing
+from nm_broker.succession import succeed
 from nm_bus.core.links import ShovelState
 from nm_bus.grants import Role
 from nm_bus.settings import SupernodeSettings, load
@@ -109,6 +110,7 @@ def setup(
         tuple(names_of(components or ())),
     )
     settings, api = opened(config, timeout)
+    succeed(api)
     before = standing(api, vhost(settings.project))
     _make_way(api, settings, wanted)
     bring_up(api, settings, wanted)

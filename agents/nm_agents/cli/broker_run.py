@@ -16,6 +16,7 @@ from nm_agents.supernode.program import check_settings
 from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Installed, Program, Unpacked
 from nm_broker.project import Principals, bring_up
+from nm_broker.succession import succeed
 from nm_bus.errors import BrokerStartError, ConfigError
 from nm_bus.settings import SupernodeSettings
 
@@ -41,6 +42,7 @@ def run_broker(
         told(f"starting the broker of {settings.node}")
         running = _started(broker)
         try:
+            succeed(running.api)
             bring_up(running.api, settings, Principals())
             told(f"{settings.node} serves {settings.project} at {_where(broker)}; Ctrl-C ends it")
             _wait(running)

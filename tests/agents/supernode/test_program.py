@@ -111,7 +111,10 @@ def test_a_certificate_that_the_broker_would_refuse_is_said(
 @pytest.mark.parametrize(
     ("management", "said"),
     [
-        ({"password_file": "/no/password"}, "/no/password: the password cannot be read: "),
+        (
+            {"password_file": "/no/password"},
+            "/no/password: the password is not there yet: `nm-bus broker run` or ",
+        ),
         ({"password_file": "/dev/null"}, "/dev/null: is empty, where one password is expected"),
     ],
 )
