@@ -358,6 +358,11 @@ def connects_to(broker: Broker) -> tuple[str, int]:
     return broker.address or broker.host, broker.port
 
 
+def in_url(address: str) -> str:
+    """A host's address as it stands in a URL: one of IPv6 is in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
 def expanded(text: str) -> Path:
     """A path in which `~` is the home folder; raises ConfigError where there is none."""
     try:

@@ -22,6 +22,8 @@ PLUGINS = (
     "rabbitmq_event_exchange",
     "rabbitmq_consistent_hash_exchange",
 )
+LOOPBACK = "127.0.0.1"
+
 MANAGEMENT_USER = "_nm-bus"
 """Begins with an underscore, as no principal's id does: no certificate can be issued for it."""
 
@@ -47,15 +49,15 @@ def rabbitmq_conf(
     tls: Tls,
     management_address: str = "",
 ) -> str:
-    """The text of `rabbitmq.conf`. The management API listens on `address` unless told another."""
+    """The text of `rabbitmq.conf`. Without an `address` it listens on every one; the management
+    API on the same, or on its own."""
     template = resources.files("nm_broker").joinpath("templates/rabbitmq.conf").read_text()
     return Template(template).substitute(
         name=name,
         project=project,
         vhost=vhost(project),
-        address=address,
-        amqps_port=amqps_port,
-        management_address=management_address or address,
+        listener=f"{address}:{amqps_port}" if address else amqps_port,
+        management_address=management_address or address or LOOPBACK,
         management_port=management_port,
         ca=tls.ca,
         certificate=tls.certificate,

@@ -14,7 +14,7 @@ from nm_bus.core.links import LinkSeen, LinkVerdict, ShovelState
 from nm_bus.errors import ConfigError
 from nm_bus.grants import SHOVEL_USER, link_user
 from nm_bus.messages import LinkState, NodeId, Seconds
-from nm_bus.settings import Peer, SupernodeSettings, Timing, Tls, connects_to, timing
+from nm_bus.settings import Peer, SupernodeSettings, Timing, Tls, connects_to, in_url, timing
 from nm_bus.topology import LinkKind, out_queue, peer_exchange, vhost
 
 PREFETCH = {LinkKind.CONTROL: 100, LinkKind.BULK: 200}
@@ -62,7 +62,7 @@ def _destination(settings: SupernodeSettings, peer: Peer) -> str:
         )
     address, port = connects_to(peer.broker)
     options = _options(settings.link_tls, peer.broker.host, timing(settings))
-    return f"amqps://{address}:{port}/{quote(vhost(settings.project), safe='')}?{options}"
+    return f"amqps://{in_url(address)}:{port}/{quote(vhost(settings.project), safe='')}?{options}"
 
 
 def _options(tls: Tls, host: str, limits: Timing) -> str:

@@ -3,6 +3,7 @@
 import errno
 import random
 import socket
+from typing import Any
 
 from nm_bus.errors import ConfigError
 
@@ -12,16 +13,31 @@ DISTRIBUTION_PORTS = range(20_000, 32_000)
 
 
 def is_free(address: str, port: int) -> bool:
-    """Whether a server could listen there now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            if error.errno in {errno.EADDRINUSE, errno.EADDRNOTAVAIL}:
-                return False
-            raise
-    return True
+    """Whether a server could listen there now; no address stands for every one that there is."""
+    try:
+        places = socket.getaddrinfo(
+            address or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError):
+        return False
+    failed = {_why_not(family, place) for family, _, _, _, place in places}
+    if address:
+        return failed == {0}
+    # a machine may have one of the two protocols alone
+    return 0 in failed and failed <= {0, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+
+
+def _why_not(family: int, place: Any) -> int:
+    """The error's number of trying to listen at one place, 0 when it can be done."""
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(place)
+    except OSError as error:
+        return error.errno or errno.EINVAL
+    return 0
 
 
 def free_address(*ports: int, draw: random.Random | None = None) -> str:

@@ -40,6 +40,7 @@ class ManagementApi:
         if management.password_file is None:
             mend = "name the file (mode 0600)"
             raise ConfigError("management", "no password_file is given", mend)
+        _check_url(management.url)
         password = _password(management.password_file)
         return cls(management.url, management.user, password, timeout)
 
@@ -240,7 +241,7 @@ class ManagementApi:
             raise TimedOutError(
                 f"{self.url}: the management API did not answer within {self.timeout:g} s"
             ) from None
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise ConnectionLostError(
                 f"{self.url}: the management API cannot be reached: {error}"
             ) from None
@@ -250,6 +251,18 @@ class ManagementApi:
     def _headers(self) -> dict[str, str]:
         token = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         return {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+
+
+def _check_url(url: str) -> None:
+    """Raise ConfigError for what is no address of an API."""
+    try:
+        where = urlsplit(url)
+        usable = where.scheme == "http" and bool(where.hostname) and where.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        mend = "give it as http://127.0.0.1:15672, or http://[::1]:15672"
+        raise ConfigError("management.url", f"{url!r} is no address of an API", mend)
 
 
 def _password(file: Path) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from nm_broker.configuration import (
+    LOOPBACK,
     MANAGEMENT_USER,
     definitions,
     enabled_plugins,
@@ -33,7 +34,7 @@ from nm_broker.program import Installed, Program
 from nm_broker.service import EVERY_ADDRESS
 from nm_broker.telling import telling_line
 from nm_bus.errors import BrokerStartError
-from nm_bus.settings import SupernodeSettings, Tls
+from nm_bus.settings import SupernodeSettings, Tls, in_url
 
 START_LIMIT = 90.0
 """Seconds for a start; three to seven are usual, several at once on a busy machine take longer."""
@@ -165,7 +166,7 @@ class PrivateBroker:
         for address, port in here:
             if not is_free(address, port):
                 raise BrokerStartError(
-                    f"{address}:{port}: the broker {self.name} cannot listen there: another"
+                    f"{_place(address, port)}: the broker {self.name} cannot listen there: another"
                     " program does, or the address is not this machine's; choose another"
                 )
 
@@ -215,12 +216,14 @@ class PrivateBroker:
             context = ssl.create_default_context(cafile=self.tls.ca)
             context.load_cert_chain(self.tls.certificate, self.tls.key)
             with (
-                socket.create_connection((self.address, self.amqps_port), left) as plain,
+                socket.create_connection(
+                    (self.address or LOOPBACK, self.amqps_port), left
+                ) as plain,
                 context.wrap_socket(plain, server_hostname=self.name),
             ):
                 return
         except OSError as error:
-            where = f"{self.address}:{self.amqps_port}"
+            where = _place(self.address, self.amqps_port)
             raise BrokerStartError(
                 f"the broker {self.name} serves no TLS on {where}: {error}; check {self.tls.ca}"
                 f" and {self.tls.certificate}"
@@ -264,8 +267,8 @@ class RunningBroker:
     @property
     def api(self) -> ManagementApi:
         """Its management API, with the rights of its administrator."""
-        address = self.settings.management_address or self.settings.address
-        url = f"http://{address}:{self.settings.management_port}"
+        address = self.settings.management_address or self.settings.address or LOOPBACK
+        url = f"http://{in_url(address)}:{self.settings.management_port}"
         return ManagementApi(url, MANAGEMENT_USER, self.password)
 
     def stop(self, timeout: float = STOP_LIMIT) -> None:
@@ -341,6 +344,10 @@ def _ready_socket() -> Iterator[tuple[socket.socket, str]]:
 
 def _files(tls: Tls) -> tuple[Path, ...]:
     return (tls.ca, tls.certificate, tls.key)
+
+
+def _place(address: str, port: int) -> str:
+    return f"{in_url(address)}:{port}" if address else f"port {port}"
 
 
 def _absolute(tls: Tls) -> Tls:

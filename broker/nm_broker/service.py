@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 from nm_broker.configuration import CIPHERS, definitions, enabled_plugins, rabbitmq_conf
 from nm_bus.settings import SupernodeSettings, Tls
 
-EVERY_ADDRESS = "0.0.0.0"
+EVERY_ADDRESS = ""
+"""RabbitMQ is given the port alone then: it listens by IPv4 and IPv6, as the machine has them."""
+
 FOLDER = Path("/etc/rabbitmq")
 
 

@@ -55,6 +55,12 @@ def test_a_shovel_checks_the_name_of_the_broker_it_reaches() -> None:
     assert "+" not in uri.query
 
 
+def test_an_address_of_ipv6_is_in_brackets() -> None:
+    peer = Peer(SN2, Broker("broker.example.org", 5671, "2001:db8::1"))
+    uri = urlsplit(shovel(settings(), peer, LinkKind.BULK)["dest-uri"])
+    assert (uri.netloc, uri.hostname, uri.port) == ("[2001:db8::1]:5671", "2001:db8::1", 5671)
+
+
 def test_a_link_without_a_certificate_is_a_setting_to_mend() -> None:
     with pytest.raises(ConfigError, match="link_tls"):
         shovel(settings(link_tls=None), PEER, LinkKind.BULK)

@@ -19,6 +19,29 @@ def test_an_address_of_another_machine_is_not_free() -> None:
     assert not is_free("192.0.2.1", 5671)
 
 
+@pytest.mark.parametrize("address", ["no.such.host.invalid", "a..b", "x" * 70])
+def test_a_name_that_is_no_address_is_not_free(address: str) -> None:
+    assert not is_free(address, 5671)
+
+
+def test_every_address_is_free_only_where_each_is() -> None:
+    with socket.create_server(("127.9.9.9", 0)) as server:
+        assert not is_free("", server.getsockname()[1])
+    assert is_free("", free_port(""))
+
+
+def test_an_address_of_ipv6_is_tried_as_one() -> None:
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        # a machine without IPv6 can listen on none of its addresses
+        assert not is_free("::1", 5671)
+        return
+    with server:
+        assert not is_free("::1", server.getsockname()[1])
+    assert is_free("::1", free_port("::1"))
+
+
 def test_addresses_are_loopback_and_differ() -> None:
     drawn = {free_address(5671, 15672) for _ in range(20)}
     assert all(ipaddress.ip_address(address).is_loopback for address in drawn)

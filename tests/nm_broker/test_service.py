@@ -14,7 +14,7 @@ CONF = FILES[Path("/etc/rabbitmq/rabbitmq.conf")].splitlines()
 
 def test_one_port_is_open_to_the_world_and_the_management_to_this_machine() -> None:
     assert "listeners.tcp = none" in CONF
-    assert "listeners.ssl.1 = 0.0.0.0:5671" in CONF
+    assert "listeners.ssl.1 = 5671" in CONF
     assert "management.tcp.ip = 127.0.0.1" in CONF
 
 

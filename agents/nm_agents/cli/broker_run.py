@@ -18,7 +18,7 @@ from nm_broker.program import Installed, Program, Unpacked
 from nm_broker.project import Principals, bring_up
 from nm_broker.succession import succeed
 from nm_bus.errors import BrokerStartError, ConfigError
-from nm_bus.settings import SupernodeSettings
+from nm_bus.settings import SupernodeSettings, in_url
 
 LOOK = 0.5
 """Seconds between two looks at whether the broker still lives."""
@@ -66,7 +66,9 @@ def _started(broker: PrivateBroker) -> RunningBroker:
 
 
 def _where(broker: PrivateBroker) -> str:
-    return f"{broker.address}:{broker.amqps_port}"
+    if not broker.address:
+        return f"every address, port {broker.amqps_port}"
+    return f"{in_url(broker.address)}:{broker.amqps_port}"
 
 
 def _wait(running: RunningBroker) -> None:

@@ -33,6 +33,7 @@ from nm_bus.settings import (
     MemberSettings,
     Peer,
     SupernodeSettings,
+    in_url,
 )
 
 PATIENCE: Seconds = 20.0
@@ -181,7 +182,7 @@ class Federation:
             broker=self._peer(node).broker,
             tls=broker.tls,
             management=Management(
-                url=f"http://{broker.address}:{broker.management_port}",
+                url=f"http://{in_url(broker.address)}:{broker.management_port}",
                 password_file=broker.password_file,
             ),
             link_tls=authority.issue(link_user(node), self._pki),

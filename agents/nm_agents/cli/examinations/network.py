@@ -20,9 +20,10 @@ def examine_way(broker: Broker, tls: Tls, now: datetime, timeout: Seconds) -> It
     where = f"{broker.host}:{port}"
     try:
         found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         mend = "mend the name in the settings or in DNS"
-        yield fail("name", f"{address} does not resolve: {error.strerror}", mend)
+        why = getattr(error, "strerror", None) or "it is no name"
+        yield fail("name", f"{address} does not resolve: {why}", mend)
         return
     yield ok("name", f"{broker.host} is at {found[0][4][0]}")
     try:
