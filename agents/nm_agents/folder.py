@@ -45,14 +45,17 @@ def check_owner(folder: Path) -> None:
     """
     if os.geteuid() != ROOT:
         return
-    there = folder.absolute()
-    while not there.exists():
-        there = there.parent
+    there = nearest(folder)
     owner = there.stat().st_uid
     if owner != ROOT:
         name = user_name(owner)
         mend = f"run it as that user, e.g. runuser -u {name} -- nm-bus ..."
         raise ConfigError(there, f"this folder belongs to {name}, not to root", mend)
+
+
+def nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that is there."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
 
 
 def check_files(folder: Path) -> None:

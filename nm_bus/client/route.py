@@ -22,7 +22,7 @@ from nm_bus.errors import (
 from nm_bus.messages import Answer, Message, NodeId, Seconds
 from nm_bus.settings import Peer, Timing, Tls, connects_to
 from nm_bus.topology import PEER_BYTES, REQUESTS, request_key
-from nm_bus.transport.diagnosis import SURELY, diagnose
+from nm_bus.transport.diagnosis import SURELY, diagnose, not_admitted
 from nm_bus.transport.reply_address import REPLY_TO
 from nm_bus.transport.tls import client_context
 
@@ -105,7 +105,7 @@ class Route:
     def _meaning(self, error: Exception) -> NmBusError:
         match error:
             case amqp.AccessRefused(reply_text=str(said)) if "Login was refused" in said:
-                return RefusedError(f"{self._where} refuses the user {self._user}: not known")
+                return RefusedError(f"{self._where} {not_admitted(self._user)}")
             case amqp.AccessRefused(reply_text=str(said)) if "topic" in said:
                 role = f"nobody admitted it as {self._role}: see `role` in the settings"
                 return RefusedError(f"{self._where} refuses {self._user}: {said}; {role}")

@@ -103,12 +103,24 @@ def _login(error: BaseException, where: str, user: str) -> Failure | None:
         case AuthenticationError():
             return Failure(f"{where} does not log in by certificate (EXTERNAL is off)", SURELY)
         case ProbableAuthenticationError() if by_broker:
-            return Failure(f"{where} refuses the user {user}: not known to the broker", SURELY)
+            return Failure(f"{where} {not_admitted(user)}", SURELY)
         case ProbableAccessDeniedError() if by_broker:
-            return Failure(f"{where} refuses the user {user}: {_quoted(text)}", SURELY)
+            return Failure(f"{where} {_denied(user, _quoted(text))}", SURELY)
         case IncompatibleProtocolError() if "SSL" in text:
             return Failure(_REFUSED_CERTIFICATE.format(where=where) + _alert(text), PROBABLY)
     return None
+
+
+def not_admitted(user: str) -> str:
+    """What a broker does with a certificate that is in order, of somebody whom it does not know."""
+    return f"refuses the user {user}: not admitted; there: `nm-bus broker admit ROLE {user}`"
+
+
+def _denied(user: str, said: str) -> str:
+    unknown = re.search(r"vhost nm\.(\S+) not found", said)
+    if unknown:
+        return f"serves no project {unknown[1]}; see `project` in the settings"
+    return f"refuses the user {user}: {said}"
 
 
 def _loss(error: BaseException, where: str) -> Failure | None:

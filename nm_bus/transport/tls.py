@@ -15,6 +15,10 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """What TLS 1.2 may use: authenticated encryption alone, as all of TLS 1.3 is."""
 
 
+OF_ANOTHER = frozenset({18, 19, 20, 21})
+"""OpenSSL's numbers for a certificate whose issuer is none of those that are trusted."""
+
+
 def client_context(tls: Tls) -> ssl.SSLContext:
     """Make the context of a client that shows its certificate and checks the server's name.
 
@@ -83,6 +87,9 @@ def _seen_by_a_server(tls: Tls) -> dict[str, object]:
         except ssl.SSLWantReadError:
             continue
         except ssl.SSLCertVerificationError as error:
+            if error.verify_code in OF_ANOTHER:
+                what = f"is not of the authority that issued {tls.certificate}"
+                raise ConfigError(tls.ca, what, "take the ca.crt of this project") from None
             what = f"would be refused by the broker: {error.verify_message}"
             raise ConfigError(tls.certificate, what, "have it renewed or issued anew") from None
     return dict(judging.getpeercert() or {})

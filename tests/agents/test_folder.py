@@ -28,11 +28,12 @@ def as_root_with(owner_of: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 @contextmanager
 def as_ordinary_user(folder: Path) -> Iterator[None]:
-    """Within, the folder is ours, and we are not root."""
+    """Within, the folder and what is in it are ours, and we are not root."""
     if os.geteuid() != 0:
         yield
         return
-    os.chown(folder, NOBODY, NOBODY)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
     os.seteuid(NOBODY)
     try:
         yield

@@ -166,13 +166,13 @@ def test_what_a_broker_refuses_is_one_clear_sentence(broker: Sandbox, tmp_path: 
 
     expected: list[tuple[NmBusError, type[NmBusError], str]] = [
         (failure(but(tls=broker.issue("who.example.org"))), RefusedError, "refuses the user who"),
-        (failure(but(project="none")), RefusedError, "vhost nm.none"),
+        (failure(but(project="none")), RefusedError, "serves no project none"),
         (failure(asker, report), RefusedError, "topic 'administrator.report'"),
         (failure(but(tls=stranger)), ConfigError, "not accepted: self-signed"),
         (
             failure(but(tls=Tls(own.ca, stranger.certificate, stranger.key))),
             ConfigError,
-            "would be refused",
+            "is not of the authority that issued",
         ),
         (failure(at(misnamed)), ConfigError, "Hostname mismatch"),
         (failure(at(Broker("sn5.invalid"))), ConnectionLostError, "is not known"),

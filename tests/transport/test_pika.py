@@ -255,7 +255,7 @@ def test_what_a_broker_refuses_for_good_ends_a_program_that_never_was_connected(
     unknown = broker.issue("who.example.org")
     said = {
         "refuses the user who.example.org": at(broker, unknown, user="who.example.org"),
-        "vhost nm.none not found": at(broker, own, vhost="nm.none"),
+        "serves no project none": at(broker, own, vhost="nm.none"),
         "not accepted: self-signed": at(broker, stranger),
         "refuses our certificate": at(broker, Tls(own.ca, stranger.certificate, stranger.key)),
         "unknown authority, expired or revoked": at(broker, expired),

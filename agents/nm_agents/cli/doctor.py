@@ -1,11 +1,12 @@
 """`nm-bus doctor`: what is wrong on the way from here to an answer, and what to do."""
 
+import os
 import time
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -16,11 +17,22 @@ from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.examinations.answers import examine_answers, examine_federation
 from nm_agents.cli.examinations.broker import examine_broker
 from nm_agents.cli.examinations.certificates import examine_certificates
-from nm_agents.cli.examinations.finding import LEVELS, Finding, Level, fail, ok, worst
+from nm_agents.cli.examinations.finding import (
+    LEVELS,
+    Finding,
+    Level,
+    fail,
+    of_the_federation,
+    ok,
+    worst,
+)
 from nm_agents.cli.examinations.host import examine_host
-from nm_agents.cli.examinations.network import examine_way
+from nm_agents.cli.examinations.member import examine_member
+from nm_agents.cli.examinations.network import examine_port, examine_way
+from nm_agents.cli.examinations.user import as_owner
 from nm_agents.cli.options import Config, Json, Timeout, opener_of
 from nm_agents.cli.printable import as_json, cell
+from nm_agents.folder import user_name
 from nm_bus.errors import ConfigError, NmBusError
 from nm_bus.messages import Seconds
 from nm_bus.settings import (
@@ -40,26 +52,50 @@ FILES = {AdministratorSettings: 256, MemberSettings: 256, SupernodeSettings: 409
 
 
 def doctor(
-    context: typer.Context, *, config: Config = None, json: Json = False, timeout: Timeout = 10.0
+    context: typer.Context,
+    *,
+    config: Config = None,
+    federation: Annotated[
+        bool, typer.Option("--federation", help="The federation's findings count, too.")
+    ] = False,
+    run_checks: Annotated[
+        bool, typer.Option("--run-checks", help="Run each of a member's checks once.")
+    ] = False,
+    json: Json = False,
+    timeout: Timeout = 10.0,
 ) -> None:
     """Say what is wrong, and what to do: one line a finding.
 
-    FILE is the settings of a member, a supernode or an administrator. Run it on the host and as
-    the user of the program in question.
+    FILE is the settings of a member, a supernode or an administrator. Run it on the host of the
+    program in question, as its user or as root, which looks as that user.
+
+    What a node's supernode says of the whole federation is shown apart: it is not this host's
+    fault, so it does not count for the exit code unless --federation is given.
 
     Example: nm-bus doctor --config /etc/nm-bus/cmip6/member.toml
 
     Exit codes: 0 all is well, 1 warnings, 2 failures.
     """
-    found = list(examine(settings_path(config), opener_of(context), timeout))
+    path = settings_path(config)
+    found = list(examine(path, opener_of(context), timeout, run_checks=run_checks))
+    here = [finding for finding in found if not finding.federation]
     if json:
         say(as_json(found, indent=True))
     else:
+        show(screen(), _table(here))
+        _show_federation([finding for finding in found if finding.federation])
+    raise typer.Exit(LEVELS.index(worst(found if federation else here)))
+
+
+def _show_federation(found: list[Finding]) -> None:
+    if found:
+        say("\nThe federation, as its supernode sees it (see --federation):")
         show(screen(), _table(found))
-    raise typer.Exit(LEVELS.index(worst(found)))
 
 
-def examine(path: Path, opener: Opener, timeout: Seconds) -> Iterator[Finding]:
+def examine(
+    path: Path, opener: Opener, timeout: Seconds, *, run_checks: bool = False
+) -> Iterator[Finding]:
     """Everything that can be looked at with one settings file."""
     try:
         settings = read_settings(path)
@@ -67,10 +103,30 @@ def examine(path: Path, opener: Opener, timeout: Seconds) -> Iterator[Finding]:
         yield fail("settings", f"{error.where}: {error.what}", error.mend)
         return
     yield ok("settings", f"{path}: {_kind(settings)} of project {settings.project}")
+    with as_owner(expanded(str(settings.folder))) as user:
+        if not isinstance(settings, AdministratorSettings):
+            yield user
+            yield from _settings_file(path)
+        yield from _examine(settings, opener, timeout, run_checks=run_checks)
+
+
+def _settings_file(path: Path) -> Iterator[Finding]:
+    if not os.access(path, os.R_OK, effective_ids=True):
+        me = user_name(os.geteuid())
+        yield fail("settings", f"{path}: {me} cannot read it", f"chmod a+r {path}")
+
+
+def _examine(
+    settings: Settings, opener: Opener, timeout: Seconds, *, run_checks: bool
+) -> Iterator[Finding]:
     now = datetime.now(UTC)
     node = "" if isinstance(settings, AdministratorSettings) else settings.node
     yield from examine_certificates(settings.tls, node, now)
     yield from examine_host(expanded(str(settings.folder)), FILES[type(settings)])
+    if isinstance(settings, MemberSettings):
+        yield from examine_member(settings, run=run_checks)
+    if isinstance(settings, SupernodeSettings):
+        yield from examine_port(settings.broker, timeout)
     yield from _examine_supernodes(settings, opener, now, timeout)
     if isinstance(settings, SupernodeSettings):
         yield from examine_broker(settings, timeout)
@@ -85,7 +141,7 @@ def _examine_supernodes(
         yield from way
         if worst(way) is not Level.FAIL:
             asker = _asking(settings, peer)
-            answers = list(_examine_answers(asker, opener, timeout))
+            answers = list(_examine_answers(asker, opener, timeout, admission(settings)))
             yield from answers
             answering += [asker] if answers[0].level is Level.OK else []
     if isinstance(settings, SupernodeSettings):
@@ -93,15 +149,17 @@ def _examine_supernodes(
             yield from examine_way(peer.broker, settings.link_tls or settings.tls, now, timeout)
     for asker in answering[:1]:
         with opener(asker) as bus:
-            yield from examine_federation(bus, timeout)
+            found = examine_federation(bus, timeout)
+            asked = isinstance(settings, AdministratorSettings)
+            yield from found if asked else of_the_federation(found)
 
 
 def _examine_answers(
-    asker: AdministratorSettings, opener: Opener, timeout: Seconds
+    asker: AdministratorSettings, opener: Opener, timeout: Seconds, login: str
 ) -> Iterator[Finding]:
     try:
         with opener(asker) as bus:
-            yield from examine_answers(bus, asker.supernodes[0].node, time.time, timeout)
+            yield from examine_answers(bus, asker.supernodes[0].node, time.time, timeout, login)
     except NmBusError as error:
         yield fail("login", error, "see the findings above")
 
@@ -124,6 +182,15 @@ def supernodes_of(settings: Settings) -> tuple[Peer, ...]:
     if isinstance(settings, MemberSettings):
         return (Peer(settings.supernode.host, settings.supernode),)
     return (Peer(settings.node, settings.broker),)
+
+
+def admission(settings: Settings) -> str:
+    """How the owner of these settings is admitted at a broker."""
+    if isinstance(settings, SupernodeSettings):
+        return "`nm-bus broker setup` here"
+    if isinstance(settings, MemberSettings):
+        return f"at that supernode: `nm-bus broker admit member {settings.node}`"
+    return "at that supernode: `nm-bus broker admit administrator`, with the certificate's name"
 
 
 def _asking(settings: Settings, peer: Peer) -> AdministratorSettings:

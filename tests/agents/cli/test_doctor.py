@@ -1,6 +1,9 @@
 import json
+import os
 import socket
 import ssl
+import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,26 +12,35 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from nm_agents.cli.doctor import examine, read_settings
+from nm_agents.cli.doctor import admission, examine, read_settings
 from nm_agents.cli.examinations.answers import clock_difference, examine_answers, judge
 from nm_agents.cli.examinations.broker import machine_findings, queue_findings, shovel_findings
 from nm_agents.cli.examinations.certificates import examine_certificates
 from nm_agents.cli.examinations.finding import Finding, Level, worst
-from nm_agents.cli.examinations.host import open_files, room
-from nm_agents.cli.examinations.network import examine_way
+from nm_agents.cli.examinations.host import examine_folder, open_files, room
+from nm_agents.cli.examinations.member import examine_member
+from nm_agents.cli.examinations.network import examine_port, examine_way
+from nm_agents.cli.examinations.user import as_owner
 from nm_agents.cli.overview import fetch
+from nm_agents.folder import user_name
 from nm_broker.pki import Authority
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError
 from nm_bus.messages import Answer
 from nm_bus.settings import (
     AdministratorSettings,
     Broker,
+    CheckSettings,
+    DocumentsSettings,
+    DropInSettings,
     MemberSettings,
+    MetricsSettings,
     Peer,
     SupernodeSettings,
     Tls,
 )
+from nm_bus.transport.diagnosis import not_admitted
 
+from ..test_folder import NOBODY, as_ordinary_user
 from .conftest import FakeBus, Run
 
 SN1, ME = "sn1.llnl.gov", "n1.llnl.gov"
@@ -50,6 +62,13 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture
 def mine(authority: Authority, tmp_path: Path) -> Tls:
     return authority.issue(ME, tmp_path)
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that another user reaches, unlike those below pytest's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +155,145 @@ def test_a_missing_certificate_fails_and_ends_it(mine: Tls) -> None:
     assert [f.level for f in found] == [Level.FAIL]
 
 
+def test_a_certificate_of_another_authority_blames_the_authority_s_file(
+    mine: Tls, tmp_path: Path
+) -> None:
+    stranger = Authority.create(tmp_path / "stranger")
+    wrong = msgspec.structs.replace(mine, ca=stranger.folder / "ca.crt")
+    (found,) = bad(examine_certificates(wrong, ME, now()))
+    assert found.text.endswith(f"is not of the authority that issued {mine.certificate}")
+    assert "renew" not in found.mend
+
+
+@pytest.mark.parametrize("which", ["certificate", "key", "ca"])
+def test_a_file_that_may_not_be_read_is_to_be_given_to_the_user(which: str, shared: Path) -> None:
+    tls = Authority.create(shared).issue(ME, shared)
+    path: Path = getattr(tls, which)
+    path.chmod(0o000)
+    with as_ordinary_user(shared):
+        (found,) = bad(examine_certificates(tls, ME, now()))
+        assert f"{path}: cannot be read" in found.text
+        assert found.mend.startswith(f"chown {user_name(os.geteuid())} {path}")
+
+
+# --- this host -----------------------------------------------------------------------------
+
+
+def member(mine: Tls, **more: object) -> MemberSettings:
+    made = MemberSettings("demo", ME, Path("/none"), Broker(SN1), mine)
+    return msgspec.structs.replace(made, **more)
+
+
+def of(settings: MemberSettings, about: str, *, run: bool = False) -> list[Finding]:
+    return [f for f in examine_member(settings, run=run) if f.about.startswith(about)]
+
+
+def test_a_folder_is_tried_by_writing_in_it(shared: Path) -> None:
+    shared.chmod(0o500)
+    with as_ordinary_user(shared):
+        (found,) = examine_folder(shared, "folder")
+    shared.chmod(0o700)
+    assert found.level is Level.FAIL
+    assert "cannot be written" in found.text
+
+
+def test_a_file_of_root_in_the_folder_is_a_failure(shared: Path) -> None:
+    (shared / "ledger.db").touch(mode=0o000)
+    with as_ordinary_user(shared):
+        (found,) = examine_folder(shared, "folder")
+    assert found.level is Level.FAIL
+    assert found.mend.startswith("chown -R")
+
+
+def test_looking_leaves_nothing_behind(tmp_path: Path) -> None:
+    list(examine_folder(tmp_path, "folder"))
+    list(examine_folder(tmp_path / "not" / "there", "folder"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_drop_in_folder_that_cannot_be_made_is_a_failure(mine: Tls, shared: Path) -> None:
+    shared.chmod(0o500)
+    settings = member(mine, drop_in=DropInSettings(shared / "spool"))
+    with as_ordinary_user(shared):
+        (found,) = of(settings, "drop-in")
+    shared.chmod(0o700)
+    assert found.level is Level.FAIL
+    assert "is not there" in found.text
+    assert found.mend.startswith("install -d -o ")
+
+
+def test_a_mount_that_is_none_is_a_warning(mine: Tls, tmp_path: Path) -> None:
+    settings = member(mine, metrics=MetricsSettings(mounts=("/", str(tmp_path))))
+    texts = [f.text for f in of(settings, "measuring") if f.level is Level.WARN]
+    assert any("nothing is mounted there" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("/no/such/plugin",), "no such program"),
+        (("/etc/passwd",), "may not be run"),
+        (("true",), ""),
+    ],
+)
+def test_a_check_s_program_is_looked_for(mine: Tls, command: tuple[str, ...], said: str) -> None:
+    (found,) = of(member(mine, checks=(CheckSettings("c", command),)), "check c")
+    assert (found.level is Level.OK) is (said == "")
+    assert said in found.text
+
+
+@pytest.mark.parametrize(
+    ("code", "level", "said"),
+    [
+        ("print('WARNING hot'); raise SystemExit(1)", Level.OK, "exits with 1: WARNING hot"),
+        ("raise ValueError('broken')", Level.FAIL, "ValueError: broken"),
+        ("import sys; print('x'); sys.exit(9)", Level.FAIL, "exit code 9"),
+        ("import time; time.sleep(60)", Level.FAIL, "did not end within 0.5 s"),
+    ],
+)
+def test_checks_are_run_when_that_is_asked(mine: Tls, code: str, level: Level, said: str) -> None:
+    timeout = 0.5 if "sleep" in code else 30.0
+    check = CheckSettings("c", (sys.executable, "-c", code), timeout=timeout)
+    assert len(of(member(mine, checks=(check,)), "check c")) == 1
+    found = of(member(mine, checks=(check,)), "check c", run=True)[-1]
+    assert found.level is level
+    assert said in found.text
+
+
+def test_a_document_s_folder_owner_and_hook_are_looked_at(mine: Tls, tmp_path: Path) -> None:
+    documents = DocumentsSettings(
+        "thredds", tmp_path / "file" / "below", owner="nobody-has-this-name", hook=("/no/hook",)
+    )
+    (tmp_path / "file").touch()
+    found = of(member(mine, documents=(documents,)), "documents of thredds")
+    texts = [f.text for f in found if f.level is Level.FAIL]
+    assert len(texts) == 3
+    assert any("no user nobody-has-this-name" in text for text in texts)
+    assert any("/no/hook: no such program" in text for text in texts)
+
+
+def test_a_port_that_another_program_holds_is_told_apart_from_one_where_nobody_listens() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        taken = holder.getsockname()[1]
+        (found,) = examine_port(Broker(SN1, taken, "127.0.0.1"), 10.0)
+        assert "cannot be listened on" in found.text
+    (found,) = examine_port(Broker(SN1, taken, "127.0.0.1"), 10.0)
+    assert "nothing listens there" in found.text
+
+
+def test_a_node_s_exit_code_is_about_its_own_host(
+    run: Run, mine: Tls, tmp_path: Path, port: int
+) -> None:
+    words = ("doctor", "--config", str(write(tmp_path, mine, MEMBER % port)))
+    said = run(*words)
+    assert said.exit_code in (0, 1), "the fake federation has a blocked broker: not its fault"
+    assert "✖ fail  broker" in said.stdout.partition("The federation, ")[2]
+    assert run(*words, "--federation").exit_code == 2
+    told = json.loads(run(*words, "--json").stdout)
+    assert {f["about"] for f in told if f.get("federation")} >= {"broker"}
+
+
 # --- the way -------------------------------------------------------------------------------
 
 
@@ -186,20 +344,31 @@ def test_the_clocks_are_compared(seconds: float, level: Level, word: str) -> Non
 def test_a_supernode_that_answers_is_compared_by_the_middle_of_the_question(bus: FakeBus) -> None:
     times = iter([100.0, 110.0])
     bus.answers = lambda message: Answer("r", True, data={"now": 105.5})
-    found = list(examine_answers(bus, SN1, lambda: next(times), 1.0))
+    found = list(examine_answers(bus, SN1, lambda: next(times), 1.0, "admit"))
     assert bad(found) == []
     assert found[1].text.startswith("this clock is 500 ms behind")
 
 
-@pytest.mark.parametrize("error", [RefusedError("no user n1"), ConnectionLostError("gone")])
-def test_a_failed_login_says_what_to_do(bus: FakeBus, error: NmBusError) -> None:
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        (RefusedError(f"sn1 {not_admitted(ME)}"), "broker admit member"),
+        (RefusedError("sn1 serves no project other"), "`project`"),
+        (ConnectionLostError("gone"), "above"),
+    ],
+)
+def test_a_failed_login_says_what_to_do(bus: FakeBus, error: NmBusError, mend: str) -> None:
     def refuse(message: object) -> Answer:
         raise error
 
     bus.answers = refuse
-    found = list(examine_answers(bus, SN1, lambda: 0.0, 1.0))
+    found = list(examine_answers(bus, SN1, lambda: 0.0, 1.0, "broker admit member"))
     assert [(f.about, f.level) for f in found] == [("login", Level.FAIL)]
-    assert found[0].mend
+    assert mend in found[0].mend
+
+
+def test_a_login_is_made_where_the_program_asks(mine: Tls) -> None:
+    assert f"broker admit member {ME}" in admission(member(mine))
 
 
 def test_troubles_of_the_federation_are_told_one_by_one(bus: FakeBus) -> None:
@@ -309,7 +478,8 @@ def test_the_whole_way_is_examined(
 ) -> None:
     found = list(examine(write(tmp_path, mine, text % port), bus, 10.0))
     abouts = [f.about for f in found]
-    assert abouts[:5] == ["settings", "certificate", "authority", "key", "identity"]
+    who = [] if text is ADMINISTRATOR else ["user"]
+    assert abouts[:5] == ["settings", *who, "certificate", "authority", "key", "identity"][:5]
     assert {"name", "port", "tls", "limits", "folder", "broker"} <= set(abouts)
     assert ("management" in abouts) is (text is SUPERNODE)
 
@@ -341,3 +511,15 @@ def test_no_connection_is_left_open(mine: Tls, port: int) -> None:
 def open_now() -> int:
     """Files and sockets that this process has open."""
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_root_looks_as_the_user_whose_folder_it_is(shared: Path) -> None:
+    before = (os.geteuid(), os.getegid(), os.getgroups())
+    if before[0] == 0:
+        os.chown(shared, NOBODY, NOBODY)
+    with as_owner(shared / "state") as found:
+        assert os.geteuid() == (NOBODY if before[0] == 0 else before[0])
+        (shared / "made").touch()
+        assert user_name(os.geteuid()) in found.text
+    assert (os.geteuid(), os.getegid(), os.getgroups()) == before
+    assert (shared / "made").stat().st_uid == shared.stat().st_uid

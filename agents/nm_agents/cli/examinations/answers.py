@@ -17,26 +17,31 @@ second, certificates and what is measured begin to fail."""
 BACKLOG = 1_000
 """Messages that wait in a queue which is read all the time."""
 
-LOGIN = "have an administrator enrol this certificate's name at the broker"
+SETTINGS = "see `project` in the settings, and whom the certificate names"
 PROCESS = "see that `nm-bus supernode run` runs there, and its log"
-MENDS: dict[type[NmBusError], str] = {RefusedError: LOGIN, TimedOutError: PROCESS}
 
 Clock = Callable[[], Seconds]
 
 
 def examine_answers(
-    bus: Bus, supernode: NodeId, clock: Clock, timeout: Seconds
+    bus: Bus, supernode: NodeId, clock: Clock, timeout: Seconds, login: str
 ) -> Iterator[Finding]:
-    """Log in, ask for the time, compare."""
+    """Log in, ask for the time, compare. `login` says how this one is admitted."""
     before = clock()
     try:
         told = ask(bus, Query(what="time"), timeout).get("now")
     except NmBusError as error:
-        yield fail("login", error, MENDS.get(type(error), "see the findings above"))
+        yield fail("login", error, _mend(error, login))
         return
     yield ok("login", f"{supernode} lets us in and answers")
     if isinstance(told, int | float):
         yield clock_difference(float(told) - (before + clock()) / 2, supernode)
+
+
+def _mend(error: NmBusError, login: str) -> str:
+    if isinstance(error, RefusedError):
+        return login if "not admitted" in str(error) else SETTINGS
+    return PROCESS if isinstance(error, TimedOutError) else "see the findings above"
 
 
 def clock_difference(seconds: Seconds, supernode: NodeId) -> Finding:

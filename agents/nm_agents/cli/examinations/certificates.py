@@ -1,12 +1,14 @@
 """The certificate files: readable, in force, of this node, signed by the authority they name."""
 
+import os
 import stat
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from nm_agents.cli.examinations.finding import Finding, fail, ok, warn
+from nm_agents.cli.examinations.finding import Finding, Level, fail, ok, warn
 from nm_agents.cli.figures import plural
+from nm_agents.folder import user_name
 from nm_broker.pki import Described, describe
 from nm_bus.errors import ConfigError
 from nm_bus.messages import NodeId
@@ -25,11 +27,16 @@ def examine_certificates(tls: Tls, node: NodeId, now: datetime) -> Iterator[Find
         try:
             said = describe(path)
         except ConfigError as error:
-            yield fail(about, f"{error.where}: {error.what}", error.mend)
+            # what a file system said is the cause; what a parser said has a mend of its own
+            cause = error.__context__
+            mend = _let_read(path, cause) if isinstance(cause, OSError) else error.mend
+            yield fail(about, f"{error.where}: {error.what}", mend)
             return
         yield life(about, path, said, now)
-    yield from _key(tls.key)
-    yield _identity(tls, node)
+    key = _key(tls.key)
+    yield key
+    if key.level is not Level.FAIL:
+        yield _identity(tls, node)
 
 
 def _identity(tls: Tls, node: NodeId) -> Finding:
@@ -55,13 +62,19 @@ def life(about: str, path: Path, said: Described, now: datetime) -> Finding:
     return warn(about, text, RENEW) if left < SOON else ok(about, text)
 
 
-def _key(path: Path) -> Iterator[Finding]:
+def _let_read(path: Path, error: BaseException) -> str:
+    """What to do about a file that cannot be read."""
+    if isinstance(error, PermissionError):
+        return f"chown {user_name(os.geteuid())} {path}, and see the folders above it"
+    return "check the path"
+
+
+def _key(path: Path) -> Finding:
     try:
-        mode = path.stat().st_mode
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
     except OSError as error:
-        yield fail("key", f"{path}: cannot be read: {error.strerror}", "check the path and rights")
-        return
+        return fail("key", f"{path}: cannot be read: {error.strerror}", _let_read(path, error))
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        yield warn("key", f"{path}: others may read it", f"chmod 600 {path}")
-    else:
-        yield ok("key", f"{path}: only its owner may read it")
+        return warn("key", f"{path}: others may read it", f"chmod 600 {path}")
+    return ok("key", f"{path}: only its owner may read it")

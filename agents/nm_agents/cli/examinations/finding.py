@@ -1,7 +1,9 @@
 """A finding: what was looked at, how it is, and what to do about it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
+
+import msgspec
 
 from nm_bus.errors import NmBusError
 from nm_bus.messages import Part
@@ -25,6 +27,8 @@ class Finding(Part, frozen=True):
     about: str
     text: str
     mend: str = ""
+    federation: bool = False
+    """Whether it is about the federation as a supernode sees it, not about this host."""
 
 
 def ok(about: str, text: str) -> Finding:
@@ -40,6 +44,11 @@ def warn(about: str, text: str, mend: str) -> Finding:
 def fail(about: str, text: str | NmBusError, mend: str) -> Finding:
     """It does not work."""
     return Finding(Level.FAIL, about, str(text), mend)
+
+
+def of_the_federation(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The same findings, set apart from those about this host."""
+    return (msgspec.structs.replace(finding, federation=True) for finding in findings)
 
 
 def worst(findings: Iterable[Finding]) -> Level:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from nm_agents.cli.examinations.finding import Finding, fail, ok, warn
 from nm_agents.cli.figures import size
+from nm_agents.folder import check_files, nearest, user_name, writable
+from nm_bus.errors import ConfigError
 
 ROOM_WARN, ROOM_FAIL = 1_000_000_000, 50_000_000
 
@@ -15,7 +17,7 @@ ROOM_WARN, ROOM_FAIL = 1_000_000_000, 50_000_000
 def examine_host(folder: Path, files: int) -> Iterator[Finding]:
     """Look at the limits of whoever runs this. `files` is how many the program may need."""
     yield open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0], files)
-    yield from _folder(folder)
+    yield from examine_folder(folder, "folder")
 
 
 def open_files(limit: int, needed: int) -> Finding:
@@ -26,18 +28,35 @@ def open_files(limit: int, needed: int) -> Finding:
     return warn("limits", text, f"set LimitNOFILE={needed} in the unit, or `ulimit -n {needed}`")
 
 
-def _folder(folder: Path) -> Iterator[Finding]:
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        yield fail("folder", f"{there}: cannot be written to", "give it to the program's user")
-        return
-    yield room(folder, shutil.disk_usage(there).free)
+def examine_folder(folder: Path, about: str) -> Iterator[Finding]:
+    """Try to write in a folder, or see that it could be made; see that its files can be opened."""
+    try:
+        if folder.exists():
+            writable(folder)
+            check_files(folder)
+            yield room(folder, shutil.disk_usage(folder).free, about)
+        else:
+            yield _to_be_made(folder, about)
+    except ConfigError as error:
+        yield fail(about, f"{error.where}: {error.what}", error.mend)
+    except OSError as error:
+        me = user_name(os.geteuid())
+        yield fail(about, f"{folder}: {error.strerror}", f"let {me} enter the folders above it")
 
 
-def room(folder: Path, free: int) -> Finding:
+def _to_be_made(folder: Path, about: str) -> Finding:
+    above = nearest(folder)
+    if above.is_dir() and os.access(above, os.W_OK | os.X_OK, effective_ids=True):
+        return room(folder, shutil.disk_usage(above).free, about)
+    me = user_name(os.geteuid())
+    what = f"{folder}: is not there, and {me} may not make it in {above}"
+    return fail(about, what, f"install -d -o {me} {folder}")
+
+
+def room(folder: Path, free: int, about: str = "folder") -> Finding:
     """Whether a folder's disk has room."""
     text = f"{folder}: {size(free)} free"
     mend = "make room on this disk"
     if free < ROOM_FAIL:
-        return fail("folder", text, mend)
-    return warn("folder", text, mend) if free < ROOM_WARN else ok("folder", text)
+        return fail(about, text, mend)
+    return warn(about, text, mend) if free < ROOM_WARN else ok(about, text)

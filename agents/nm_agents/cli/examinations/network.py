@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from nm_agents.cli.examinations.certificates import SOON
 from nm_agents.cli.examinations.finding import Finding, fail, ok, warn
 from nm_agents.cli.figures import plural
+from nm_broker.loopback import is_free
 from nm_bus.errors import ConfigError
 from nm_bus.messages import Seconds
 from nm_bus.settings import Broker, Tls, connects_to
@@ -35,6 +36,21 @@ def examine_way(broker: Broker, tls: Tls, now: datetime, timeout: Seconds) -> It
     with connection:
         yield ok("port", f"{where} is open")
         yield _handshake(connection, broker, tls, now)
+
+
+def examine_port(broker: Broker, timeout: Seconds) -> Iterator[Finding]:
+    """Where nobody answers at a supernode's own port: whether its broker could listen there."""
+    address, port = connects_to(broker)
+    try:
+        socket.create_connection((address, port), timeout).close()
+    except (OSError, UnicodeError):
+        where = f"{broker.address or 'every address'}, port {port}"
+        if is_free(broker.address, port):
+            text = f"{where}: nothing listens there"
+            yield fail("listen", text, "start the broker: its unit, or `nm-bus broker run`")
+        else:
+            text = f"{where}: cannot be listened on: another program does, or it is not this host's"
+            yield fail("listen", text, "see `ss -ltnp`, and `broker` in the settings")
 
 
 def _handshake(connection: socket.socket, broker: Broker, tls: Tls, now: datetime) -> Finding:
