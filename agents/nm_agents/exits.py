@@ -3,16 +3,15 @@
 Light on purpose: the services end here too, and must not load what only people need.
 """
 
-import io
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from types import FrameType
 
 from nm_agents.oneline import one_line
+from nm_agents.streams import UnwrittenError, to_nowhere
 from nm_bus.errors import ConfigError, NmBusError, RefusedError, StorageError
 
 
@@ -48,57 +47,15 @@ def ended_well() -> Iterator[None]:
     except KeyboardInterrupt:
         raise SystemExit(Exit.INTERRUPTED) from None
     except BrokenPipeError:
-        _nobody_reads()
+        to_nowhere(sys.stdout.fileno())
         raise SystemExit(Exit.OK) from None
     except UnwrittenError as error:
-        _nobody_reads()
+        to_nowhere(sys.stdout.fileno())
         say(error)
         raise SystemExit(exit_code(error)) from None
     except NmBusError as error:
         say(error)
         raise SystemExit(exit_code(error)) from None
-
-
-class UnwrittenError(ConfigError):
-    """Standard output takes nothing more, as on a full disk."""
-
-
-class Output(io.TextIOWrapper):
-    """Standard output that says by an error of our own that it could not be written.
-
-    Told apart here, since a failure to write any other file is not for `ended_well` to explain.
-    """
-
-    def write(self, text: str, /) -> int:
-        """As any stream does."""
-        with self._explained():
-            return super().write(text)
-
-    def flush(self) -> None:
-        """As any stream does."""
-        with self._explained():
-            super().flush()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            what = f"cannot be written: {error.strerror}"
-            raise UnwrittenError("standard output", what) from None
-
-
-def explained_output() -> None:
-    """From now on standard output explains itself."""
-    sys.stdout = Output(
-        sys.stdout.buffer,
-        encoding=sys.stdout.encoding,
-        errors=sys.stdout.errors,
-        line_buffering=sys.stdout.isatty(),
-        write_through=isinstance(sys.stdout.buffer, io.RawIOBase),
-    )
 
 
 def check_arguments(arguments: Iterable[str]) -> None:
@@ -110,20 +67,6 @@ def check_arguments(arguments: Iterable[str]) -> None:
             except UnicodeEncodeError:
                 shown = argument.encode(errors="backslashreplace").decode()
                 raise ConfigError(f"the argument {shown}", "is no UTF-8", "rename it") from None
-
-
-def check_streams(*, output: bool) -> None:
-    """Give the standard streams that were closed a place, so that no file gets their numbers.
-
-    Raises ConfigError when standard output is closed and `output` is the point of the program.
-    """
-    closed = sys.stdout is None
-    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        if getattr(sys, name) is None:
-            _to_nowhere(number)
-            setattr(sys, name, os.fdopen(number, mode, closefd=False))
-    if closed and output:
-        raise ConfigError("standard output", "is closed", "give it a file, or /dev/null")
 
 
 @contextmanager
@@ -183,16 +126,5 @@ def on_signals(numbers: Iterable[int], call: Callable[[], None]) -> Iterator[Non
 
 def say(error: NmBusError) -> None:
     """Write an error's sentence to standard error, as one line that moves no cursor."""
-    print(f"nm-bus: {one_line(str(error))}", file=sys.stderr)
-
-
-def _nobody_reads() -> None:
-    """Let what Python still flushes at its end go nowhere instead of complaining."""
-    _to_nowhere(sys.stdout.fileno())
-
-
-def _to_nowhere(number: int) -> None:
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    if nowhere != number:
-        os.dup2(nowhere, number)
-        os.close(nowhere)
+    with suppress(OSError):  # the exit code is left to say it
+        print(f"nm-bus: {one_line(str(error))}", file=sys.stderr, flush=True)

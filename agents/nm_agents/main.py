@@ -3,7 +3,8 @@
 import sys
 
 from nm_agents.cli.service import is_service, run_service
-from nm_agents.exits import check_arguments, check_streams, ended_well, explained_output
+from nm_agents.exits import check_arguments, ended_well
+from nm_agents.streams import check_streams, explained_output
 
 
 def main() -> int:

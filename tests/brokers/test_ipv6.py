@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pika
 import pytest
 
 from nm_broker.access import Access
@@ -13,6 +14,7 @@ from nm_broker.pki import Authority
 from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Program
 from nm_broker.project import Principals, bring_up, sizes_for
+from nm_broker.testing.sandbox import Sandbox
 from nm_bus.client.route import Route
 from nm_bus.core.links import ShovelState
 from nm_bus.grants import Role, link_user
@@ -118,8 +120,11 @@ def test_links_and_clients_reach_a_broker_on_ipv6(
     links = Links(running.api, settings)
     eventually(lambda: all(s.state is ShovelState.RUNNING for s in links.look().values()))
     assert connects_to(settings.broker)[0] == LOOPBACK
-    with client(settings, authority.issue(ADMIN, tmp_path / "pki")):
+    tls = authority.issue(ADMIN, tmp_path / "pki")
+    with client(settings, tls):
         pass
+    box = Sandbox(running, authority, vhost("demo"), tmp_path / "pki")
+    pika.BlockingConnection(box.parameters(tls)).close()
 
 
 def client(settings: SupernodeSettings, tls: Tls) -> Route:

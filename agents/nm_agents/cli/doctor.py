@@ -26,7 +26,7 @@ from nm_agents.cli.examinations.finding import (
     ok,
     worst,
 )
-from nm_agents.cli.examinations.host import examine_host
+from nm_agents.cli.examinations.host import examine_folder, examine_host
 from nm_agents.cli.examinations.member import examine_member
 from nm_agents.cli.examinations.network import examine_port, examine_way
 from nm_agents.cli.examinations.user import as_owner
@@ -127,6 +127,7 @@ def _examine(
         yield from examine_member(settings, run=run_checks)
     if isinstance(settings, SupernodeSettings):
         yield from examine_port(settings.broker, timeout)
+        yield from examine_folder(settings.folder / "broker", "broker's folder")
     yield from _examine_supernodes(settings, opener, now, timeout)
     if isinstance(settings, SupernodeSettings):
         yield from examine_broker(settings, timeout)

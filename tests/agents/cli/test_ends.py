@@ -162,3 +162,9 @@ def test_a_user_without_a_home_is_one_sentence(monkeypatch: pytest.MonkeyPatch) 
     for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(variable, raising=False)
     assert _who() == str(os.getuid())
+
+
+def test_a_full_disk_on_standard_error_leaves_the_exit_code(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        words = ("member", "run", "--config", str(tmp_path / "none.toml"))
+        assert nm_bus(*words, stderr=full).returncode == Exit.MEND

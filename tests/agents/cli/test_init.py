@@ -9,6 +9,7 @@ import pytest
 from nm_broker.pki import Authority
 from nm_bus.storage.ledger import open_ledger
 
+from ..test_folder import as_root_with
 from .conftest import Run
 
 NODE = "sn1.example.org"
@@ -152,3 +153,20 @@ def test_where_no_ledger_is_no_epoch_begins(run: Run, folder: Path) -> None:
     said = run(*words(folder, "--new-epoch", "--yes"))
     assert (said.exit_code, said.stderr.count("\n")) == (2, 1)
     assert "is not there" in said.stderr
+
+
+def test_root_makes_no_ledger_in_a_folder_of_another_user(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "state").mkdir()
+    with as_root_with(folder / "state", monkeypatch):
+        said = run(*words(folder, "--project", str(folder / "project.toml")))
+    assert (said.exit_code, said.stderr.count("\n")) == (2, 1)
+    assert "not to root; run it as that user" in said.stderr
+    assert list((folder / "state").iterdir()) == []
+
+
+def test_a_project_file_that_is_not_there_is_called_so(run: Run, folder: Path) -> None:
+    said = run(*words(folder, "--project", str(folder / "none.toml")))
+    assert said.exit_code == 2
+    assert "none.toml: the project file is not there; give --project FILE" in said.stderr

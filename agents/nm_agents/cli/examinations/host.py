@@ -17,7 +17,7 @@ ROOM_WARN, ROOM_FAIL = 1_000_000_000, 50_000_000
 def examine_host(folder: Path, files: int) -> Iterator[Finding]:
     """Look at the limits of whoever runs this. `files` is how many the program may need."""
     yield open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0], files)
-    yield from examine_folder(folder, "folder")
+    yield from examine_folder(folder, "folder", ours=True)
 
 
 def open_files(limit: int, needed: int) -> Finding:
@@ -28,12 +28,14 @@ def open_files(limit: int, needed: int) -> Finding:
     return warn("limits", text, f"set LimitNOFILE={needed} in the unit, or `ulimit -n {needed}`")
 
 
-def examine_folder(folder: Path, about: str) -> Iterator[Finding]:
-    """Try to write in a folder, or see that it could be made; see that its files can be opened."""
+def examine_folder(folder: Path, about: str, *, ours: bool = False) -> Iterator[Finding]:
+    """Try to write in a folder, or see that it could be made. `ours`: it is the program's own, so
+    its files there must be such that it can open them."""
     try:
         if folder.exists():
             writable(folder)
-            check_files(folder)
+            if ours:
+                check_files(folder)
             yield room(folder, shutil.disk_usage(folder).free, about)
         else:
             yield _to_be_made(folder, about)
