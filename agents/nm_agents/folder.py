@@ -11,7 +11,7 @@ from nm_bus.errors import ConfigError
 
 ROOT = 0
 
-OURS = ("*.db", "*.db-wal", "*.db-shm", "*.lock", ".*.lock", "lock")
+OURS = ("*.db", "*.db-*", "*.sqlite", "*.sqlite-*", "*.lock", ".*.lock", "lock", ".nm-bus-*")
 """What a program makes in its folder and must be able to open again."""
 
 
@@ -66,6 +66,20 @@ def check_files(folder: Path) -> None:
                 name = user_name(os.geteuid())
                 what = f"belongs to {user_name(path.stat().st_uid)}, and {name} cannot use it"
                 raise ConfigError(path, what, f"chown -R {name} {folder}")
+
+
+def check_owners(folder: Path) -> None:
+    """Raise ConfigError when something in a folder, or one below, is another user's.
+
+    For a folder of RabbitMQ's, which says only `eacces` then.
+    """
+    me = os.geteuid()
+    for pattern in ("*", "*/*"):
+        for path in folder.glob(pattern):
+            owner = path.lstat().st_uid
+            if owner != me:
+                what = f"belongs to {user_name(owner)}, and this program runs as {user_name(me)}"
+                raise ConfigError(path, what, f"chown -R {user_name(me)} {folder}")
 
 
 def user_name(uid: int) -> str:

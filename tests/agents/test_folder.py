@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nm_agents.folder import own_folder, user_name
+from nm_agents.folder import check_owners, own_folder, user_name
 from nm_bus.errors import ConfigError
 
 NOBODY = 65_534
@@ -72,7 +72,7 @@ def test_root_makes_no_folder_below_one_of_another_user(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["lock", "ledger.db", "ingest.0.lock"])
+@pytest.mark.parametrize("name", ["lock", "ledger.db", "ingest.0.lock", "spool.sqlite"])
 def test_a_file_that_the_user_cannot_open_is_one_sentence(open_folder: Path, name: str) -> None:
     (open_folder / name).touch(mode=0o000)
     with (
@@ -81,6 +81,18 @@ def test_a_file_that_the_user_cannot_open_is_one_sentence(open_folder: Path, nam
         own_folder(open_folder),
     ):
         pass
+
+
+def test_what_another_user_left_for_a_broker_is_one_sentence(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (open_folder / "data").mkdir()
+    (open_folder / "data" / "node").touch()
+    check_owners(open_folder)
+    me = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    with pytest.raises(ConfigError, match=r"data: belongs to .*, and this .*; chown -R"):
+        check_owners(open_folder)
 
 
 def test_a_lock_that_is_a_folder_is_one_sentence(tmp_path: Path) -> None:

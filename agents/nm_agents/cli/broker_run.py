@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from nm_agents.cli.broker_files import password_file
-from nm_agents.folder import own_folder
+from nm_agents.folder import check_owners, own_folder
 from nm_agents.supernode.program import check_settings
 from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Installed, Program, Unpacked
@@ -39,6 +39,7 @@ def run_broker(
     check_settings(settings, config)
     broker = PrivateBroker.described(settings, program)
     with own_folder(broker.folder), until_told():
+        check_owners(broker.folder)
         told(f"starting the broker of {settings.node}")
         running = _started(broker)
         try:
