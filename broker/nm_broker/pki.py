@@ -95,8 +95,12 @@ class Authority:
         try:
             certificate = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
             key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
-        except (OSError, ValueError) as error:
-            raise ConfigError(folder, f"holds no authority: {error}", "make one anew") from None
+        except OSError as error:
+            what = f"holds no authority: {error.filename}: {error.strerror}"
+            raise ConfigError(folder, what, f"`nm-bus pki create {folder}` makes one") from None
+        except ValueError as error:
+            what = f"holds no authority that can be read: {error}"
+            raise ConfigError(folder, what, "create one in a new folder") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ConfigError(folder / "ca.key", "is no EC key", "make the authority anew")
         return cls(certificate, key, folder)

@@ -22,7 +22,7 @@ from nm_bus.errors import (
 from nm_bus.messages import Answer, Message, NodeId, Seconds
 from nm_bus.settings import Peer, Timing, Tls, connects_to
 from nm_bus.topology import PEER_BYTES, REQUESTS, request_key
-from nm_bus.transport.diagnosis import SURELY, diagnose, not_admitted
+from nm_bus.transport.diagnosis import SURELY, denied, diagnose, not_admitted
 from nm_bus.transport.reply_address import REPLY_TO
 from nm_bus.transport.tls import client_context
 
@@ -110,7 +110,7 @@ class Route:
                 role = f"nobody admitted it as {self._role}: see `role` in the settings"
                 return RefusedError(f"{self._where} refuses {self._user}: {said}; {role}")
             case amqp.AccessRefused() | amqp.NotAllowed() | amqp.NotFound():
-                return RefusedError(f"{self._where} refuses {self._user}: {error.reply_text}")
+                return RefusedError(f"{self._where} {denied(self._user, str(error.reply_text))}")
         failure = diagnose(error, self._where, self._user)
         if failure.hopeless_after == SURELY:
             return failure.as_error()

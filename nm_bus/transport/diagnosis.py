@@ -105,7 +105,7 @@ def _login(error: BaseException, where: str, user: str) -> Failure | None:
         case ProbableAuthenticationError() if by_broker:
             return Failure(f"{where} {not_admitted(user)}", SURELY)
         case ProbableAccessDeniedError() if by_broker:
-            return Failure(f"{where} {_denied(user, _quoted(text))}", SURELY)
+            return Failure(f"{where} {denied(user, _quoted(text))}", SURELY)
         case IncompatibleProtocolError() if "SSL" in text:
             return Failure(_REFUSED_CERTIFICATE.format(where=where) + _alert(text), PROBABLY)
     return None
@@ -116,7 +116,8 @@ def not_admitted(user: str) -> str:
     return f"refuses the user {user}: not admitted; there: `nm-bus broker admit ROLE {user}`"
 
 
-def _denied(user: str, said: str) -> str:
+def denied(user: str, said: str) -> str:
+    """What a broker does with somebody who may not do this, from its own words."""
     unknown = re.search(r"vhost nm\.(\S+) not found", said)
     if unknown:
         return f"serves no project {unknown[1]}; see `project` in the settings"

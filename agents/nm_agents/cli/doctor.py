@@ -1,6 +1,5 @@
 """`nm-bus doctor`: what is wrong on the way from here to an answer, and what to do."""
 
-import os
 import time
 import tomllib
 from collections.abc import Iterator
@@ -29,10 +28,9 @@ from nm_agents.cli.examinations.finding import (
 from nm_agents.cli.examinations.host import examine_folder, examine_host
 from nm_agents.cli.examinations.member import examine_member
 from nm_agents.cli.examinations.network import examine_port, examine_way
-from nm_agents.cli.examinations.user import as_owner
+from nm_agents.cli.examinations.user import as_owner, examine_access
 from nm_agents.cli.options import Config, Json, Timeout, opener_of
 from nm_agents.cli.printable import as_json, cell
-from nm_agents.folder import user_name
 from nm_bus.errors import ConfigError, NmBusError
 from nm_bus.messages import Seconds
 from nm_bus.settings import (
@@ -103,34 +101,32 @@ def examine(
         yield fail("settings", f"{error.where}: {error.what}", error.mend)
         return
     yield ok("settings", f"{path}: {_kind(settings)} of project {settings.project}")
-    with as_owner(expanded(str(settings.folder))) as user:
-        if not isinstance(settings, AdministratorSettings):
-            yield user
-            yield from _settings_file(path)
-        yield from _examine(settings, opener, timeout, run_checks=run_checks)
-
-
-def _settings_file(path: Path) -> Iterator[Finding]:
-    if not os.access(path, os.R_OK, effective_ids=True):
-        me = user_name(os.geteuid())
-        yield fail("settings", f"{path}: {me} cannot read it", f"chmod a+r {path}")
-
-
-def _examine(
-    settings: Settings, opener: Opener, timeout: Seconds, *, run_checks: bool
-) -> Iterator[Finding]:
     now = datetime.now(UTC)
-    node = "" if isinstance(settings, AdministratorSettings) else settings.node
-    yield from examine_certificates(settings.tls, node, now)
-    yield from examine_host(expanded(str(settings.folder)), FILES[type(settings)])
-    if isinstance(settings, MemberSettings):
-        yield from examine_member(settings, run=run_checks)
+    with as_owner(expanded(str(settings.folder))) as user:
+        # all at once: in between, nobody else should be that user
+        here = list(_examine_host(settings, path, user, now, run_checks=run_checks))
+    yield from here
     if isinstance(settings, SupernodeSettings):
         yield from examine_port(settings.broker, timeout)
-        yield from examine_folder(settings.folder / "broker", "broker's folder")
     yield from _examine_supernodes(settings, opener, now, timeout)
     if isinstance(settings, SupernodeSettings):
         yield from examine_broker(settings, timeout)
+
+
+def _examine_host(
+    settings: Settings, path: Path, user: Finding, now: datetime, *, run_checks: bool
+) -> Iterator[Finding]:
+    if isinstance(settings, AdministratorSettings):
+        yield from examine_certificates(settings.tls, "", now)
+    else:
+        yield user
+        yield from examine_access(path)
+        yield from examine_certificates(settings.tls, settings.node, now)
+    yield from examine_host(expanded(str(settings.folder)), FILES[type(settings)])
+    if isinstance(settings, SupernodeSettings):
+        yield from examine_folder(settings.folder / "broker", "broker's folder")
+    if isinstance(settings, MemberSettings):
+        yield from examine_member(settings, run=run_checks)
 
 
 def _examine_supernodes(

@@ -2,11 +2,12 @@
 
 import os
 import pwd
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nm_agents.cli.examinations.finding import Finding, ok, warn
+from nm_agents.cli.examinations.finding import Finding, fail, ok, warn
 from nm_agents.folder import ROOT, nearest, user_name
 
 USUAL = "nm-bus"
@@ -31,6 +32,16 @@ def as_owner(folder: Path) -> Iterator[Finding]:
         os.seteuid(ROOT)
         os.setegid(group)
         os.setgroups(groups)
+
+
+def examine_access(settings: Path) -> Iterator[Finding]:
+    """Whether this user may read the settings and run nm-bus at all."""
+    me = user_name(os.geteuid())
+    if not os.access(settings, os.R_OK, effective_ids=True):
+        yield fail("settings", f"{settings}: {me} cannot read it", f"chmod a+r {settings}")
+    if not os.access(sys.executable, os.X_OK, effective_ids=True):
+        mend = "install nm-bus where that user may read, as in /opt/nm-bus by /usr/bin/python3"
+        yield fail("user", f"{sys.executable}: {me} may not run it", mend)
 
 
 def _become(owner: int) -> None:
