@@ -187,7 +187,7 @@ def admission(settings: Settings) -> str:
         return "`nm-bus broker setup` here"
     if isinstance(settings, MemberSettings):
         return f"at that supernode: `nm-bus broker admit member {settings.node}`"
-    return "at that supernode: `nm-bus broker admit administrator`, with the certificate's name"
+    return f"at that supernode: `nm-bus broker admit {settings.role}`, with the certificate's name"
 
 
 def _asking(settings: Settings, peer: Peer) -> AdministratorSettings:

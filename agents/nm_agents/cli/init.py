@@ -73,8 +73,6 @@ def init(
         confirm(earlier, yes=yes, dry_run=dry_run)
     if given is None or project is None:
         made = begin_anew(settings)
-    elif not project.is_file():
-        raise ConfigError(project, "the project file is not there", "give --project FILE")
     else:
         made = begin(settings, given, project, anew=anew)
     _say(_data(made), _lines(made), json=json)

@@ -169,4 +169,4 @@ def test_root_makes_no_ledger_in_a_folder_of_another_user(
 def test_a_project_file_that_is_not_there_is_called_so(run: Run, folder: Path) -> None:
     said = run(*words(folder, "--project", str(folder / "none.toml")))
     assert said.exit_code == 2
-    assert "none.toml: the project file is not there; give --project FILE" in said.stderr
+    assert "none.toml: the file is not there; check the path" in said.stderr
