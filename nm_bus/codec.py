@@ -59,6 +59,7 @@ class Reason(StrEnum):
     FAR_FUTURE = "far-future"
     FAR_SEQUENCE = "far-sequence"
     WRONG_STREAM = "wrong-stream"
+    KILLED = "killed"
 
 
 @dataclass(frozen=True, slots=True)

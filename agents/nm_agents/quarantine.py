@@ -1,11 +1,12 @@
 """Where refused messages go: the exchange `dead`, confirmed before the original is acknowledged."""
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nm_bus.codec import Rejected, encode, quarantine
-from nm_bus.messages import NodeId, Seconds
+from nm_bus.messages import NodeId, Quarantined, Seconds
 from nm_bus.topology import DEAD, refused_key
 from nm_bus.transport.base import Delivery, Outcome, Outgoing, Transport
 
@@ -14,6 +15,12 @@ Kept = Callable[[bool], None]
 
 PAUSE: Seconds = 1.0
 """How long a message that could not be put aside waits before it is read again."""
+
+TRIES = 5
+"""How often that is tried with one message; then it is dropped, and the log has what is known."""
+
+REMEMBERED = 1_000
+"""How many messages that could not be put aside are remembered with their tries."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,6 +32,9 @@ class Quarantine:
     transport: Transport
     origin: NodeId
     count: int = 0
+    dropped: int = 0
+    """How many could not be put aside at all."""
+    _tries: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
     def put(self, delivery: Delivery, rejected: Rejected, kept: Kept) -> None:
         """Put a delivery aside, and tell whether that succeeded: when not, after a pause."""
@@ -40,15 +50,31 @@ class Quarantine:
         now = self.transport.now()
         body = encode(record, source=self.origin, id=record.sha256[:32], time=now)
         message = Outgoing(DEAD, refused_key(rejected.reason, who), body, persistent=True)
-        self.transport.publish(message, lambda outcome: self._done(outcome, kept))
+        self.transport.publish(message, lambda outcome: self._done(outcome, record, kept))
 
-    def _done(self, outcome: Outcome, kept: Kept) -> None:
+    def _done(self, outcome: Outcome, record: Quarantined, kept: Kept) -> None:
         if outcome is Outcome.CONFIRMED:
+            self._tries.pop(record.sha256, None)
             self.count += 1
+            kept(True)
+        elif self._is_hopeless(record.sha256):
+            self.dropped += 1
+            what = "quarantine did not take a message of %s %d times (%s): it is dropped: %s %s"
+            _LOG.error(what, record.who, TRIES, outcome, record.reason, record.sha256)
             kept(True)
         else:
             _LOG.warning("quarantine did not take a message (%s); it is read again", outcome)
             self.transport.later(PAUSE, lambda: kept(False))
+
+    def _is_hopeless(self, digest: str) -> bool:
+        """Count a failure; a message must not come back for ever."""
+        tries = self._tries.pop(digest, 0) + 1
+        if tries >= TRIES:
+            return True
+        self._tries[digest] = tries
+        while len(self._tries) > REMEMBERED:
+            self._tries.popitem(last=False)
+        return False
 
 
 def settle(transport: Transport, delivery: Delivery, kept: bool) -> None:

@@ -179,10 +179,13 @@ class Links:
         self.api.delete_shovel(self._vhost, name)
         self.api.put_shovel(self._vhost, name, value)
 
-    def look(self, heard: Mapping[Link, Seconds] | None = None) -> dict[Link, LinkSeen]:
-        """See how each link stands now; depths and counts may be five seconds old."""
-        shovels, queues = self.api.shovels(self._vhost), self.api.queues(self._vhost)
-        return looks(links_of(self.settings.peers), shovels, queues, heard)
+    def look(self, queues: Mapping[str, Json] | None = None) -> dict[Link, LinkSeen]:
+        """See how each link stands now; depths and counts may be five seconds old.
+
+        `queues` are the broker's statements of its queues, where they were just read.
+        """
+        known = self.api.queues(self._vhost) if queues is None else queues
+        return looks(links_of(self.settings.peers), self.api.shovels(self._vhost), known)
 
     @property
     def _vhost(self) -> str:

@@ -13,12 +13,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from nm_bus.boundary import Unreadable, attempt
 from nm_bus.errors import ConfigError, ConnectionLostError, RefusedError, TimedOutError
 from nm_bus.grants import NOTHING, Grant
 from nm_bus.settings import Management
 from nm_bus.topology import Binding, Exchange, Queue, Topology
 
 Json = dict[str, Any]
+
+MOST_BYTES = 64 * 1024 * 1024
+"""The largest answer that is read."""
+
+QUEUE_COLUMNS = (
+    *("name", "messages", "messages_ready", "messages_unacknowledged", "consumers"),
+    "message_stats.ack",
+)
+"""What is asked of each queue: all that the broker knows of one is twenty times as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,8 @@ class ManagementApi:
 
     def queues(self, vhost: str) -> dict[str, Json]:
         """The broker's statements of its queues, by name; up to five seconds old."""
-        return {item["name"]: item for item in self.get("queues", vhost)}
+        columns = "columns=" + ",".join(QUEUE_COLUMNS)
+        return {item["name"]: item for item in self.get("queues", vhost, query=columns)}
 
     def depths(self, vhost: str) -> dict[str, int]:
         """How many messages wait in each queue, delivered but unacknowledged ones included."""
@@ -189,13 +200,13 @@ class ManagementApi:
         status, said = self._exchange("GET", _path(path), None, {})
         if status not in {http.client.OK, http.client.SERVICE_UNAVAILABLE}:
             raise RefusedError(f"{self.url}: GET {'/'.join(path)}: {status} {_reason(said)}")
-        return dict(json.loads(said))
+        return dict(self._decoded(said))
 
     # --- the calls themselves ---
 
-    def get(self, *path: str) -> Any:
+    def get(self, *path: str, query: str = "") -> Any:
         """Read something."""
-        return self.call("GET", *path)
+        return self.call("GET", *path, query=query)
 
     def put(self, body: Json, *path: str) -> None:
         """Make something, or change it."""
@@ -211,10 +222,12 @@ class ManagementApi:
         *path: str,
         body: Json | None = None,
         headers: dict[str, str] | None = None,
+        query: str = "",
         absent_is_fine: bool = False,
     ) -> Any:
         """Make one call and give the decoded answer, or None when it is empty."""
-        status, said = self._exchange(method, _path(path), body, headers or {})
+        where = _path(path) + (f"?{query}" if query else "")
+        status, said = self._exchange(method, where, body, headers or {})
         if status == http.client.NOT_FOUND and absent_is_fine:
             return None
         if status == http.client.UNAUTHORIZED:
@@ -223,7 +236,7 @@ class ManagementApi:
         if status >= http.client.BAD_REQUEST:
             what = f"{self.url}: {method} {'/'.join(path)}: {status} {_reason(said)}"
             raise RefusedError(what)
-        return json.loads(said) if said else None
+        return self._decoded(said) if said else None
 
     def _exchange(
         self, method: str, path: str, body: Json | None, headers: dict[str, str]
@@ -236,7 +249,10 @@ class ManagementApi:
             content = None if body is None else json.dumps(body)
             connection.request(method, path, content, {**self._headers(), **headers})
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            said = answer.read(MOST_BYTES + 1)
+            if len(said) > MOST_BYTES:
+                raise RefusedError(f"{self.url}: an answer of more than {MOST_BYTES} bytes")
+            return answer.status, said
         except TimeoutError:
             raise TimedOutError(
                 f"{self.url}: the management API did not answer within {self.timeout:g} s"
@@ -247,6 +263,13 @@ class ManagementApi:
             ) from None
         finally:
             connection.close()
+
+    def _decoded(self, said: bytes) -> Any:
+        """An answer as JSON; a proxy's page is RefusedError."""
+        found = attempt(lambda: json.loads(said))
+        if isinstance(found, Unreadable):
+            raise RefusedError(f"{self.url}: answers what is no JSON: is it the management API?")
+        return found
 
     def _headers(self) -> dict[str, str]:
         token = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()

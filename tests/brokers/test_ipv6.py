@@ -130,7 +130,15 @@ def test_links_and_clients_reach_a_broker_on_ipv6(
 def client(settings: SupernodeSettings, tls: Tls) -> Route:
     """What a component connects by."""
     peer = Peer(NAME, settings.broker)
-    return Route(peer, vhost=vhost("demo"), user=ADMIN, tls=tls, timing=LOCAL, connect=30.0)
+    return Route(
+        peer,
+        vhost=vhost("demo"),
+        user=ADMIN,
+        role="administrator",
+        tls=tls,
+        timing=LOCAL,
+        connect=30.0,
+    )
 
 
 def test_a_broker_without_an_address_serves_both_protocols(start: Start) -> None:

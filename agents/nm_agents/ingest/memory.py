@@ -7,11 +7,13 @@ stored with the minutes that it counted in, so that what is read again counts on
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.ingest import Ingest, Member
 from nm_bus.core.windows import PARTS, Kept, Windows
 from nm_bus.messages import NodeId, Seconds, domain_key
@@ -58,10 +60,9 @@ class Memory:
 
     def _rows(self, kind: str, decoder: msgspec.msgpack.Decoder[Row]) -> Iterator[tuple[str, Row]]:
         for key, body in self.store.load(kind):
-            try:
-                yield key, decoder.decode(body)
-            except msgspec.DecodeError:
-                continue
+            row = attempt(partial(decoder.decode, body))
+            if not isinstance(row, Unreadable):
+                yield key, row
 
     def changed(self, node: NodeId) -> None:
         """A member has something to be stored."""

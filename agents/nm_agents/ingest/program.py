@@ -12,6 +12,7 @@ from nm_agents.folder import own_folder
 from nm_agents.ingest.memory import Memory, database
 from nm_agents.ingest.reader import Reader
 from nm_agents.ingest.service import IngestService
+from nm_agents.inhand import InHand
 from nm_agents.quarantine import Quarantine
 from nm_agents.service import log_status, log_to_stderr, on_termination, served, started_by
 from nm_bus.core.ingest import Ingest
@@ -39,10 +40,11 @@ def _serve(config: Path, partition: int) -> None:
     with (
         own_folder(settings.folder, f"ingest.{partition}.lock"),
         closing(open_store(place, rebuildable=True)) as store,
+        InHand(place.with_suffix(".inhand")) as in_hand,
     ):
         name = f"ingest {partition} of {settings.node}"
         transport = connect(settings, settings.broker, name, separate=True)
-        service = compose(settings, partition, transport, store)
+        service = compose(settings, partition, transport, store, in_hand)
         # its lines stand among the supernode's, which has a connection of its own
         transport.on_status(partial(log_status, of=f"ingest {partition}, broker"))
         on_termination(transport, service.stop)
@@ -59,9 +61,13 @@ def check_partition(settings: SupernodeSettings, partition: int) -> None:
 
 
 def compose(
-    settings: SupernodeSettings, partition: int, transport: Transport, store: Store
+    settings: SupernodeSettings,
+    partition: int,
+    transport: Transport,
+    store: Store,
+    in_hand: InHand | None = None,
 ) -> IngestService:
-    """Build an ingest process from its settings."""
+    """Build an ingest process from its settings; `in_hand` marks what it is handling."""
     parent, limits = started_by(), timing(settings)
     heartbeats = Pipe(heartbeat_queue(partition), limits.canary_limit)
     metrics = Pipe(metrics_queue(partition), limits.canary_limit)
@@ -78,6 +84,7 @@ def compose(
         reader=reader,
         memory=memory,
         quarantine=Quarantine(transport, settings.node),
+        in_hand=in_hand,
         parent_lives=lambda: os.getppid() == parent,
         heartbeats=heartbeats,
         metrics=metrics,

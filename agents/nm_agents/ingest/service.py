@@ -12,6 +12,7 @@ from nm_agents.ingest.acks import Acks
 from nm_agents.ingest.inheritance import Inheritance
 from nm_agents.ingest.memory import Memory
 from nm_agents.ingest.reader import Reader
+from nm_agents.inhand import InHand
 from nm_agents.quarantine import Quarantine
 from nm_bus.codec import Rejected, encode
 from nm_bus.core.ingest import Ingest
@@ -20,7 +21,7 @@ from nm_bus.core.windows import Windows
 from nm_bus.messages import Canary, Message, Rollups, Seconds, Statement
 from nm_bus.settings import Timing
 from nm_bus.topology import REPORTS, LinkKind, heartbeat_queue, metrics_queue, thrown_queue
-from nm_bus.transport.base import Delivery, Flow, Outgoing, Status, Transport
+from nm_bus.transport.base import Consume, Delivery, Flow, Outgoing, Status, Transport
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class IngestService:
     reader: Reader
     memory: Memory
     quarantine: Quarantine
+    in_hand: InHand | None
     parent_lives: Callable[[], bool]
     heartbeats: Pipe
     metrics: Pipe
@@ -83,10 +85,10 @@ class IngestService:
         """Ask for the queues and begin to tick."""
         partition = self.ingest.partition
         self.transport.on_status(self._status)
-        self.transport.consume(
-            heartbeat_queue(partition), self._heartbeat, prefetch=HEARTBEATS_AHEAD
-        )
-        self.transport.consume(metrics_queue(partition), self._metric, prefetch=METRICS_AHEAD)
+        beat = self._marked(self._heartbeat, self._beats)
+        sample = self._marked(self._metric, self._samples)
+        self.transport.consume(heartbeat_queue(partition), beat, prefetch=HEARTBEATS_AHEAD)
+        self.transport.consume(metrics_queue(partition), sample, prefetch=METRICS_AHEAD)
         self.transport.consume(thrown_queue(partition), self._thrown, prefetch=HEARTBEATS_AHEAD)
         self._tick()
         self._canary()
@@ -100,6 +102,17 @@ class IngestService:
         self.transport.stop()
 
     # --- what comes in
+
+    def _marked(self, handler: Consume, acks: Acks) -> Consume:
+        """The handler, with what it has in hand marked on disk, where there is one."""
+        if self.in_hand is None:
+            return handler
+
+        def refuse(delivery: Delivery, rejected: Rejected) -> None:
+            acks.came(delivery)
+            self._refuse(delivery, rejected, acks)
+
+        return self.in_hand.over(handler, refuse)
 
     def _heartbeat(self, delivery: Delivery) -> None:
         self._beats.came(delivery)

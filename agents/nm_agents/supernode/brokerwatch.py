@@ -1,12 +1,14 @@
 """One look at a supernode's own broker over the management API: its state, links, connections."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from nm_broker.links import Link, Links
 from nm_broker.management import Json, ManagementApi
 from nm_broker.project import sizes_for
+from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.links import LinkSeen
 from nm_bus.errors import RefusedError
 from nm_bus.messages import BrokerState, NodeId
@@ -26,6 +28,8 @@ from nm_bus.topology import (
     vhost,
 )
 from nm_bus.transport.reply_address import address_of
+
+T = TypeVar("T")
 
 WATCHED = (
     f"{HEARTBEAT}.",
@@ -66,8 +70,11 @@ class BrokerWatch:
     def look(self) -> Look:
         """See how the broker and its links stand now."""
         nodes = self.api.nodes()
+        if not nodes:
+            raise RefusedError("the management API knows no node of the broker")
         node, version = nodes[0], str(self.api.overview().get("rabbitmq_version", ""))
-        depths = self.api.depths(self._vhost)
+        queues = self.api.queues(self._vhost)
+        depths = {name: int(item.get("messages", 0)) for name, item in queues.items()}
         watched = {name: depths[name] for name in sorted(depths) if name.startswith(WATCHED)}
         broker = BrokerState(
             state="blocked" if _alarms(node) else "up",
@@ -83,7 +90,8 @@ class BrokerWatch:
         # RabbitMQ 3 closes the connection of whoever answers to a node that it does not know
         checked = nodes if version.startswith("3.") else []
         reply_nodes = frozenset(address_of(each["name"]) for each in checked)
-        return Look(broker, Links(self.api, self.settings).look(), _tails(depths), reply_nodes)
+        links = Links(self.api, self.settings).look(queues)
+        return Look(broker, links, _tails(depths), reply_nodes)
 
     def connections(self) -> dict[str, NodeId]:
         """The open connections, by name, with their users."""
@@ -135,6 +143,15 @@ class BrokerWatch:
     @property
     def _vhost(self) -> str:
         return vhost(self.settings.project)
+
+
+def understood(read: Callable[[], T]) -> T:
+    """What a call to the management API came to. An answer that is of another form than the
+    broker's own, such as a proxy's, is RefusedError: odd answers end no program."""
+    found = attempt(read)
+    if isinstance(found, Unreadable):
+        raise RefusedError(f"the management API's answer {found.reason}")
+    return found
 
 
 def _alarms(node: Json) -> str:

@@ -1,9 +1,11 @@
 """A supernode's view over a restart: what the others said last, shown as old until they speak."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
+from nm_bus.boundary import attempt
 from nm_bus.core.view import Stream, View
 from nm_bus.storage.base import Store
 
@@ -36,7 +38,6 @@ class Keeping:
         for key, body in self.store.load(KIND):
             self._stored.add(key)
             origin, _, partition = key.rpartition("/")
-            try:
-                self.view.streams[(origin, int(partition))] = _decoder.decode(body)
-            except msgspec.DecodeError:
-                continue
+            stream = attempt(partial(_decoder.decode, body))
+            if isinstance(stream, Stream) and partition.isdecimal():
+                self.view.streams[(origin, int(partition))] = stream

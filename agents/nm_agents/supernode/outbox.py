@@ -4,18 +4,22 @@ A transition is stored before it is published and dropped once both publications
 What is left after a crash or an outage is published again; receivers drop what they know by id.
 """
 
+import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
 
+from nm_bus.boundary import attempt
 from nm_bus.codec import encode
 from nm_bus.messages import Alert, NodeId
 from nm_bus.storage.base import Store
 from nm_bus.topology import ALERTS, OUT, LinkKind, alert_key
 from nm_bus.transport.base import Outcome, Outgoing, Published, Transport
+
+_LOG = logging.getLogger(__name__)
 
 ACTIVE, WAITING = "alert-active", "alert-outbox"
 
@@ -31,22 +35,41 @@ class Outbox:
     store: Store
     origin: NodeId
     _waiting: dict[str, Alert] = field(default_factory=dict)
+    _stored: dict[str, Alert] = field(default_factory=dict)
     _under_way: set[str] = field(default_factory=set)
     _published: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
 
     def load(self) -> list[Alert]:
         """Take up what was left; the active alerts, as they were stored."""
-        decode = partial(msgspec.json.decode, type=Alert)
-        self._waiting = {key: decode(body) for key, body in self.store.load(WAITING)}
-        return [decode(body) for _, body in self.store.load(ACTIVE)]
+        self._waiting = dict(self._rows(WAITING))
+        self._stored = dict(self._rows(ACTIVE))
+        return list(self._stored.values())
 
-    def put(self, transitions: list[Alert], active: dict[str, Alert]) -> None:
-        """Keep transitions and what is active after them, in one step; then publish."""
-        stored = {key for key, _ in self.store.load(ACTIVE)}
-        with self.store.transaction():
-            self.store.put_many(WAITING, {a.transition: _plain(a) for a in transitions})
-            self.store.put_many(ACTIVE, {key: _plain(alert) for key, alert in active.items()})
-            self.store.delete(ACTIVE, stored - active.keys())
+    def _rows(self, kind: str) -> Iterator[tuple[str, Alert]]:
+        """What can be read; any other row is deleted, and the log says so."""
+        for key, body in list(self.store.load(kind)):
+            alert = attempt(partial(msgspec.json.decode, body, type=Alert))
+            if isinstance(alert, Alert):
+                yield key, alert
+            else:
+                _LOG.error("a stored alert (%s, %r) cannot be read, and is forgotten", kind, key)
+                self.store.delete(kind, [key])
+
+    def put(self, transitions: list[Alert], active: Mapping[str, Alert], *keys: str) -> None:
+        """Keep transitions and what is active after them, in one step; then publish.
+
+        `keys` are the conditions that may have changed. Only what is another is written.
+        """
+        changed = {k: active[k] for k in keys if k in active and self._stored.get(k) != active[k]}
+        gone = [k for k in keys if k not in active and k in self._stored]
+        if transitions or changed or gone:
+            with self.store.transaction():
+                self.store.put_many(WAITING, {a.transition: _plain(a) for a in transitions})
+                self.store.put_many(ACTIVE, {key: _plain(alert) for key, alert in changed.items()})
+                self.store.delete(ACTIVE, gone)
+        self._stored.update(changed)
+        for key in gone:
+            del self._stored[key]
         for alert in transitions:
             self._waiting[alert.transition] = alert
             self._send(alert)

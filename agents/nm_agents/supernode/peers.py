@@ -11,7 +11,7 @@ from nm_agents.supernode.ledger.sessions import Sessions
 from nm_agents.supernode.outbox import Outbox
 from nm_agents.supernode.requests import Asker, Requests
 from nm_bus.codec import Reason, Rejected, decode
-from nm_bus.core.alerts import Alerts
+from nm_bus.core.alerts import Alerts, key_of
 from nm_bus.core.hearing import Hearing
 from nm_bus.core.kinds import kinds
 from nm_bus.core.pipe import Pipe
@@ -132,10 +132,8 @@ class Peers:
         if alert.origin in self.view.outsiders:
             self.transport.ack(delivery)
             return
-        before = dict(self.alerts.active)
         transitions = self.alerts.learn(alert)
-        if transitions or self.alerts.active != before:
-            self.outbox.put(transitions, self.alerts.active)
+        self.outbox.put(transitions, self.alerts.active, key_of(alert))
         self.outbox.relay(alert, partial(settle, self.transport, delivery))
 
 

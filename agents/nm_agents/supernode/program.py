@@ -9,6 +9,7 @@ from pathlib import Path
 from nm_agents.certificate import check_certificate
 from nm_agents.connecting import connect
 from nm_agents.folder import own_folder
+from nm_agents.inhand import InHand
 from nm_agents.quarantine import Quarantine
 from nm_agents.service import log_status, log_to_stderr, on_termination, served
 from nm_agents.supernode.brokerwatch import BrokerWatch
@@ -66,6 +67,7 @@ def _serve(config: Path) -> None:
             closing(worker),
             ledger_of(settings, transport) as ledger,
             judge_of(transport) as judge,
+            InHand(settings.folder / "supernode.inhand") as in_hand,
         ):
             service = compose(
                 settings,
@@ -76,6 +78,7 @@ def _serve(config: Path) -> None:
                 watch=watch,
                 judge=judge,
                 ledger=ledger,
+                in_hand=in_hand,
             )
             transport.on_status(log_status)
             on_termination(transport, service.stop)
@@ -108,6 +111,7 @@ def compose(
     watch: BrokerWatch | None,
     judge: Judge,
     ledger: LedgerDriver | None = None,
+    in_hand: InHand | None = None,
 ) -> SupernodeService:
     """Build a supernode from its settings; what it kept from its last life is taken up."""
     limits = timing(settings)
@@ -175,6 +179,7 @@ def compose(
         worker=worker,
         watch=watch,
         keep_view=keeping.save,
+        in_hand=in_hand,
         ledger=ledger,
         sessions=sessions,
     )

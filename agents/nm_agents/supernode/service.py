@@ -12,8 +12,9 @@ from typing import TypeVar
 
 import msgspec
 
+from nm_agents.inhand import InHand
 from nm_agents.quarantine import Quarantine, settle
-from nm_agents.supernode.brokerwatch import BrokerWatch, Look
+from nm_agents.supernode.brokerwatch import BrokerWatch, Look, understood
 from nm_agents.supernode.children import Children
 from nm_agents.supernode.events import log_alert, log_link
 from nm_agents.supernode.ledger.driver import LedgerDriver
@@ -27,7 +28,7 @@ from nm_broker.links import Link, link_state
 from nm_broker.project import log_of, topology_of
 from nm_bus.codec import Rejected, decode, encode
 from nm_bus.core.admission import vouched
-from nm_bus.core.alerts import Alerts
+from nm_bus.core.alerts import Alerts, key_of
 from nm_bus.core.conditions import conditions, speaker
 from nm_bus.core.connections import Connections
 from nm_bus.core.hearing import Hearing
@@ -61,7 +62,7 @@ from nm_bus.topology import (
     peer_queue,
     request_queue,
 )
-from nm_bus.transport.base import Delivery, Flow, Outgoing, Status, Transport
+from nm_bus.transport.base import Consume, Delivery, Flow, Outgoing, Status, Transport
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class SupernodeService:
     worker: Worker
     watch: BrokerWatch | None
     keep_view: Callable[[], None]
+    in_hand: InHand | None = None
     ledger: LedgerDriver | None = None
     sessions: Sessions | None = None
     _spoken: int = 0
@@ -121,10 +123,10 @@ class SupernodeService:
         self.transport.declare(topology_of(self.settings))
         self.transport.declare(log_of(self.settings))
         self.transport.on_status(self._status)
-        self.transport.consume(REPORTS, self.peers.own, prefetch=PREFETCH)
-        self.transport.consume(EVENTS_QUEUE, self._event, prefetch=PREFETCH)
+        self._consume(REPORTS, self.peers.own)
+        self._consume(EVENTS_QUEUE, self._event)
         for role in ASKERS:
-            self.transport.consume(request_queue(role), self._request, prefetch=PREFETCH)
+            self._consume(request_queue(role), self._request)
         for peer in self.settings.peers:
             self.view.expect(peer.node, self._started)
             for kind in LinkKind:
@@ -147,7 +149,15 @@ class SupernodeService:
     def _listen(self, peer: NodeId, kind: LinkKind) -> None:
         self.hearing.expect([(peer, kind)])
         handler = partial(self.peers.take, peer, kind)
-        self.transport.consume(peer_queue(peer, kind), handler, prefetch=PREFETCH)
+        self._consume(peer_queue(peer, kind), handler)
+
+    def _consume(self, queue: str, handler: Consume) -> None:
+        """Read a queue, with what is in hand marked on disk, where there is one."""
+        marked = handler if self.in_hand is None else self.in_hand.over(handler, self._refuse)
+        self.transport.consume(queue, marked, prefetch=PREFETCH)
+
+    def _refuse(self, delivery: Delivery, rejected: Rejected) -> None:
+        self.quarantine.put(delivery, rejected, partial(settle, self.transport, delivery))
 
     # --- what comes in
 
@@ -157,7 +167,7 @@ class SupernodeService:
             event = vouched(event, delivery.user_id) or event
         if isinstance(event, Rejected):
             self.requests.rejected(delivery, event)
-            self.quarantine.put(delivery, event, partial(settle, self.transport, delivery))
+            self._refuse(delivery, event)
             return
         self.requests.take(delivery, event)
         self.transport.ack(delivery)
@@ -263,7 +273,7 @@ class SupernodeService:
         for alert in transitions:
             log_alert(alert)
         if transitions:
-            self.outbox.put(transitions, self.alerts.active)
+            self.outbox.put(transitions, self.alerts.active, *map(key_of, transitions))
 
     def _speak(self) -> None:
         now = self.transport.now()
@@ -358,7 +368,8 @@ class SupernodeService:
     ) -> None:
         if self.watch is None:
             return
-        self.worker.call(partial(job, self.watch), partial(_either, done, failed))
+        call = partial(understood, partial(job, self.watch))
+        self.worker.call(call, partial(_either, done, failed))
 
     def _encoded(self, message: Message) -> bytes:
         self._spoken += 1

@@ -62,7 +62,11 @@ def test_a_missing_settings_file_is_one_sentence_and_exit_code_2(run: Run, tmp_p
 def documented() -> list[list[str]]:
     """The command lines in the README's code blocks, which are indented. What follows two hyphens
     is somebody else's command."""
-    lines = re.findall(r"^ {4}(nm-bus [^#|\n]*)", README.read_text(encoding="utf-8"), re.MULTILINE)
+    lines = re.findall(
+        r"^ {4}(?:runuser -u nm-bus -- )?(nm-bus [^#|\n]*)",
+        README.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
     return [line.partition(" -- ")[0].split() for line in lines]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nm_agents.supernode.brokerwatch import MOST_SUBSCRIPTIONS, BrokerWatch
+from nm_agents.supernode.brokerwatch import MOST_SUBSCRIPTIONS, BrokerWatch, understood
 from nm_bus.errors import RefusedError
 from nm_bus.settings import Broker, SupernodeSettings, Tls
 from nm_bus.topology import Topology
@@ -35,7 +35,7 @@ class Api:
         return {}
 
     def queues(self, _vhost: str) -> dict[str, Any]:
-        return {}
+        return {name: {"messages": 0} for name in self.names}
 
     def shovels(self, _vhost: str) -> dict[str, Any]:
         return {}
@@ -71,3 +71,26 @@ def test_one_principals_subscriptions_are_not_anothers() -> None:
 def test_a_look_counts_each_principals_tail_queues() -> None:
     names = {f"tail.{ALICE}:{n}" for n in range(3)} | {f"tail.{ALI}:1", f"alerts.{ALICE}:1"}
     assert watch(Api(names)).look().tails == {ALICE: 3, ALI: 1}
+
+
+@pytest.mark.parametrize(
+    "nodes", [[], None, {}, "<html>", [1], [{"mem_alarm": True, "mem_used": "much"}, 2]]
+)
+def test_an_odd_answer_of_the_api_is_a_refusal_and_ends_nothing(nodes: Any) -> None:
+    api = Api({"dead"})
+    api.nodes = lambda: nodes  # type: ignore[method-assign]
+    api.overview = lambda: {"rabbitmq_version": "3.10.8"}  # type: ignore[method-assign]
+    with pytest.raises(RefusedError, match="the management API"):
+        understood(watch(api).look)
+
+
+def test_the_queues_are_asked_for_once_in_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def queues(self: Api, vhost: str) -> dict[str, Any]:
+        asked.append(vhost)
+        return {}
+
+    monkeypatch.setattr(Api, "queues", queues)
+    watch(Api()).look()
+    assert asked == ["nm.test"]

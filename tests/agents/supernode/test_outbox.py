@@ -1,7 +1,9 @@
 """Alerts on their way: none is lost by a crash or an outage, none gets a second id."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 from nm_agents.supernode.outbox import Outbox
@@ -71,7 +73,7 @@ def store() -> MemoryStore:
 
 def raised(store: MemoryStore) -> Life:
     life = Life(store)
-    life.outbox.put([RAISED], {"down:n1": RAISED})
+    life.outbox.put([RAISED], {"down:n1": RAISED}, "down:n1")
     return life
 
 
@@ -124,7 +126,7 @@ def test_what_the_broker_did_not_take_goes_again_and_never_twice_at_once(
 
 def test_a_resolved_alert_is_active_no_longer_after_a_restart(store: MemoryStore) -> None:
     life = raised(store)
-    life.outbox.put([], {})
+    life.outbox.put([], {}, "down:n1")
     assert Life(store).active == []
 
 
@@ -144,3 +146,34 @@ def test_a_peers_alert_that_was_not_taken_is_read_and_published_again(store: Mem
     life.outbox.relay(RAISED, done.append)
     life.carrier.settle()
     assert done == [False, True]
+
+
+def test_each_transition_writes_its_own_row_and_no_others(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life, written = Life(store), list[int]()
+    put_many = store.put_many
+
+    def counted(kind: str, items: Mapping[str, bytes]) -> None:
+        written.append(len(items))
+        put_many(kind, items)
+
+    monkeypatch.setattr(store, "put_many", counted)
+    active: dict[str, Alert] = {}
+    for number in range(200):
+        key = f"down:n{number}"
+        active[key] = msgspec.structs.replace(RAISED, alert=key, transition=f"{key}/raised")
+        life.outbox.put([], active, key)
+    assert sum(written) == len(active)
+
+
+def test_a_row_that_cannot_be_read_ends_nothing_and_is_forgotten(
+    store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    raised(store)
+    store.put_many("alert-active", {"x": b"\xff\xfe", "y": b"{}"})
+    store.put_many("alert-outbox", {"z": b"["})
+    assert Life(store).active == [RAISED]
+    assert len(caplog.records) == 3
+    assert Life(store).active == [RAISED]
+    assert len(caplog.records) == 3
