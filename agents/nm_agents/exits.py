@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
-from types import FrameType
 
 from nm_agents.oneline import one_line
 from nm_agents.streams import UnwrittenError, to_nowhere
@@ -71,17 +70,13 @@ def check_arguments(arguments: Iterable[str]) -> None:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let a program that is terminated, or whose terminal goes away, end as by Ctrl-C: in order."""
+    """Let a program that is told to end, however, end as by Ctrl-C: in order."""
 
-    def told(_signal: int, _frame: FrameType | None) -> None:
+    def interrupt() -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
+    with on_signals(ENDING, interrupt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def test_a_mistake_of_ours_is_not_hidden() -> None:
         raise ZeroDivisionError
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
 def test_a_program_that_is_told_to_end_ends_as_by_ctrl_c(number: signal.Signals) -> None:
     with pytest.raises(KeyboardInterrupt), ended_by_signals():
         signal.raise_signal(number)

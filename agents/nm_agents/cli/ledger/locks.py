@@ -1,6 +1,7 @@
 """`nm-bus lock ...`: who holds which lock, and a command that runs while a lock is held."""
 
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Callable
@@ -10,13 +11,20 @@ from typing import Annotated
 import typer
 
 from nm_agents.cli.configuration import administrator
-from nm_agents.cli.console import warn
+from nm_agents.cli.figures import agreed
 from nm_agents.cli.ledger.showing import show_entries, show_entry
 from nm_agents.cli.options import Config, Json, Timeout, ledger
-from nm_agents.exits import ENDING, Exit, on_signals
+from nm_agents.exits import ENDING, Exit, ended_by_signals, on_signals, say
 from nm_agents.lifeline import lifeline
 from nm_bus.client import Client, Held
-from nm_bus.errors import ConfigError, ConflictError, LockLostError
+from nm_bus.errors import (
+    ConfigError,
+    ConflictError,
+    ConnectionLostError,
+    LockLostError,
+    RefusedError,
+    TimedOutError,
+)
 from nm_bus.messages import Seconds
 
 locks = typer.Typer(help="Locks: who holds them, and to hold one.", no_args_is_help=True)
@@ -26,6 +34,8 @@ SHARE = 3
 """A command has this part of the lock's time to live to end by itself once the lock is lost."""
 
 LOOK: Seconds = 0.2
+
+NAME = re.compile(r"[!-~]+")
 
 
 @locks.command("list", short_help="The locks that are held.")
@@ -98,14 +108,28 @@ def run(
     Exit codes: the command's own (128 and the signal's number if one ended it), 1 another holds
     the lock, 2 something to mend, 3 nobody answered or the lock was lost.
     """
-    with _client(context, config, timeout) as client:
+    if not NAME.fullmatch(name):
+        what = "is no lock's name: letters, digits and signs of ASCII, without blanks"
+        raise ConfigError(f"the lock {name!r}", what, "choose another")
+    with ended_by_signals(), _client(context, config, timeout) as client:
         try:
             with client.lock(name, wait=wait, ttl=ttl) as held:
                 code = _run(command, held, ttl / SHARE)
         except ConflictError as error:
-            warn(str(error))
+            say(_held_by(client, name, error))
             raise typer.Exit(Exit.NEGATIVE) from None
     raise typer.Exit(code)
+
+
+def _held_by(client: Client, name: str, error: ConflictError) -> ConflictError:
+    """Who holds it and since when, if that can still be read."""
+    with suppress(ConnectionLostError, TimedOutError, RefusedError):
+        entry = client.get(f"lock/{name}")
+        if entry is not None:
+            owner, token = entry.value["owner"], entry.value["token"]
+            text = f"{name} is held by {owner} since {agreed(entry.time)}, token {token}"
+            return ConflictError(text)
+    return error
 
 
 def _client(

@@ -66,8 +66,15 @@ def test_a_lock_of_another_is_a_negative_result_and_nothing_runs(run: Run, tmp_p
     file = tmp_path / "ran"
     said = run("lock", "run", "reindex", *python(f"open({str(file)!r}, 'w')"))
     assert said.exit_code == 1
-    assert f"held by {HELD_BY}" in said.stderr
+    assert f"nm-bus: reindex is held by {ADMIN} since " in said.stderr
     assert not file.exists()
+
+
+@pytest.mark.parametrize("name", ["bad name!", "", "k\xe4se", "a\nb"])
+def test_a_name_that_is_no_lock_s_is_said_in_words(run: Run, name: str) -> None:
+    said = run("lock", "run", name, "--", "true")
+    assert said.exit_code == 2
+    assert "is no lock's name: letters, digits" in said.stderr
 
 
 def test_a_command_that_is_not_there_is_told_and_the_lock_is_free_again(
