@@ -55,6 +55,12 @@ def ended_well() -> Iterator[None]:
     except NmBusError as error:
         say(error)
         raise SystemExit(exit_code(error)) from None
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        # wherever it comes from, it is about this user and that file, and no bug
+        say(ConfigError(str(error.filename), f"{error.strerror}", "see who may use it"))
+        raise SystemExit(Exit.MEND) from None
 
 
 def check_arguments(arguments: Iterable[str]) -> None:

@@ -55,7 +55,9 @@ def check_owner(folder: Path) -> None:
 
 def nearest(folder: Path) -> Path:
     """The folder itself, or the nearest one above it that is there."""
-    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    places = (folder.absolute(), *folder.absolute().parents)
+    # unlike Path.exists, this takes what may not be looked at for what is not there
+    return next(path for path in places if os.path.exists(path))  # noqa: PTH110
 
 
 def check_files(folder: Path) -> None:

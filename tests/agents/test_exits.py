@@ -1,5 +1,6 @@
 """An error becomes one sentence and one exit code, and nothing that is a bug of ours is hidden."""
 
+import errno
 import signal
 
 import pytest
@@ -41,6 +42,15 @@ def test_an_error_s_text_cannot_write_to_the_terminal(capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit), ended_well():
         raise RefusedError("no\x1b[2J\nfake")
     assert capsys.readouterr().err == "nm-bus: no [2J fake\n"
+
+
+def test_a_file_that_may_not_be_used_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, ended_well():
+        raise PermissionError(errno.EACCES, "Permission denied", "/root/admin.toml")
+    assert end.value.code == Exit.MEND
+    assert capsys.readouterr().err == (
+        "nm-bus: /root/admin.toml: Permission denied; see who may use it\n"
+    )
 
 
 def test_a_mistake_of_ours_is_not_hidden() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nm_agents.folder import check_owners, own_folder, user_name
+from nm_agents.folder import check_owners, nearest, own_folder, user_name
 from nm_bus.errors import ConfigError
 
 NOBODY = 65_534
@@ -103,3 +103,21 @@ def test_a_lock_that_is_a_folder_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_user_without_a_name_is_called_by_its_number() -> None:
     assert user_name(4_000_000_000) == "4000000000"
+
+
+def test_a_folder_that_may_not_be_entered_is_taken_for_one_that_is_not_there(
+    open_folder: Path,
+) -> None:
+    closed = open_folder / "closed"
+    (closed / "state").mkdir(parents=True)
+    with as_ordinary_user(open_folder):
+        closed.chmod(0o000)
+        try:
+            assert nearest(closed / "state") == closed
+            with (
+                pytest.raises(ConfigError, match="cannot be written"),
+                own_folder(closed / "state"),
+            ):
+                pass
+        finally:
+            closed.chmod(0o700)

@@ -86,7 +86,7 @@ def until_told() -> Iterator[None]:
         restore()
         raise ToldToStop
 
-    signals = (signal.SIGTERM, signal.SIGINT)
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
     before = [signal.signal(number, told) for number in signals]
 
     def restore() -> None:
