@@ -96,6 +96,23 @@ def test_a_save_is_noticed_long_before_the_next_look(
     assert warned == []
 
 
+def test_a_name_that_is_no_key_neither_ends_the_notices_nor_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "RESCAN", 600.0)
+    ledger, warned, told = FakeLedger(), list[str](), list[Told]()
+    folder = tmp_path / "thredds"
+    folder.mkdir()
+    loop = Loop(publisher(tmp_path, ledger, told), warned.append)
+    with noticing(tmp_path, loop.notice, warned.append), running(loop):
+        for name in (b"k\xe4se.xml", b"two\nlines.txt"):
+            (folder / os.fsdecode(name)).write_text("x")
+        assert within(60.0, lambda: len(told) == 2)
+        (folder / "good.txt").write_text("x")
+        assert within(60.0, lambda: "config/thredds/good.txt" in ledger.documents)
+    assert warned == []
+
+
 def test_a_save_that_nobody_told_of_is_found_by_looking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
