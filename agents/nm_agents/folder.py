@@ -96,6 +96,13 @@ def writable(folder: Path) -> None:
     """Make a folder if it is not there; raises ConfigError when files cannot be made in it."""
     try:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConfigError(folder, "is a file, not a folder", "give another, or remove it") from None
+    except OSError as error:
+        what = f"cannot be made or entered: {error.strerror}"
+        mend = f"install -d -o {user_name(os.geteuid())} {folder}"
+        raise ConfigError(folder, what, mend) from None
+    try:
         probe = folder / f".probe-{os.getpid()}"
         probe.write_bytes(b"writable\n")
         probe.unlink()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nm_agents.folder import check_owners, nearest, own_folder, user_name
+from nm_agents.folder import check_owners, nearest, own_folder, user_name, writable
 from nm_bus.errors import ConfigError
 
 NOBODY = 65_534
@@ -101,6 +101,17 @@ def test_a_lock_that_is_a_folder_is_one_sentence(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_that_cannot_be_made_is_told_apart_from_one_that_cannot_be_written(
+    open_folder: Path,
+) -> None:
+    open_folder.chmod(0o500)
+    with as_ordinary_user(open_folder):
+        with pytest.raises(ConfigError, match=r"cannot be written: Permission denied"):
+            writable(open_folder)
+        with pytest.raises(ConfigError, match=r"new: cannot be made or entered: .*; install -d -o"):
+            writable(open_folder / "new")
+
+
 def test_a_user_without_a_name_is_called_by_its_number() -> None:
     assert user_name(4_000_000_000) == "4000000000"
 
@@ -115,7 +126,7 @@ def test_a_folder_that_may_not_be_entered_is_taken_for_one_that_is_not_there(
         try:
             assert nearest(closed / "state") == closed
             with (
-                pytest.raises(ConfigError, match="cannot be written"),
+                pytest.raises(ConfigError, match="cannot be made or entered"),
                 own_folder(closed / "state"),
             ):
                 pass

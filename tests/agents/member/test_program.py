@@ -76,7 +76,7 @@ def run(tmp_path: Path) -> Run:
         ({"heartbeat": {"interval": "often"}}, "heartbeat.interval"),
         ({"heartbeat": {"interval": 100_000.0}}, "heartbeat.interval: "),
         ({"tls": {"ca": "/no/ca", "certificate": "/no/c", "key": "/no/k"}}, "/no/ca: the file"),
-        ({"folder": "/proc/nowhere"}, "/proc/nowhere: cannot be written: "),
+        ({"folder": "/proc/nowhere"}, "/proc/nowhere: cannot be made or entered: "),
         ({"checks": [{"name": "a", "command": []}]}, "check a: `command` names no program"),
         ({"checks": [{"name": "a", "command": ["x"]}] * 2}, "two checks are named 'a'"),
         ({"documents": [{"component": "c", "folder": "d", "hook": [""]}]}, "`hook` names no"),
@@ -170,7 +170,7 @@ def test_one_agent_holds_a_folder(tmp_path: Path) -> None:
 
 def test_a_folder_is_tried_before_it_is_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ConfigError, match="cannot be written: "):
+    with pytest.raises(ConfigError, match="is a file, not a folder"):
         writable(tmp_path / "file")
     writable(tmp_path / "new" / "folder")
     assert list((tmp_path / "new" / "folder").iterdir()) == []

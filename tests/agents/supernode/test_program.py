@@ -87,7 +87,7 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
         ({"colour": "red"}, "colour"),
         ({"limits": {"partitions": "two"}}, "limits.partitions"),
         ({"tls": {"ca": "/no/ca", "certificate": "/no/c", "key": "/no/k"}}, "/no/ca: the file"),
-        ({"folder": "/proc/nowhere"}, "/proc/nowhere: cannot be written: "),
+        ({"folder": "/proc/nowhere"}, "/proc/nowhere: cannot be made or entered: "),
         ({"node": "other.example.org"}, f"is the certificate of {NODE}, and this node is other"),
     ],
 )
