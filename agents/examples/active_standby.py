@@ -7,6 +7,7 @@ it is at work, with its token. Kill it, and the other follows within the time to
 """
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
 from nm_bus.client import Client, Held
@@ -45,4 +46,5 @@ def work(client: Client, term: Held) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+        main()

@@ -8,6 +8,7 @@ again, at whichever supernode answers. Without a place it begins with the docume
 
 import argparse
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -72,4 +73,5 @@ def keep(file: Path, place: Place) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+        main()

@@ -19,6 +19,7 @@ from nm_bus.client.connection import Bus, route_to
 from nm_bus.client.following import Quiet
 from nm_bus.client.locks import LOOK, Held, Lock
 from nm_bus.client.proposing import Proposing, Signed
+from nm_bus.client.published import Published, as_bytes, check_family, published
 from nm_bus.client.reading import Reading
 from nm_bus.client.sessions import SHARE, Session
 from nm_bus.client.updates import Lines, Updates, of_component
@@ -60,15 +61,15 @@ class Client:
 
     def __init__(
         self,
-        settings: AdministratorSettings | Path,
+        settings: AdministratorSettings | Path | str,
         *,
         timeout: Seconds = 30.0,
         bus: Supernodes | None = None,
         signed: Signed | None = None,
         lines: Lines | None = None,
     ) -> None:
-        if isinstance(settings, Path):
-            settings = load(settings, AdministratorSettings)
+        if isinstance(settings, Path | str):
+            settings = load(Path(settings), AdministratorSettings)
         self.settings, self.timeout = settings, timeout
         self._given, self._signed = bus, signed or partial(_signed, settings)
         self._bus = bus or Bus(settings)
@@ -102,13 +103,14 @@ class Client:
         With `at_least`, of a supernode that has applied this revision; with `agreed`, after all
         that was agreed when the question came: slower, but nobody else can know better.
         """
+        check_family(key)
         return self._reading.entry(key, at_least=at_least, agreed=agreed)
 
     def document(
         self, component: str, name: str, *, at_least: int = 0, agreed: bool = False
-    ) -> Entry | None:
-        """A configuration document, read as by `get`; `content_of` gives its value's bytes."""
-        return self.get(key_of(component, name), at_least=at_least, agreed=agreed)
+    ) -> Published | None:
+        """A configuration document, read as by `get`: it has its `content` and `text`."""
+        return published(self.get(key_of(component, name), at_least=at_least, agreed=agreed))
 
     def entries(
         self, prefix: str = "", *, at_least: int = 0, agreed: bool = False
@@ -218,7 +220,7 @@ class Client:
         self,
         component: str,
         name: str,
-        content: str | bytes,
+        content: Any,
         *,
         schema: str | None = None,
         note: str = "",
@@ -228,12 +230,13 @@ class Client:
     ) -> Proposed:
         """Publish a version of a configuration document; returns once it is agreed.
 
+        The content is bytes, text, or a value that is published as JSON.
         With `if_revision`, only if the document has this revision (0: does not exist): raises
         ConflictError otherwise. It is checked against `schema` (a JSON Schema as text), which is
         kept for later versions until another one is given. Raises RefusedError for what may not
         be published; `force` lets through what looks like a secret. Else as `propose`.
         """
-        data = content.encode() if isinstance(content, str) else content
+        data = as_bytes(content)
         if flaw := why_no_name(component, name):
             raise RefusedError(flaw, BAD_VALUE)
         known = self._schema_of(component, name) if schema is None else schema

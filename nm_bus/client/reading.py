@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from functools import partial
 
-from nm_bus.client.asking import Asking, Struct, good, understood
+from nm_bus.client.asking import MAY_PASS, Asking, Struct, good, understood
 from nm_bus.codes import UNKNOWN_KEY
-from nm_bus.errors import RefusedError, TimedOutError
+from nm_bus.errors import NmBusError, RefusedError, TimedOutError
 from nm_bus.messages import (
     Answer,
     ChangeId,
@@ -21,6 +21,9 @@ from nm_bus.messages import (
 
 PATIENCE: Seconds = 10.0
 """How long one supernode may take to answer before the next one is asked."""
+
+SECOND_LOOK: Seconds = 2.0
+"""How long may be asked why a revision did not come in time."""
 
 
 class Reading:
@@ -92,8 +95,24 @@ class Reading:
         return standing
 
     def applied(self, revision: int, timeout: Seconds | None) -> Standing:
-        """How it stands at a supernode that has applied a revision."""
-        return self._answer(Read("ledger", at_least=revision), Standing, timeout)
+        """How it stands at a supernode that has applied a revision.
+
+        Raises TimedOutError, which tells whether the revision is not there or nobody answered.
+        """
+        try:
+            return self._answer(Read("ledger", at_least=revision), Standing, timeout)
+        except MAY_PASS as error:
+            raise self._not_there(revision, error) from None
+
+    def _not_there(self, revision: int, error: NmBusError) -> NmBusError:
+        """A supernode keeps such a question until it has the revision: so ask for what there is."""
+        try:
+            newest = self._answer(Read("ledger"), Standing, SECOND_LOOK).revision
+        except NmBusError:
+            return error
+        if newest >= revision:
+            return error
+        return TimedOutError(f"revision {revision} is not there yet: {newest} is the newest one")
 
     def outcome(self, id: ChangeId) -> Proposed | None:
         """What became of a change."""

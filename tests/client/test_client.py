@@ -1,12 +1,15 @@
 """What a client asks, of whom, and what it makes of the answers."""
 
+import json
 from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
 from nm_bus.client import Client, content_of
 from nm_bus.errors import (
+    ConfigError,
     ConflictError,
     ConnectionLostError,
     RefusedError,
@@ -137,7 +140,7 @@ def test_waiting_for_a_revision_ends_when_a_supernode_has_applied_it(
 ) -> None:
     revision = client.put("dash", "a.txt", "x").revision
     assert client.wait(revision).revision == revision
-    with pytest.raises((TimedOutError, ConnectionLostError), match="not applied it yet"):
+    with pytest.raises(TimedOutError, match=r"revision 2 is not there yet: 1 is the newest one"):
         client.wait(revision + 1, timeout=0.1)
     supernodes[0].cut = True
     supernodes[1].cut = True
@@ -145,3 +148,49 @@ def test_waiting_for_a_revision_ends_when_a_supernode_has_applied_it(
     entry = client.document("dash", "a.txt", at_least=client_at_head)
     assert entry is not None
     assert content_of(entry.value) == b"y"
+
+
+def test_who_waits_while_nobody_answers_is_told_that(
+    client: Client, supernodes: FakeSupernodes
+) -> None:
+    for node in supernodes.nodes:
+        supernodes.by_node[node].kill()
+    with pytest.raises(ConnectionLostError, match="refuses connections"):
+        client.wait(1, timeout=0.1)
+
+
+@pytest.mark.parametrize("path", [str, Path])
+def test_a_client_is_made_from_the_path_of_its_settings(
+    path: Callable[[str], str | Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "admin.toml"
+    with pytest.raises(ConfigError, match=r"admin\.toml: the file is not there"):
+        Client(path(str(file)))
+
+
+def test_a_document_gives_its_bytes_and_its_text(client: Client) -> None:
+    client.put("dash", "a.txt", "blå\n")
+    client.put("dash", "b.bin", b"\xff\0")
+    text, binary = client.document("dash", "a.txt"), client.document("dash", "b.bin")
+    assert text is not None
+    assert binary is not None
+    assert (text.content, text.text) == ("blå\n".encode(), "blå\n")
+    assert binary.content == b"\xff\0"
+    with pytest.raises(RefusedError, match=r"b\.bin is no text in UTF-8; see `content`"):
+        _ = binary.text
+
+
+def test_a_value_is_published_as_json(client: Client) -> None:
+    client.put("dash", "a.json", {"name": "blå", "ports": [1, 2]})
+    entry = client.document("dash", "a.json")
+    assert entry is not None
+    assert json.loads(entry.text) == {"name": "blå", "ports": [1, 2]}
+    assert "blå" in entry.text
+    for none in ({1, 2}, {"a": float("nan")}, object()):
+        with pytest.raises(RefusedError, match="is no bytes, text or JSON"):
+            client.put("dash", "a.json", none)
+
+
+def test_a_documents_name_is_not_taken_for_a_key_of_nothing(client: Client) -> None:
+    with pytest.raises(RefusedError, match=r"'dash/a\.txt' is no key: .*config/COMPONENT/NAME"):
+        client.get("dash/a.txt")
