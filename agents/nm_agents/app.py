@@ -21,7 +21,9 @@ from nm_agents.cli.ledger import members, supernodes
 from nm_agents.cli.ledger.fsck import fsck
 from nm_agents.cli.ledger.locks import locks
 from nm_agents.cli.ledger.log import log, show_revision
+from nm_agents.cli.ledger.outcome import outcome
 from nm_agents.cli.ledger.records import records
+from nm_agents.cli.ledger.roles import roles
 from nm_agents.cli.pki import pki
 from nm_agents.cli.setup.commands import setup
 from nm_agents.cli.simulate import simulate
@@ -64,6 +66,8 @@ def _assemble() -> typer.Typer:
     made.add_typer(simulate, name="simulate")
     made.add_typer(config, name="config")
     made.command("show", short_help="One revision of the ledger.")(show_revision)
+    made.command("outcome", short_help="What became of a change.")(outcome)
+    made.add_typer(roles, name="role")
     made.add_typer(records, name="record")
     made.add_typer(locks, name="lock")
     for name in service.SERVICES:

@@ -300,7 +300,7 @@ class Client:
         return proposed
 
     def outcome(self, id: ChangeId) -> Proposed | None:
-        """What became of a change, by its id; None when the supernode does not know it."""
+        """What became of a change, by its id; None when no supernode that answers knows it."""
         return self._reading.outcome(id)
 
     # --- locks

@@ -69,8 +69,12 @@ class Proposing:
             raise
         except MAY_PASS as error:
             unknown = f"whether the change is agreed is not known ({error})"
-            again = f"ask again with its id {change.id}"
+            again = _later(change.id)
             raise UndecidedError(change.id, "", f"{unknown}; {again}") from None
+
+
+def _later(id: ChangeId) -> str:
+    return f"ask again with its id {id}, or see `nm-bus outcome {id}`"
 
 
 @dataclass
@@ -94,6 +98,6 @@ def _judged(acceptance: _Acceptance, answer: Answer, supernode: NodeId) -> Propo
                 acceptance.id,
                 acceptance.by,
                 f"{acceptance.by} accepted the change, but it is not agreed yet; "
-                f"ask again with its id {acceptance.id}",
+                f"{_later(acceptance.id)}",
             )
     raise RefusedError(proposed.reason or f"refused: {proposed.code}", proposed.code)

@@ -5,7 +5,7 @@ from functools import partial
 
 from nm_bus.client.asking import MAY_PASS, Asking, Struct, good, understood
 from nm_bus.codes import UNKNOWN_KEY
-from nm_bus.errors import NmBusError, RefusedError, TimedOutError
+from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOutError
 from nm_bus.messages import (
     Answer,
     ChangeId,
@@ -21,6 +21,9 @@ from nm_bus.messages import (
 
 PATIENCE: Seconds = 10.0
 """How long one supernode may take to answer before the next one is asked."""
+
+OUTCOME: Seconds = 5.0
+"""How long is searched for a supernode that knows a change."""
 
 SECOND_LOOK: Seconds = 2.0
 """How long may be asked why a revision did not come in time."""
@@ -115,13 +118,29 @@ class Reading:
         return TimedOutError(f"revision {revision} is not there yet: {newest} is the newest one")
 
     def outcome(self, id: ChangeId) -> Proposed | None:
-        """What became of a change."""
+        """What became of a change, as the first supernode says that knows it; None: none does."""
+        strangers: set[NodeId] = set()
+        judge = partial(_outcome, strangers, self._asking.count)
         try:
-            return self._answer(Read("answer", id), Proposed)
-        except RefusedError as error:
-            if error.code == UNKNOWN_KEY:
+            return self._asking.settled(
+                Read("answer", id), judge, timeout=min(OUTCOME, self._timeout), patience=PATIENCE
+            )
+        except MAY_PASS:
+            if strangers:
                 return None
             raise
+
+
+def _outcome(
+    strangers: set[NodeId], count: int, answer: Answer, supernode: NodeId
+) -> Proposed | None:
+    """Who does not know it is passed over: the change may wait at one supernode alone."""
+    if answer.code != UNKNOWN_KEY:
+        return understood(good(answer, supernode).data, Proposed)
+    strangers.add(supernode)
+    if len(strangers) == count:
+        return None
+    raise ConnectionLostError(answer.error or f"{supernode} does not know the change")
 
 
 def _read(question: Read, kind: type[Struct], answer: Answer, supernode: NodeId) -> Struct:

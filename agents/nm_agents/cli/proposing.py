@@ -15,7 +15,7 @@ from nm_bus.errors import UndecidedError
 from nm_bus.messages import Proposed, Seconds
 
 
-def ask_for(key: str, ask: Callable[[], Proposed], *, json: bool) -> None:
+def ask_for(key: str, ask: Callable[[], Proposed], *, json: bool) -> Proposed:
     """Ask, and say what became of it: agreed is success, accepted is exit code 3."""
     try:
         proposed = ask()
@@ -25,6 +25,7 @@ def ask_for(key: str, ask: Callable[[], Proposed], *, json: bool) -> None:
         _say(key, Proposed(error.id, "accepted", reason=str(error)), json)
         raise typer.Exit(Exit.LATER) from None
     _say(key, proposed, json)
+    return proposed
 
 
 def propose(
@@ -50,4 +51,5 @@ def _say(key: str, proposed: Proposed, json: bool) -> None:
     elif proposed.state == "agreed":
         say(f"{key}: agreed at revision {proposed.revision}")
     else:
-        say(f"{key}: accepted, not agreed yet (id {printable(proposed.id)})")
+        later = f"see `nm-bus outcome {printable(proposed.id)} --wait 60`"
+        say(f"{key}: accepted, not agreed yet (id {printable(proposed.id)}); {later}")
