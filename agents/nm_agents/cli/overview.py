@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from nm_agents.cli import ledgers
 from nm_agents.cli.bus import Bus, ask
 from nm_agents.cli.figures import plural
 from nm_bus.client.asking import understood
@@ -153,13 +154,23 @@ def verdict(picture: Picture) -> tuple[Verdict, str]:
     fine = ", ".join(
         (plural(len(picture.supernodes), "supernode"), plural(len(picture.members), "member"))
     )
+    unsure = sum(worst_check(view.state) is CheckStatus.UNKNOWN for view in picture.members)
+    if unsure:
+        fine += f" ({unsure} with an unknown check)"
     return worst, ", ".join(text for level, text in reasons if level == worst) or fine
 
 
 def _reasons(picture: Picture) -> list[tuple[Verdict, str]]:
     counts = health_counts(picture)
-    troubled = [s for s in picture.supernodes if not s.state or s.state.broker.state not in HEALTHY]
-    links = [link for link in picture.links if link.state not in HEALTHY]
+    votes = ledgers.votes(picture)
+    outside = {s.node for s in picture.supernodes if votes and votes.role(s.node) == "none"}
+    inside = [s for s in picture.supernodes if s.node not in outside]
+    troubled = [s for s in inside if not s.state or s.state.broker.state not in HEALTHY]
+    links = [
+        link
+        for link in picture.links
+        if link.state not in HEALTHY and outside.isdisjoint((link.source, link.destination))
+    ]
     critical = [a for a in picture.alerts if a.severity is Severity.CRITICAL]
     warning = [a for a in picture.alerts if a.severity is Severity.WARNING]
     found = (
@@ -171,11 +182,16 @@ def _reasons(picture: Picture) -> list[tuple[Verdict, str]]:
         (Verdict.WARNING, len(warning), "warning", ""),
         (Verdict.WARNING, len(links), "link", "in trouble"),
     )
-    return [
+    stuck = [(Verdict.CRITICAL, _stuck(votes))] if votes and votes.able < votes.needed else []
+    return stuck + [
         (level, f"{plural(count, noun)} {what}".rstrip())
         for level, count, noun, what in found
         if count
     ]
+
+
+def _stuck(votes: ledgers.Votes) -> str:
+    return f"no change can be agreed: {votes.able} of {plural(len(votes.voters), 'voter')} can vote"
 
 
 def as_data(picture: Picture) -> dict[str, Any]:

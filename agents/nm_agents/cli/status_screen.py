@@ -65,13 +65,13 @@ EVERYTHING = Rows()
 IN_A_PIPE = Rows(50, 50, 50)
 """Where there is no screen to fill."""
 
-FRAME = 21
+FRAME = 23
 """Lines that titles, headings, counts and blanks between them take."""
 
 
 def rows_that_fit(picture: Picture, height: int) -> Rows:
     """Share a terminal's lines: what is no alert and no link in need of room goes to members."""
-    room = max(8, height - FRAME - len(picture.supernodes))
+    room = max(6, height - FRAME - len(picture.supernodes))
     alerts = min(len(picture.alerts), room // 3)
     links = min(len(picture.links), room // 3)
     return Rows(alerts, links, room - alerts - links)
@@ -82,7 +82,7 @@ def status_page(picture: Picture, width: int, rows: Rows = EVERYTHING) -> Render
     return Group(
         headline(picture),
         *_section("ALERTS", [_alerts(picture, rows.alerts)] if picture.alerts else []),
-        *_section("SUPERNODES", [_supernodes(picture, width)]),
+        *_section("SUPERNODES", [_supernodes(picture, width), *_quorum(picture)]),
         *_section("LINKS", _links(picture.links, rows.links)),
         *_section("MEMBERS", _members(picture, width, rows.members)),
     )
@@ -139,22 +139,41 @@ def _supernodes(picture: Picture, width: int) -> Table:
     wide = width >= NARROW
     extra: list[Column | str] = [_right("conns"), _right("quarantined"), "version"]
     columns = [_right("memory"), *extra] if wide else []
-    rows = table("", "supernode", "health", "broker", *columns, "ledger", "pipes")
-    furthest = ledgers.newest(picture)
+    roles: list[Column | str] = ["role"] if wide else []
+    rows = table("", "supernode", *roles, "health", "broker", *columns, "ledger", "pipes")
+    furthest, votes = ledgers.newest(picture), ledgers.votes(picture)
     for view in picture.supernodes:
-        rows.add_row(*_supernode_row(view, furthest, wide))
+        role = votes.role(view.node) if votes else "-"
+        rows.add_row(*_supernode_row(view, role, furthest, wide))
     return rows
 
 
-def _supernode_row(view: SupernodeView, furthest: Standing | None, wide: bool) -> list[Text]:
+def _quorum(picture: Picture) -> list[RenderableType]:
+    """Whether a change can be agreed now."""
+    votes = ledgers.votes(picture)
+    if votes is None:
+        return []
+    said = f"{votes.able} of {figures.plural(len(votes.voters), 'voter')} can vote"
+    if votes.able >= votes.needed:
+        return [Text(said, style="dim")]
+    return [Text(f"{said}: no change can be agreed, {votes.needed} are needed", style="bold red")]
+
+
+def _supernode_row(
+    view: SupernodeView, role: str, furthest: Standing | None, wide: bool
+) -> list[Text]:
     symbol, style = HEALTH_STYLE[view.health]
-    head = [
-        Text(symbol, style),
-        cell(view.node),
-        cell(_because(view.health, view.reason), style),
-    ]
+    health = _because(view.health, view.reason)
+    if role == "none":
+        symbol, style = HEALTH_STYLE[Health.LEFT]
+        health = f"no supernode in the ledger, {view.health}"
+    roles = [cell(role)] if wide else []
+    head = [Text(symbol, style), cell(view.node), *roles, cell(health, style)]
     if view.state is None:
         return head
+    if view.health is not Health.ALIVE:
+        # What it said before it fell silent may be true no more.
+        return [*head, *(Text("-", "dim") for _ in range(7 if wide else 3))]
     broker = view.state.broker
     calm = broker.state in HEALTHY
     return [
@@ -193,7 +212,9 @@ def _links(links: Sequence[LinkState], most: int | None) -> list[RenderableType]
     rows = table("", "link", "kind", "state", _right("delay"), _right("backlog"))
     for link in links[:most]:
         rows.add_row(*_link_row(link))
-    return [rows, *_and_more(len(links), most, "link")]
+    hidden = [] if most is None else links[most:]
+    failing = sum(link.state not in HEALTHY for link in hidden)
+    return [rows, *_and_more(len(links), most, "link", failing)]
 
 
 def _link_row(link: LinkState) -> list[Text]:
@@ -213,10 +234,13 @@ def _members(picture: Picture, width: int, most: int | None) -> list[RenderableT
         return [Text("none", style="dim")]
     wide = width >= NARROW
     columns: list[Column | str] = ["", "member", "health", _right("heard"), _right("load")]
-    rows = table(*columns, _right("disk"), "checks", *(["home"] if wide else []))
+    rows = table(*columns, _right("disk"), "checks", *(["heard at"] if wide else []))
     for view in picture.members[:most]:
         rows.add_row(*_member_row(view, wide))
-    more = _and_more(len(picture.members), most, "member")
+    hidden = () if most is None else picture.members[most:]
+    calm = Health.ALIVE, Health.LEFT, Health.MAINTENANCE
+    troubled = sum(view.state.health not in calm for view in hidden)
+    more = _and_more(len(picture.members), most, "member", troubled)
     return [_counts(picture), *following(picture), rows, *more]
 
 
@@ -269,8 +293,11 @@ def checks_cell(state: MemberState) -> Text:
     return cell(f"{worst}: {', '.join(names)}", CHECK_STYLE[worst], limit=40)
 
 
-def _and_more(count: int, most: int | None, noun: str) -> list[RenderableType]:
+def _and_more(count: int, most: int | None, noun: str, in_trouble: int = 0) -> list[RenderableType]:
+    """How many rows are not shown, and how many of them should be looked at."""
     hidden = count - most if most is not None else 0
     if hidden <= 0:
         return []
-    return [Text(f"and {figures.plural(hidden, noun)} no worse (--all shows them)", style="dim")]
+    trouble = f", {in_trouble} of them in trouble" if in_trouble else ""
+    said = f"and {hidden:,} more {noun}{'' if hidden == 1 else 's'}{trouble} (--all shows them)"
+    return [Text(said, style="bold red" if in_trouble else "dim")]

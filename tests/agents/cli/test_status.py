@@ -12,7 +12,7 @@ from nm_agents.cli.console import screen, show
 from nm_agents.cli.overview import Picture, Verdict, fetch, is_under, under, verdict
 from nm_agents.cli.status_screen import EVERYTHING, Rows, rows_that_fit, status_page
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOutError
-from nm_bus.messages import Answer, Health, Query, Severity
+from nm_bus.messages import Answer, CheckStatus, Health, Query, Severity
 
 from .conftest import FakeBus, Run
 
@@ -82,7 +82,7 @@ def test_two_thousand_members_are_counts_and_the_worst(bus: FakeBus) -> None:
     said = drawn(crowd, 80, rows_that_fit(crowd, 40))
     assert len(said.splitlines()) <= 40
     assert "2,000 alive" in said
-    assert re.search(r"and 1,9\d\d members no worse \(--all shows them\)", said)
+    assert re.search(r"and 1,9\d\d more members \(--all shows them\)", said)
     assert len(drawn(crowd, 80).splitlines()) > 2_000
 
 
@@ -126,7 +126,8 @@ def test_json_has_everything(run: Run) -> None:
 def test_check_speaks_as_a_nagios_plugin(run: Run) -> None:
     said = run("status", "--check")
     assert said.exit_code == Verdict.CRITICAL
-    assert said.stdout.startswith("CRITICAL - 1 member down")
+    stuck = "no change can be agreed: 1 of 3 voters can vote"
+    assert said.stdout.startswith(f"CRITICAL - {stuck}, 1 member down")
     said = run("status", "--check", "--under", "gov.llnl")
     assert "members=2" in said.stdout
 
@@ -172,3 +173,57 @@ def test_a_supernode_that_cannot_answer_now_is_no_refusal(bus: FakeBus) -> None:
     bus.answers = lambda message: Answer("r", False, "unavailable", "starting")
     with pytest.raises(ConnectionLostError):
         ask(bus, Query(what="status"), 1.0)
+
+
+def with_supernode(picture: Picture, node: str, **fields: object) -> Picture:
+    """The picture with one supernode's view changed."""
+    changed = tuple(
+        msgspec.structs.replace(view, **fields) if view.node == node else view
+        for view in picture.supernodes
+    )
+    return dataclasses.replace(picture, supernodes=changed)
+
+
+def row_of(said: str, node: str) -> str:
+    return next(line for line in said.splitlines() if node in line)
+
+
+def test_what_a_silent_supernode_said_before_is_not_shown_as_now(bus: FakeBus) -> None:
+    picture = with_supernode(
+        fetch(bus, 1.0), "sn1.llnl.gov", health=Health.UNKNOWN, reason="no word"
+    )
+    row = row_of(drawn(picture, None).split("SUPERNODES")[1], "sn1.llnl.gov")
+    assert row.split()[-7:] == ["-"] * 7
+    assert "proven" not in row
+
+
+def test_a_supernode_outside_the_ledger_is_not_green_and_no_trouble(bus: FakeBus) -> None:
+    picture = fetch(bus, 1.0)
+    for view in picture.supernodes:
+        ledger = view.state and view.state.ledger
+        if view.state and ledger:
+            less = msgspec.structs.replace(
+                ledger, voters=tuple(v for v in ledger.voters if not v.startswith("sn3."))
+            )
+            state = msgspec.structs.replace(view.state, ledger=less)
+            picture = with_supernode(picture, view.node, state=state)
+    row = row_of(drawn(picture, None).split("SUPERNODES")[1], "sn3.ceda.ac.uk")
+    assert "no supernode in the ledger" in row
+    assert row.startswith("○")
+    assert "1 supernode in trouble" in verdict(picture)[1], "sn2 alone: its broker is blocked"
+
+
+def test_an_unknown_check_is_said_beside_ok(bus: FakeBus) -> None:
+    picture = fetch(bus, 1.0)
+    member = picture.members[-2]
+    check = msgspec.structs.replace(member.state.checks[0], status=CheckStatus.UNKNOWN)
+    state = msgspec.structs.replace(member.state, checks=(check,))
+    calm = Picture("sn1", 1.0, (msgspec.structs.replace(member, state=state),), (), (), ())
+    assert verdict(calm) == (Verdict.OK, "0 supernodes, 1 member (1 with an unknown check)")
+
+
+def test_links_in_trouble_that_are_not_shown_are_counted(bus: FakeBus) -> None:
+    picture = fetch(bus, 1.0)
+    red = next(link for link in picture.links if link.state != "running")
+    many = dataclasses.replace(picture, links=(red,) * 12)
+    assert "and 10 more links, 10 of them in trouble" in drawn(many, None, Rows(5, 2, 5))

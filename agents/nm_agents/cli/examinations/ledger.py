@@ -13,13 +13,13 @@ from nm_agents.cli.ledgers import (
     members_behind,
     members_in_trouble,
     newest,
-    standings,
 )
+from nm_agents.cli.ledgers import votes as votes_of
 from nm_agents.cli.overview import Picture
 from nm_bus.client.asking import understood
 from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.errors import NmBusError
-from nm_bus.messages import Health, MemberView, NodeId, Page, Read, Seconds, Standing, VoterId
+from nm_bus.messages import Health, MemberView, Page, Read, Seconds, Standing, VoterId
 
 SETTLED: Seconds = 30.0
 """Who does not have a revision this long after it was agreed is behind, not just on the way."""
@@ -128,20 +128,15 @@ def _forks(picture: Picture) -> Iterator[Finding]:
 
 
 def _votes(picture: Picture, furthest: Standing) -> Iterator[Finding]:
-    voters = set(furthest.voters)
-    running = {
-        voter_id(node, standing.incarnation)
-        for node, standing in standings(picture).items()
-        if standing.state == RUNNING and _is_alive(picture, node)
-    }
-    needed = len(voters) // 2 + 1
-    if len(voters & running) < needed:
-        text = f"{len(voters & running)} of {plural(len(voters), 'voter')} can vote: changes wait"
+    votes, voters = votes_of(picture), len(furthest.voters)
+    able, needed = (votes.able, votes.needed) if votes else (0, 1)
+    if able < needed:
+        text = f"{able} of {plural(voters, 'voter')} can vote: changes wait"
         yield fail("votes", text, f"bring back supernodes until {needed} vote")
-    elif len(voters) >= ENOUGH:
-        yield ok("votes", f"{plural(len(voters), 'voter')}, {len(voters & running)} of them vote")
-    if len(voters) < ENOUGH:
-        yield warn("votes", _few(len(voters)), GROW)
+    elif voters >= ENOUGH:
+        yield ok("votes", f"{plural(voters, 'voter')}, {able} of them vote")
+    if voters < ENOUGH:
+        yield warn("votes", _few(voters), GROW)
     yield from _strangers(picture, furthest)
 
 
@@ -149,10 +144,6 @@ def _few(voters: int) -> str:
     if voters == 1:
         return "one voter: while it is away nothing is agreed, and with its disk all is lost"
     return f"{voters} voters: while either is away nothing is agreed; three can spare one"
-
-
-def _is_alive(picture: Picture, node: NodeId) -> bool:
-    return any(v.node == node and v.health is Health.ALIVE for v in picture.supernodes)
 
 
 def _strangers(picture: Picture, furthest: Standing) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """`nm-bus log` and `nm-bus show`: the ledger's past, the newest revision first."""
 
+from functools import partial
 from itertools import islice, takewhile
 from typing import Annotated, Any
 
@@ -13,8 +14,15 @@ from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.printable import as_json, cell
 from nm_agents.cli.status_screen import table
 from nm_bus.client import Client
+from nm_bus.core.ledger.keys import family
 from nm_bus.errors import RefusedError
-from nm_bus.messages import Update
+from nm_bus.messages import Change, Update
+
+PASSING = frozenset({"session", "lock"})
+"""Families of keys that say little once they are over."""
+
+WORDS = {"voter": "promote", "standby": "demote"}
+REJOINS = frozenset({"role", "incarnation"})
 
 NOTE = 60
 """How much of a change's note a row shows."""
@@ -29,6 +37,10 @@ def log(
     key: Annotated[
         str, typer.Option("--key", metavar="KEY", help="Only this key, as member/n1.llnl.gov.")
     ] = "",
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="Only such changes, as promote or set.")
+    ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Sessions and locks too.")] = False,
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="At most so many.")
     ] = 50,
@@ -38,7 +50,8 @@ def log(
 ) -> None:
     """Show what was agreed, the newest first: who changed what, and when. Times are UTC.
 
-    Supernodes keep the last 10,000 revisions at least; what is older is in the state alone.
+    Sessions and locks, which come and go with each `lock run`, are left out without --all, --kind
+    or --key. Supernodes keep the last 10,000 revisions at least; what is older is in the state alone.
 
     Example: nm-bus log --since 812 --key config/thredds/catalog.xml
 
@@ -46,13 +59,32 @@ def log(
     """
     with ledger(context, config, timeout) as client:
         newer = takewhile(lambda update: update.revision > since, client.history(key))
-        found = list(islice(newer, limit))
+        wanted = partial(_is_wanted, kind, everything or bool(kind or key))
+        found = list(islice(filter(wanted, newer), limit + 1))
+    more, found = len(found) > limit, found[:limit]
     if json:
         say(as_json(found, indent=True))
-    elif found:
-        show(screen(), _table(found))
-    else:
-        show(screen(), Text("No change was agreed.", style="dim"))
+        return
+    none = "No such change was agreed." if since or kind or key else "No change was agreed."
+    show(screen(), _table(found) if found else Text(none, style="dim"))
+    if more:
+        show(screen(), Text(f"and older ones: --limit shows more than {limit}", style="dim"))
+
+
+def _is_wanted(kind: str, everything: bool, update: Update) -> bool:
+    if kind:
+        return kind in (update.change.kind, what_of(update.change))
+    return everything or family(update.change.key) not in PASSING
+
+
+def what_of(change: Change) -> str:
+    """What a change did, as the command that asks for it is called: `admit` has four of them."""
+    asked = change.value or {}
+    if change.kind != "admit":
+        return change.kind
+    if "incarnation" in asked:
+        return "rejoin" if asked.keys() <= REJOINS else "add"
+    return WORDS.get(asked.get("role", ""), change.kind)
 
 
 def _table(found: list[Update]) -> Table:
@@ -63,7 +95,7 @@ def _table(found: list[Update]) -> Table:
             cell(str(update.revision)),
             cell(moment(update.time)),
             cell(change.actor),
-            cell(change.kind),
+            cell(what_of(change)),
             cell(change.key),
             cell(str((change.value or {}).get("note", "")), "dim", NOTE),
         )

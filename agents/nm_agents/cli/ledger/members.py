@@ -4,12 +4,17 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from nm_agents.cli.confirming import DryRun, Yes, confirm
 from nm_agents.cli.ledger.showing import show_entries, show_entry
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.proposing import propose
 from nm_bus.client import Client
+from nm_bus.messages import Entry
+
+PLACED = "placed at"
+"""What the ledger calls a member's home: where it should be. Where it is heard is another thing."""
 
 
 def _lower(node: str) -> str:
@@ -34,7 +39,7 @@ def list_members(
     """
     with ledger(context, config, timeout) as client:
         found = list(client.entries("member/"))
-    columns = {"state": "state", "home": "placed at", "weight": "weight"}
+    columns = {"state": "state", "home": PLACED, "weight": "weight"}
     show_entries(found, columns, "There is no member.", json=json)
 
 
@@ -53,7 +58,18 @@ def show(
     Exit codes: 0 shown, 2 it is no member or something to mend, 3 nobody answered.
     """
     with ledger(context, config, timeout) as client:
-        show_entry(client.get(f"member/{node}"), f"member/{node}", json=json)
+        found = client.get(f"member/{node}")
+    show_entry(found if json else _placed(found), f"member/{node}", json=json)
+
+
+def _placed(entry: Entry | None) -> Entry | None:
+    """For a person: its home in the ledger is where it is placed, and no properties are none."""
+    if entry is None:
+        return None
+    value = {PLACED if name == "home" else name: field for name, field in entry.value.items()}
+    if not value.get("properties"):
+        value.pop("properties", None)
+    return replace(entry, value=value)
 
 
 def leave(

@@ -12,7 +12,7 @@ from nm_agents.cli.ledger.members import NodeArgument
 from nm_agents.cli.ledger.showing import name_of
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.printable import as_json, cell
-from nm_agents.cli.proposing import propose
+from nm_agents.cli.proposing import ask_for, propose
 from nm_agents.cli.status_screen import table
 from nm_bus.client import Client
 from nm_bus.core.ledger.voters import node_of
@@ -101,10 +101,13 @@ def add(
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
+    key, new = f"supernode/{node}", {"host": node, "port": 5671, "weight": 1}
     given = {"host": host or None, "port": port, "weight": weight}
-    value = {name: field for name, field in given.items() if field is not None}
-    value |= {"role": STANDBY, "incarnation": incarnation}
-    propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
+    with ledger(context, config, timeout) as client:
+        value: dict[str, Any] = {} if client.get(key) else dict(new)
+        value |= {name: field for name, field in given.items() if field is not None}
+        value |= {"role": STANDBY, "incarnation": incarnation}
+        ask_for(key, lambda: client.propose("admit", key, value), json=json)
 
 
 def rejoin(

@@ -78,3 +78,32 @@ def test_what_others_wrote_moves_no_cursor(run: Run, ask: Asking) -> None:
     ask("set", "config/search/a", {"content": "x", "note": "\x1b[2J\nevil"})
     assert "\x1b" not in run("log").stdout
     assert "\x1b" not in run("show", "1").stdout
+
+
+def test_what_became_of_a_supernode_is_told_in_the_words_of_the_commands(run: Run) -> None:
+    node = "sn9.example.org"
+    run("supernode", "add", node, "--incarnation", "i1")
+    run("supernode", "promote", node)
+    run("supernode", "demote", node, "--yes")
+    run("supernode", "rejoin", node, "--incarnation", "i2")
+    said = run("log").stdout
+    found = [line.split()[4] for line in said.splitlines() if node in line]
+    assert found == ["rejoin", "demote", "promote", "add"]
+    one = json.loads(run("log", "--kind", "promote", "--json").stdout)
+    assert [update["revision"] for update in one] == [2]
+    assert len(json.loads(run("log", "--kind", "admit", "--json").stdout)) == 4
+
+
+def test_sessions_and_locks_are_shown_on_demand_only(run: Run, ask: Asking) -> None:
+    session = f"session/{ADMIN}/one"
+    ask("open", session, {"ttl": 30_000})
+    set_three(ask)
+    assert "session/" not in run("log").stdout
+    for options in (("--all",), ("--key", session), ("--kind", "open")):
+        assert "session/" in run("log", *options).stdout
+
+
+def test_a_log_that_stopped_early_says_so(run: Run, ask: Asking) -> None:
+    set_three(ask)
+    assert "--limit shows more than 2" in run("log", "--limit", "2").stdout
+    assert "--limit" not in run("log", "--limit", "3").stdout
