@@ -51,7 +51,7 @@ def log(
     """Show what was agreed, the newest first: who changed what, and when. Times are UTC.
 
     Sessions and locks, which come and go with each `lock run`, are left out without --all, --kind
-    or --key. Supernodes keep the last 10,000 revisions at least; what is older is in the state alone.
+    or --key. Supernodes keep the last 10,000 revisions at least; older ones are in the state alone.
 
     Example: nm-bus log --since 812 --key config/thredds/catalog.xml
 
