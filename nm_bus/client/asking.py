@@ -7,7 +7,7 @@ What an answer means is the judge's to say, not this file's.
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -91,6 +91,15 @@ class Asking:
             if left <= 0 or not any(isinstance(failure, MAY_PASS) for failure in failures):
                 raise _most_telling(known)
             time.sleep(min(left, pauses.next()))
+
+    def each(self, message: Message, judge: Judge[T], *, patience: Seconds) -> Iterator[T]:
+        """What the supernodes say that answer, each asked once. Who was content with an answer
+        stops there: that supernode is asked first from then on."""
+        for _ in range(len(self._turns)):
+            found = self._asked(message, judge, patience)
+            if not isinstance(found, NmBusError):
+                yield found
+            self._turns.rotate(-1)
 
     def _order(self) -> None:
         """Those that were silent a moment ago come last; otherwise the order is kept."""

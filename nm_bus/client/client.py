@@ -128,13 +128,20 @@ class Client:
     def updates_of(self, key: str = "", *, since: int = 0) -> Iterator[Update]:
         """The past updates of a key (of all keys, when empty) after a revision, oldest first.
 
-        Only what the supernode still keeps. To go on with what comes next, see `updates`.
+        Only what a supernode still keeps: see `past_from`. To go on with what comes next, see
+        `updates`.
         """
         return self._reading.updates_of(key, since=since)
 
     def history(self, key: str = "", *, before: int = 0) -> Iterator[Update]:
         """The same, newest first, from before a revision; 0: from the newest."""
         return self._reading.history(key, before=before)
+
+    @property
+    def past_from(self) -> int:
+        """From which revision on the supernodes that were asked had all of what `updates_of` or
+        `history` has just read; 1: nothing is missing."""
+        return self._reading.past_from
 
     def standing(self, supernode: NodeId | None = None) -> Standing:
         """How the ledger stands at the supernode that is named, or at one that answers."""

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from functools import partial
 
+from msgspec.structs import replace
+
 from nm_bus.client.asking import MAY_PASS, Asking, Struct, good, understood
 from nm_bus.codes import UNKNOWN_KEY
+from nm_bus.core.ledger.reading import is_whole
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOutError
 from nm_bus.messages import (
     Answer,
@@ -35,6 +38,8 @@ class Reading:
     def __init__(self, asking: Asking, timeout: Seconds) -> None:
         self._asking, self._timeout = asking, timeout
         self.seen = 0
+        self.past_from = 1
+        """The revision from which on the updates that were read last are whole."""
 
     def saw(self, revision: int) -> None:
         """This revision was heard of."""
@@ -45,6 +50,20 @@ class Reading:
         page = self._answer(question, Page)
         self.saw(page.revision)
         return page
+
+    def _past(self, question: Read) -> Page:
+        """A page of updates: from the next supernode, where one that joined later, or has cleared
+        up, does not have them all; else from the one that has the most."""
+        found = self.page(question)
+        if not is_whole(question, found):
+            judge = partial(_read, replace(question, at_least=found.revision), Page)
+            for other in self._asking.each(question, judge, patience=PATIENCE):
+                if other.kept_from < found.kept_from:
+                    found = other
+                if is_whole(question, other):
+                    break
+        self.past_from = 1 if is_whole(question, found) else found.kept_from + 1
+        return found
 
     def _answer(self, question: Read, kind: type[Struct], timeout: Seconds | None = None) -> Struct:
         return self._asking.settled(
@@ -75,20 +94,20 @@ class Reading:
 
     def updates_of(self, key: str, *, since: int) -> Iterator[Update]:
         """Past updates, oldest first."""
-        page = self.page(Read("updates", key, since=since))
+        page = self._past(Read("updates", key, since=since))
         yield from page.updates
         while page.more and page.updates:
             last = page.updates[-1].revision
-            page = self.page(Read("updates", key, since=last, at_least=page.revision))
+            page = self._past(Read("updates", key, since=last, at_least=page.revision))
             yield from page.updates
 
     def history(self, key: str, *, before: int) -> Iterator[Update]:
         """Past updates, newest first."""
-        page = self.page(Read("updates", key, since=before, newest_first=True))
+        page = self._past(Read("updates", key, since=before, newest_first=True))
         yield from page.updates
         while page.more and page.updates and page.updates[-1].revision > 1:
             last = page.updates[-1].revision
-            page = self.page(Read("updates", key, since=last, newest_first=True))
+            page = self._past(Read("updates", key, since=last, newest_first=True))
             yield from page.updates
 
     def standing(self) -> Standing:

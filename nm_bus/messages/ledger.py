@@ -280,7 +280,11 @@ class Read(Data, frozen=True):
 
 
 class Page(Part, frozen=True):
-    """The answer to a Read: what was found, at which revision, and whether there is more of it."""
+    """The answer to a Read: what was found, at which revision, and whether there is more of it.
+
+    `kept_from` is the revision after which this supernode has every update: 0 means all of them.
+    What came before it, another supernode may have.
+    """
 
     revision: int
     head: str
@@ -288,6 +292,7 @@ class Page(Part, frozen=True):
     entries: tuple[Entry, ...] = ()
     updates: tuple[Update, ...] = ()
     more: bool = False
+    kept_from: int = 0
 
 
 class Standing(Part, frozen=True):

@@ -125,7 +125,8 @@ class FakeSupernode:
                 found = list(islice(self.state.under(read.key, read.after), PAGE + 1))
                 return self._page(entries=tuple(found[:PAGE]), more=len(found) > PAGE)
         told = self._told(read)
-        return self._page(updates=tuple(told[:PAGE]), more=len(told) > PAGE)
+        more = len(told) > PAGE
+        return self._page(updates=tuple(told[:PAGE]), more=more, kept_from=self.kept)
 
     def _told(self, read: Read) -> list[Update]:
         ours = [u for u in self.feed if read.key in ("", u.change.key) and u.revision > self.kept]

@@ -24,7 +24,7 @@ def page(question: Read, state: State, feed: Feed) -> Page | Refusal:
             return _page(state, entries=entries, more=more)
         case "updates":
             updates, more = first_page(_past(question, feed), question.limit)
-            return _page(state, updates=updates, more=more)
+            return _page(state, updates=updates, more=more, kept_from=feed.feed_from)
         case _:
             known = "entry, entries, updates, answer or ledger"
             return Refusal(BAD_REQUEST, f"what is {question.what!r}; use {known}")
@@ -42,5 +42,13 @@ def _page(
     entries: tuple[Entry, ...] = (),
     updates: tuple[Update, ...] = (),
     more: bool = False,
+    kept_from: int = 0,
 ) -> Page:
-    return Page(state.revision, state.head, state.epoch, entries, updates, more)
+    return Page(state.revision, state.head, state.epoch, entries, updates, more, kept_from)
+
+
+def is_whole(question: Read, page: Page) -> bool:
+    """Whether a page of updates lacks nothing that another supernode may have."""
+    if question.newest_first:
+        return page.more or page.kept_from == 0
+    return question.since >= page.kept_from

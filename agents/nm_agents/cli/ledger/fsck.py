@@ -178,6 +178,8 @@ def _lines(report: Report) -> Iterator[str]:
         count = walk.last - walk.first + 1
         yield f"{walk.at}: {count} updates read, revisions {walk.first} to {walk.last}"
         yield f"head of revision {walk.last}: {walk.head}"
+        if walk.first > 1:
+            yield f"{walk.at} keeps nothing from before revision {walk.first}: that was not checked"
     else:
         yield f"{walk.at}: no update is kept"
     for node, revision in report.agreeing.items():

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from nm_agents.cli.config.past import not_kept
 from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.ledger.showing import moment, pairs
 from nm_agents.cli.options import Config, Json, Timeout, ledger
@@ -61,6 +62,7 @@ def log(
         newer = takewhile(lambda update: update.revision > since, client.history(key))
         wanted = partial(_is_wanted, kind, everything or bool(kind or key))
         found = list(islice(filter(wanted, newer), limit + 1))
+        begins = client.past_from
     more, found = len(found) > limit, found[:limit]
     if json:
         say(as_json(found, indent=True))
@@ -69,6 +71,8 @@ def log(
     show(screen(), _table(found) if found else Text(none, style="dim"))
     if more:
         show(screen(), Text(f"and older ones: --limit shows more than {limit}", style="dim"))
+    elif begins > since + 1:
+        show(screen(), Text(f"the past begins here: {not_kept(begins)}", style="dim"))
 
 
 def _is_wanted(kind: str, everything: bool, update: Update) -> bool:
@@ -128,9 +132,8 @@ def _update(client: Client, revision: int) -> Update:
     found = next(client.updates_of(since=revision - 1), None)
     if found is not None and found.revision == revision:
         return found
-    if found is not None:
-        kept = f"supernodes keep it no more: {found.revision} is the oldest one here"
-        raise RefusedError(f"revision {revision}: {kept}")
+    if client.past_from > revision:
+        raise RefusedError(f"revision {revision}: {not_kept(client.past_from)}")
     newest = client.standing().revision
     raise RefusedError(f"revision {revision} is not there yet: {newest} is the newest one")
 

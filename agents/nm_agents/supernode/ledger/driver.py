@@ -315,7 +315,9 @@ class LedgerDriver:
         is_new = self.state.epoch == NEWCOMER
         if self.machine.listens and not is_new and self.boots.may_vote(self.state.voters):
             self.machine.listens = False
-            _LOG.info("ledger of %s: the others know it, so it votes", self.voter_id)
+            votes = self.voter_id in self.state.voters
+            does = "it votes" if votes else "it follows, and has no vote"
+            _LOG.info("ledger of %s: the others know it: %s", self.voter_id, does)
 
     def stop(self, reason: str) -> None:
         """Vote and speak no more: this file is not the one that the others know."""

@@ -71,7 +71,38 @@ def test_a_revision_that_is_kept_no_more_says_which_is_the_oldest(
         node.kept = 2
     said = run("show", "1")
     assert said.exit_code == 2
-    assert "keep it no more: 3 is the oldest one here" in said.stderr
+    assert "keeps what was before revision 3" in said.stderr
+    assert "before revision 3" in run("log").stdout
+    assert "before revision" not in run("log", "--since", "2").stdout
+
+
+def test_the_past_that_the_first_supernode_lacks_is_asked_of_the_next(
+    run: Run, ask: Asking, federation: FakeSupernodes
+) -> None:
+    set_three(ask)
+    federation[0].kept = 3
+    assert run("show", "1").exit_code == 0
+    assert [u["revision"] for u in json.loads(run("log", "--json").stdout)] == [3, 2, 1]
+    assert "before revision" not in run("log").stdout
+    assert "1" in run("config", "get", "search/a", "--revision", "1").stdout
+
+
+def test_a_past_that_is_not_here_is_never_denied(
+    run: Run, ask: Asking, federation: FakeSupernodes
+) -> None:
+    set_three(ask)
+    for node in federation.by_node.values():
+        node.kept = 3
+    for command in (
+        ("history", "search/a"),
+        ("blame", "search/a"),
+        ("get", "search/a", "--revision", "1"),
+        ("revert", "search/a", "--to", "1"),
+    ):
+        said = run("config", *command)
+        assert said.exit_code == 2
+        assert "before revision 4" in said.stderr, command
+        assert "there never was" not in said.stderr
 
 
 def test_what_others_wrote_moves_no_cursor(run: Run, ask: Asking) -> None:
