@@ -1,63 +1,109 @@
-"""Real brokers for tests, started once a session and shared; each test has a vhost of its own.
+"""What holds for every run of the tests, and real brokers that they share.
 
-`NM_BUS_TEST_RABBITMQ=4` runs the same tests on RabbitMQ 4.x. Without RabbitMQ they are skipped at
-home and fail in CI, so that nobody takes a green run for a tested one.
+Each test that needs a broker has a vhost of its own on one. `NM_BUS_TEST_RABBITMQ=4` runs the same
+tests on RabbitMQ 4.x. Without RabbitMQ they are skipped at home and fail in CI, so that nobody
+takes a green run for a tested one.
 """
 
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from nm_broker.pki import Authority
-from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Installed, Program, Unpacked
+from nm_broker.testing.fleet import PROJECT, Fleet
+from nm_broker.testing.leftovers import Ground
 from nm_broker.testing.sandbox import Sandbox
 
-PROJECT = "test"
-UNPACK_LIMIT = 600
+FETCH = Path(__file__).parent / "brokers" / "fetch4.py"
+CANNOT = 3
+"""How fetch4.py ends on a machine that cannot run RabbitMQ 4.x."""
+FETCH_LIMIT = 1200
+
+settings.register_profile("plain", derandomize=True)
+settings.register_profile("long", max_examples=1_000, print_blob=True)
+settings.load_profile("plain")  # `--hypothesis-profile long` draws new examples each time
 
 
-@dataclass
-class Fleet:
-    """The session's brokers, each started when the first test needs it."""
+# --- every run
 
-    folder: Path
-    program: Program
-    authority: Authority
-    running: list[RunningBroker] = field(default_factory=list)
 
-    def take(self, count: int) -> list[RunningBroker]:
-        """The first `count` brokers; those that do not run yet are started side by side."""
-        missing = [self.planned(n) for n in range(len(self.running), count)]
-        with ThreadPoolExecutor() as several:
-            starts = [several.submit(broker.start) for broker in missing]
-        self.running += [start.result() for start in starts]
-        return self.running[:count]
+def pytest_configure() -> None:
+    """A run in the background ignores Ctrl-C, and what it starts would inherit that."""
+    for which, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+    ):
+        if signal.getsignal(which) is signal.SIG_IGN:
+            signal.signal(which, handler)
 
-    def planned(self, n: int) -> PrivateBroker:
-        name = f"sn{n + 1}.example.org"
-        tls = self.authority.issue(name, self.folder / "pki")
-        return PrivateBroker.placed(self.folder / f"sn{n + 1}", name, PROJECT, tls, self.program)
 
-    def end(self) -> None:
-        """Nothing of theirs is kept: a clean stop would only take longer."""
-        for broker in self.running:
-            broker.kill()
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Fetch RabbitMQ 4.x before the workers start: once, in sight, and outside of any test."""
+    if hasattr(session.config, "workerinput") or not _wants_rabbitmq4():
+        return
+    print("RabbitMQ 4.x is fetched if it is not here yet", file=sys.stderr, flush=True)
+    fetched = _fetched()
+    if fetched.returncode not in (0, CANNOT):
+        pytest.exit(f"RabbitMQ 4.x was not fetched: {_why(fetched)}", 1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many tests were skipped, and why, as the last word of a run."""
+    skipped = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
+    terminalreporter.section(f"{skipped.total()} skipped")
+    for reason, count in skipped.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason}")
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    told = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return told.removeprefix("Skipped: ")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skip without a reason is a failure."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and not _reason(report).strip():
+        report.outcome, report.longrepr = "failed", "skipped without a reason: say it"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Neither a process nor a temporary file outlives the run."""
+    kept, before = tmp_path_factory.getbasetemp(), os.environ.get("TMPDIR")
+    temporary = Path(tempfile.mkdtemp(prefix="nm-bus-run-"))
+    os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
+    yield
+    left = Ground(temporary, kept).left()
+    shutil.rmtree(temporary)
+    tempfile.tempdir = None
+    if before is None:
+        del os.environ["TMPDIR"]
+    else:
+        os.environ["TMPDIR"] = before
+    assert left == []
+
+
+# --- brokers
 
 
 @pytest.fixture(scope="session")
 def program() -> Program:
     """The RabbitMQ that this session tests on."""
-    if os.environ.get("NM_BUS_TEST_RABBITMQ") == "4":
+    if _wants_rabbitmq4():
         return _rabbitmq4()
     installed = Installed()
     if (missing := installed.missing()) and os.environ.get("CI") == "true":
@@ -67,20 +113,27 @@ def program() -> Program:
     return installed
 
 
+def _wants_rabbitmq4() -> bool:
+    return os.environ.get("NM_BUS_TEST_RABBITMQ") == "4"
+
+
 def _rabbitmq4() -> Program:
-    """RabbitMQ 4.x, fetched when it is not there; its absence skips, even in CI."""
-    fetch = Path(__file__).parent / "brokers" / "fetch4.py"
-    fetched = subprocess.run(
-        [sys.executable, str(fetch)],
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=UNPACK_LIMIT,
-        check=False,
-    )
-    said = fetched.stdout.strip()
+    """RabbitMQ 4.x as it was fetched. Only what this machine cannot run is skipped."""
+    fetched = _fetched()
+    if fetched.returncode == CANNOT:
+        pytest.skip(f"RabbitMQ 4.x cannot run here: {_why(fetched)}")
     if fetched.returncode != 0:
-        pytest.skip(f"RabbitMQ 4.x cannot be had here: {said}")
-    return Unpacked(Path(said))
+        pytest.fail(f"RabbitMQ 4.x was not fetched: {_why(fetched)}")
+    return Unpacked(Path(fetched.stdout.strip()))
+
+
+def _fetched() -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(FETCH)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=FETCH_LIMIT, check=False)
+
+
+def _why(fetched: subprocess.CompletedProcess[str]) -> str:
+    return fetched.stdout.strip() or fetched.stderr.strip()[-500:] or "no reason given"
 
 
 @pytest.fixture(scope="session")

@@ -7,21 +7,14 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import psutil
 import pytest
 
 from nm_broker.private import PrivateBroker
+from nm_broker.testing.fleet import Fleet
 
 EVENTUALLY = 60.0
-
-
-class Fleet(Protocol):
-    """The session's brokers."""
-
-    def planned(self, n: int) -> PrivateBroker:
-        """The n-th broker, not started."""
 
 
 @pytest.fixture

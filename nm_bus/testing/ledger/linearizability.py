@@ -159,27 +159,34 @@ def _register(state: Any, operation: Operation) -> Hashable | None:
 
 
 def _lock(state: Any, operation: Operation) -> Hashable | None:
-    holder, token = state
+    """The state: who holds it; the token of the holder, or the last one; whether it is known.
+
+    A token that was not told is only known to be higher than the last that was.
+    """
+    holder, token, is_told = state
     session = operation.argument
     match operation.kind:
         case "holder":
-            return (holder, token) if _is(operation, holder) else None
+            return state if _is(operation, holder) else None
         case "lock" if holder is None:
+            return _granted(token, operation)
+        case "lock" if holder == session and not is_told:
             return _granted(token, operation)
         case "lock":
             return state if _is(operation, token if holder == session else 0) else None
-        case "unlock":
-            if not _is(operation, holder == session):
-                return None
-            return (None, token) if holder == session else (holder, token)
+        case "unlock" if not _is(operation, holder == session):
+            return None
+        case "unlock" | "end":
+            return (None, token, True) if holder == session else state
     raise ValueError(f"a lock has no {operation.kind!r}")
 
 
 def _granted(before: int, operation: Operation) -> Hashable | None:
-    """A new holder has a higher token; one whose answer was lost has one that nobody knows."""
+    """A new holder has a higher token; one whose answer was lost has one that nobody knows yet."""
     if not operation.is_known:
-        return operation.argument, before
-    return (operation.argument, operation.result) if operation.result > before else None
+        return operation.argument, before, False
+    higher = operation.result > before
+    return (operation.argument, operation.result, True) if higher else None
 
 
 def _is(operation: Operation, result: object) -> bool:
@@ -192,7 +199,8 @@ REGISTER = Kind((None,), _register)
 Nothing is None. Different writes should write different values: else less is found.
 """
 
-LOCK = Kind((None, 0), _lock)
+LOCK = Kind((None, 0, True), _lock)
 """`lock(session)` -> its token, or 0 while another holds it; `unlock(session)` -> whether it held
-it; `holder` -> session or None. Tokens grow, and who locks again has the same one.
+it; `end(session)`: the session is over, and with it what it held, and a later one has another name;
+`holder` -> session or None. Tokens grow, and who locks again has the same one.
 """

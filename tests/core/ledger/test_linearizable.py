@@ -180,6 +180,20 @@ TestLocks = Locks.TestCase
 TestDocuments.settings = TestLocks.settings = settings(max_examples=60, deadline=None)
 
 
+def test_a_lock_whose_answer_was_lost_is_told_its_token_when_asked_again() -> None:
+    askers = Locks()
+    askers.sessions()
+    for is_lost in (True, False):
+        askers.use("eve", "lock")
+        answer = askers.apply(askers.asking["eve"][-1])
+        if is_lost:
+            askers.note("eve", NEVER, None)
+        else:
+            askers.note("eve", askers.moment(), answer)
+    assert askers.history[-1].result > 0
+    askers.teardown()
+
+
 def forgets_answers(state: State, change: Change, time: int) -> Applied:
     """A slip: a change that comes twice is done twice."""
     state.answers = type(state.answers)()

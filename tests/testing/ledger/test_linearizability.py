@@ -88,6 +88,29 @@ GOOD_LOCKS = {
         Operation("b", 2, 3, "lock", "b", 0),
         Operation("c", 4, 5, "holder", None, "a"),
     ],
+    "who locks again is given the token whose answer was lost": [
+        Operation("a", 0, NEVER, "lock", "a"),
+        Operation("a", 2, 3, "lock", "a", 5),
+        Operation("a", 4, 5, "lock", "a", 5),
+        Operation("b", 6, 7, "lock", "b", 0),
+    ],
+    "an unlock whose answer was lost took effect": [
+        Operation("a", 0, 1, "lock", "a", 5),
+        Operation("a", 2, NEVER, "unlock", "a"),
+        Operation("b", 4, 5, "lock", "b", 7),
+        Operation("a", 6, 7, "unlock", "a", False),
+    ],
+    "an unlock whose answer was lost took no effect": [
+        Operation("a", 0, 1, "lock", "a", 5),
+        Operation("a", 2, NEVER, "unlock", "a"),
+        Operation("a", 4, 5, "lock", "a", 5),
+        Operation("b", 6, 7, "lock", "b", 0),
+    ],
+    "a session that is over holds nothing": [
+        Operation("a", 0, 1, "lock", "a", 5),
+        Operation("a", 2, 4, "end", "a"),
+        Operation("b", 3, 5, "lock", "b", 7),
+    ],
 }
 
 BAD_LOCKS = {
@@ -99,6 +122,22 @@ BAD_LOCKS = {
         Operation("a", 0, 1, "lock", "a", 5),
         Operation("a", 2, 3, "unlock", "a", True),
         Operation("b", 4, 5, "lock", "b", 5),
+    ],
+    "two tokens for one hold": [
+        Operation("a", 0, NEVER, "lock", "a"),
+        Operation("a", 2, 3, "lock", "a", 5),
+        Operation("a", 4, 5, "lock", "a", 6),
+    ],
+    "a token that was learned late and does not grow": [
+        Operation("a", 0, 1, "lock", "a", 5),
+        Operation("a", 2, 3, "unlock", "a", True),
+        Operation("b", 4, NEVER, "lock", "b"),
+        Operation("b", 6, 7, "lock", "b", 5),
+    ],
+    "still held after its session is over": [
+        Operation("a", 0, 1, "lock", "a", 5),
+        Operation("a", 2, 3, "end", "a"),
+        Operation("b", 4, 5, "holder", None, "a"),
     ],
     "freed by one who did not hold it": [
         Operation("a", 0, 1, "lock", "a", 5),
