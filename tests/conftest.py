@@ -85,6 +85,7 @@ def _nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     """Neither a process nor a temporary file outlives the run."""
     kept, before = tmp_path_factory.getbasetemp(), os.environ.get("TMPDIR")
     temporary = Path(tempfile.mkdtemp(prefix="nm-bus-run-"))
+    temporary.chmod(0o711)  # what is tried as another user must be able to pass
     os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
     yield
     left = Ground(temporary, kept).left()

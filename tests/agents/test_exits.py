@@ -46,10 +46,10 @@ def test_an_error_s_text_cannot_write_to_the_terminal(capsys: pytest.CaptureFixt
 
 def test_a_file_that_may_not_be_used_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end, ended_well():
-        raise PermissionError(errno.EACCES, "Permission denied", "/root/admin.toml")
+        raise PermissionError(errno.EACCES, "Permission denied", "/etc/nm-bus/admin.toml")
     assert end.value.code == Exit.MEND
     assert capsys.readouterr().err == (
-        "nm-bus: /root/admin.toml: Permission denied; see who may use it\n"
+        "nm-bus: /etc/nm-bus/admin.toml: Permission denied; see who may use it\n"
     )
 
 
