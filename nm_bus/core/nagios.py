@@ -19,6 +19,9 @@ OUTPUT_LENGTH = 256
 MOST_SERIES = 64
 """How many values one check may bring; what comes after them is left out."""
 
+MOST_LEFT_OUT = 10
+"""How many of what was left out are named."""
+
 LABEL_LENGTH = 64
 _CUT = 55
 LARGEST = 1.7e308
@@ -33,12 +36,18 @@ UNITS = {
     "c": ("1", "counter", 1.0),
     "%": ("%", "gauge", 1.0),
     "C": ("Cel", "gauge", 1.0),
+    "\u00b0C": ("Cel", "gauge", 1.0),
+    "F": ("[degF]", "gauge", 1.0),
+    "\u00b0F": ("[degF]", "gauge", 1.0),
     "s": ("s", "gauge", 1.0),
     "sec": ("s", "gauge", 1.0),
     "ms": ("s", "gauge", 1e-3),
     "msec": ("s", "gauge", 1e-3),
     "us": ("s", "gauge", 1e-6),
     "usec": ("s", "gauge", 1e-6),
+    "\u00b5s": ("s", "gauge", 1e-6),  # the micro sign, and the Greek letter
+    "\u03bcs": ("s", "gauge", 1e-6),
+    "ns": ("s", "gauge", 1e-9),
     "min": ("s", "gauge", 60.0),
     **{f"{p}B": ("B", "gauge", factor) for p, factor in _BYTES.items()},
     **{f"{p}iB": ("B", "gauge", factor) for p, factor in _BYTES.items() if p},
@@ -95,7 +104,7 @@ def verdict(exit_code: int, text: str, errors: str = "") -> Verdict:
     interpreter ends with 1 when the plugin crashed, which is no warning.
     """
     line, values, left_out = read(text)
-    said = line or _last_line(errors)
+    said = line or reason(errors)
     crashed = exit_code == 1 and not line and _CRASH in errors
     if 0 <= exit_code < len(STATUSES) and not crashed:
         return Verdict(STATUSES[exit_code], said, values, left_out)
@@ -104,9 +113,16 @@ def verdict(exit_code: int, text: str, errors: str = "") -> Verdict:
     return Verdict(CheckStatus.UNKNOWN, shortened(f"{why}: {said}"), values, left_out)
 
 
-def failed(reason: str) -> Verdict:
+def failed(why: str) -> Verdict:
     """The verdict on a plugin that could not be run to its end."""
-    return Verdict(CheckStatus.UNKNOWN, shortened(reason))
+    return Verdict(CheckStatus.UNKNOWN, shortened(why))
+
+
+def reason(errors: str) -> str:
+    """What a program wrote to standard error, as one line: the first that says something, since
+    hints follow it; of a traceback the last."""
+    lines = [line for line in map(shortened, errors.splitlines()) if line]
+    return "" if not lines else lines[-1 if _CRASH in errors else 0]
 
 
 def read(text: str) -> tuple[str, tuple[Value, ...], tuple[str, ...]]:
@@ -123,16 +139,26 @@ def performance(data: str) -> tuple[tuple[Value, ...], tuple[str, ...]]:
 
     The value `U`, which says that there is none, is neither.
     """
-    pairs = {_label(pair): pair for pair in reversed(list(_PAIR.finditer(data)))}
-    labels, values = fitted(pairs), list[Value]()
+    pairs: dict[str, re.Match[str]] = {}
     left_out = [word for word in _PAIR.sub(" ", data).split() if not _NO_VALUE.search(word)]
-    for label in reversed(pairs):
-        value = _value(pairs[label], labels[label])
+    for pair in _PAIR.finditer(data):
+        if pairs.setdefault(_label(pair), pair) is not pair:
+            left_out.append(_label(pair))
+    values: list[Value] = []
+    for label, fit in fitted(pairs).items():
+        value = _value(pairs[label], fit)
         if value is None or len(values) >= MOST_SERIES:
             left_out.append(label)
         else:
             values.append(value)
-    return tuple(values), tuple(shortened(word)[:LABEL_LENGTH] for word in left_out)
+    return tuple(values), _told(left_out)
+
+
+def _told(left_out: list[str]) -> tuple[str, ...]:
+    """What was left out, as it is reported: the first of them, and how many others."""
+    words = [shortened(word)[:LABEL_LENGTH] or "?" for word in left_out[:MOST_LEFT_OUT]]
+    more = len(left_out) - len(words)
+    return (*words, f"{more} others") if more else tuple(words)
 
 
 def fitted(labels: Iterable[str]) -> dict[str, str]:
@@ -163,12 +189,6 @@ def shortened(line: str) -> str:
     """One line without control characters, at most 256 characters."""
     plain = "".join(letter if letter.isprintable() else " " for letter in line).strip()
     return plain if len(plain) <= OUTPUT_LENGTH else plain[: OUTPUT_LENGTH - 3] + "..."
-
-
-def _last_line(text: str) -> str:
-    """Where a crash says why: the last line that is not empty."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    return shortened(lines[-1]) if lines else ""
 
 
 def _label(pair: re.Match[str]) -> str:

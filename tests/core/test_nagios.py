@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nm_bus.core.measurement import fitting
 from nm_bus.core.nagios import (
+    MOST_LEFT_OUT,
     MOST_SERIES,
     OUTPUT_LENGTH,
     Value,
@@ -138,7 +139,7 @@ def test_two_checks_are_never_one_series() -> None:
 
 
 def test_where_a_plugin_says_nothing_its_reason_is_what_it_printed_to_standard_error() -> None:
-    assert verdict(2, "", "trying\ncannot open /data\n").output == "cannot open /data"
+    assert verdict(2, "", "\ncannot open /data\nsee the log\n").output == "cannot open /data"
     assert verdict(1, "\n\n disk full\n", "x").output == "disk full"
 
 
@@ -156,13 +157,30 @@ def test_a_bad_value_does_not_hide_the_good_one_beside_it() -> None:
 
 
 def test_the_first_of_two_values_of_one_label_counts() -> None:
-    assert performance("a=1 a=2")[0] == (Value("a", 1.0, "1", "gauge"),)
+    assert performance("a=1 a=2") == ((Value("a", 1.0, "1", "gauge"),), ("a",))
+
+
+@pytest.mark.parametrize(
+    ("data", "unit", "value"),
+    [
+        ("t=5µs", "s", 5e-6),
+        ("t=5μs", "s", 5e-6),
+        ("t=5ns", "s", 5e-9),
+        ("t=21°C", "Cel", 21.0),
+        ("t=70F", "[degF]", 70.0),
+    ],
+)
+def test_a_unit_that_is_not_ascii_is_no_bare_number(data: str, unit: str, value: float) -> None:
+    ((found,), _) = performance(data)
+    assert found.unit == unit
+    assert found.value == pytest.approx(value)
 
 
 def test_the_number_of_values_is_bounded() -> None:
     values, left_out = performance(" ".join(f"v{n}={n}" for n in range(500)))
     assert [value.label for value in values] == [f"v{n}" for n in range(MOST_SERIES)]
-    assert len(left_out) == 500 - MOST_SERIES
+    assert left_out[:2] == ("v64", "v65")
+    assert left_out[-1] == f"{500 - MOST_SERIES - MOST_LEFT_OUT} others"
 
 
 def test_later_lines_may_bring_more_performance_data() -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from nm_agents.member import plugins
 from nm_agents.member.documents import Changed
 from nm_agents.member.plugins import Run, Timers, Told
-from nm_bus.core.nagios import Verdict, shortened
+from nm_bus.core.nagios import Verdict, reason, shortened
 from nm_bus.messages import CheckStatus, Seconds
 from nm_bus.settings import DocumentsSettings
 
@@ -116,9 +116,10 @@ def start(
 
 
 def judged(exit_code: int, text: str, errors: str) -> Verdict:
-    """A hook that ended by itself: any exit code but 0 is a failure, whose reason comes last."""
+    """A hook that ended by itself: any exit code but 0 is a failure. Its reason is what it wrote to
+    standard error, else the last line that it printed."""
     if exit_code == 0:
         return Verdict(CheckStatus.OK, "")
     how = f"exit code {exit_code}" if exit_code > 0 else f"ended by signal {-exit_code}"
-    said = errors.strip().splitlines() or text.strip().splitlines()
-    return Verdict(CheckStatus.CRITICAL, shortened(f"{how}: {said[-1]}" if said else how))
+    said = reason(errors) or "".join(text.strip().splitlines()[-1:])
+    return Verdict(CheckStatus.CRITICAL, shortened(f"{how}: {said}" if said else how))

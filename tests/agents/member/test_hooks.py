@@ -138,6 +138,11 @@ def test_any_exit_code_but_0_is_a_failure(code: int, text: str, status: str, out
     assert hooks.judged(code, text, "") == Verdict(CheckStatus(status), output)
 
 
+def test_a_hook_s_reason_is_what_it_wrote_first_to_standard_error() -> None:
+    said = "\nFailed to reload: Access denied\nSee the logs for details.\n"
+    assert hooks.judged(1, "one\n", said).output == "exit code 1: Failed to reload: Access denied"
+
+
 @pytest.fixture
 def run() -> Callable[..., Verdict]:
     def run(*command: str, timeout: float = 30.0) -> Verdict:
