@@ -17,7 +17,7 @@ from nm_bus.settings import HostName, Port, ProjectName, Section, checked, toml
 PrincipalName = HostName
 """Who asks for a change: the name in a certificate, which the broker knows as its user."""
 
-ComponentName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
+ComponentName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=128)]
 Weight = Annotated[int, Meta(ge=1, le=100)]
 
 

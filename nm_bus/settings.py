@@ -128,11 +128,14 @@ class HeartbeatSettings(Section, frozen=True):
     interval: Interval = 5.0
 
 
+Mount = Annotated[str, Meta(pattern=r"^/", max_length=4_095)]
+
+
 class MetricsSettings(Section, frozen=True):
     """What is measured on this host, and how often. `mounts` are the disks to watch."""
 
     interval: Interval = 30.0
-    mounts: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(max_length=200)] = ("/",)
+    mounts: Annotated[tuple[Mount, ...], Meta(max_length=200)] = ("/",)
 
 
 class CheckSettings(Section, frozen=True):
@@ -148,7 +151,8 @@ class DropInSettings(Section, frozen=True):
     """A folder where local components leave metric files (JSON). A file is taken and removed."""
 
     folder: Path
-    max_bytes: Annotated[int, Meta(ge=1024, le=262_144)] = 65_536
+    max_bytes: Annotated[int, Meta(ge=1024, le=229_376)] = 65_536
+    """A file becomes one message, which is a little larger and has a limit of 256 KiB."""
 
 
 class SpoolSettings(Section, frozen=True):
@@ -350,6 +354,8 @@ def _with_preset(raw: object) -> object:
 def _path(folder: Path, kind: type, value: object) -> Path:
     if kind is not Path or not isinstance(value, str):
         raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
+    if "\0" in value:
+        raise ValueError("holds a character that no path can have")
     return folder / expanded(value)
 
 

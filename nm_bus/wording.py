@@ -13,9 +13,28 @@ MEANT = {
     "[A-Za-z0-9][A-Za-z0-9._-]*": "letters, digits, dots, underscores and hyphens",
     "[A-Za-z0-9][A-Za-z0-9_.-]*": "letters, digits, dots, underscores and hyphens",
     "[A-Za-z0-9][A-Za-z0-9._@-]*": "a name as in a certificate: letters, digits, . _ @ -",
+    "/": "the full path of a mount point",
     "0?[0-7]{3}": "three octal digits, such as 0644",
 }
 """What the patterns of the settings stand for."""
+
+NEEDED = {
+    "project": "the project's name",
+    "node": "this host's full name, as in its certificate",
+    "folder": "a folder for it alone",
+    "supernode": "its home, a table with `host`",
+    "supernodes": "the supernodes to ask, each a table with `node` and `broker`",
+    "host": "the broker's full name, as in its certificate",
+    "tls": "a table with `ca`, `certificate` and `key`",
+    "ca": "the file of the project's authority",
+    "certificate": "the file of this program's certificate",
+    "key": "the file of the certificate's key",
+    "command": "a program and its arguments, a list in brackets",
+    "component": "whose documents these are",
+    "broker": "a table with `host`",
+    "administrators": "who may change the project, a list in brackets",
+}
+"""What the settings without a default are, by the last word of their names."""
 
 KINDS = {
     "str": "a text in quotes",
@@ -26,8 +45,12 @@ KINDS = {
     "object": "a table",
 }
 
-_PATTERN = re.compile(r"Expected `str` matching regex '\^(?P<pattern>.*?)(\$|\\\\Z|\\Z)'")
+_SIGNS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than"}
+
+_PATTERN = re.compile(r"Expected `str` matching regex '\^(?P<pattern>.*?)(\$|\\\\Z|\\Z)?'")
 _KIND = re.compile(r"Expected `(?P<kinds>[a-z |]+)`(, got `(?P<got>[a-z]+)`)?")
+_LENGTH = re.compile(r"Expected `(?P<kind>[a-z]+)` of length (?P<sign><=|>=) (?P<bound>\d+)")
+_BOUND = re.compile(r"Expected `(?:int|float)` (?P<sign><=|>=|<|>) (?P<bound>\S+)")
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 
 
@@ -37,7 +60,10 @@ def in_words(problem: str) -> str:
     where = where.rstrip("`").lstrip(".")
     missing = _MISSING.fullmatch(what)
     if missing:
-        return f"{where + '.' if where else ''}{missing['field']} is missing"
+        what = NEEDED.get(missing["field"], "")
+        return f"{where + '.' if where else ''}{missing['field']} is missing" + (
+            f": {what}" if what else ""
+        )
     said = _said(what)
     return f"{where}: {said}" if where else said
 
@@ -46,6 +72,11 @@ def _said(what: str) -> str:
     pattern = _PATTERN.fullmatch(what)
     if pattern and pattern["pattern"] in MEANT:
         return f"must be {MEANT[pattern['pattern']]}"
+    if length := _LENGTH.fullmatch(what):
+        unit = "characters" if length["kind"] == "str" else "entries"
+        return f"must have {_SIGNS[length['sign']]} {length['bound']} {unit}"
+    if bound := _BOUND.fullmatch(what):
+        return f"must be {_SIGNS[bound['sign']]} {bound['bound']}"
     kind = _KIND.fullmatch(what)
     if not kind:
         return what

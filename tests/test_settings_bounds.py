@@ -77,9 +77,16 @@ def test_what_the_settings_allow_at_most_is_a_message_that_supernodes_take(tmp_p
 @pytest.mark.parametrize(
     ("key", "says"),
     [
-        ("", "node is missing; `nm-bus files settings` has examples"),
+        (
+            "",
+            "node is missing: this host's full name, as in its certificate; `nm-bus files",
+        ),
         ('node = "N1.org"', "node: must be a full host name in lower case"),
         ('node = "n1.org\\n"', "node: must be a full host name in lower case"),
+        ('node = "n"\nmetrics.interval = 0', "metrics.interval: must be at least 0.1"),
+        ('node = "n"\nmetrics.mounts = ["data"]', "metrics.mounts[0]: must be the full path of"),
+        ('node = "n"\nproperties.city = "' + 129 * "x" + '"', "must have at most 128 characters"),
+        ('node = "n"\ndrop_in.folder = "a\\u0000"', "drop_in.folder: holds a character that no"),
         ("node = 5", "node: must be a text in quotes, not a whole number"),
         ('node = "n"\nheartbeat.interval = "5"', "must be a number, not a text in quotes"),
         ('node = "n"\nmetrics = []', "metrics: must be a table, not a list in brackets"),

@@ -16,6 +16,14 @@ LONGEST = 300
 MOST = 1_000
 """How many series one message may bring, as `schemas/metrics` says."""
 
+MOST_BYTES = 229_376
+"""How long series and values may be together: a message has a limit of 256 KiB."""
+
+VALUE_BYTES = 32
+"""What a value takes at most, with what stands around it."""
+
+_FULL = f"only {MOST_BYTES} bytes of series fit into one message"
+
 _NAME = re.compile(
     r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*(\[[^\[\]\x00-\x1f\x7f\ud800-\udfff]+\])?"
 )
@@ -36,12 +44,15 @@ def fitting(values: Mapping[str, float]) -> Measurement:
     """Keep what a message may hold; every other series becomes a trouble."""
     kept: dict[str, float] = {}
     troubles: dict[str, str] = {}
+    room = MOST_BYTES
     for name, value in values.items():
-        reason = _why_not(name, value, len(kept))
+        size = len(name.encode(errors="replace")) + VALUE_BYTES
+        reason = _why_not(name, value, len(kept)) or (_FULL if size > room else "")
         if reason:
             troubles[printable(name)] = reason
         else:
             kept[name] = value
+            room -= size
     return Measurement(kept, troubles)
 
 

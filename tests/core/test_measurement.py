@@ -4,9 +4,10 @@ import math
 
 import pytest
 
+from nm_bus.codec import decode, encode
 from nm_bus.contracts import validator
-from nm_bus.core.measurement import LONGEST, MOST, fitting, label
-from nm_bus.messages import Metrics
+from nm_bus.core.measurement import LONGEST, MOST, MOST_BYTES, fitting, label
+from nm_bus.messages import Event, Metrics
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,17 @@ def test_any_mount_point_makes_a_series_that_the_schema_takes(mount: str) -> Non
         "data": {"incarnation": "ab", "sequence": 1, "age": 0.0, "values": {name: 1.0}},
     }
     assert schema.is_valid(event)
+
+
+def test_series_that_are_too_long_together_are_left_out_and_said() -> None:
+    values = {f"a[{n:04}{'ä' * 290}]": 1.0 for n in range(1000)}
+    found = fitting(values)
+    body = encode(Metrics("ab", 1, 0.0, found.values), source="n1.org", id="1", time=0.0)
+    assert isinstance(decode(body), Event)
+    assert len(found.values) + len(found.troubles) >= 300
+    assert set(found.troubles.values()) == {
+        f"only {MOST_BYTES} bytes of series fit into one message"
+    }
 
 
 def test_two_mount_points_that_must_be_changed_stay_two() -> None:

@@ -55,7 +55,7 @@ LEDGER = "ledger"
 
 MOST_TOLD = 1_000
 MOST_BYTES = 64 * 1024
-"""How many documents are told of, and how long their keys may be together."""
+"""How many documents are told of, and how many bytes they may take; of troubles the same."""
 
 MOST_SAID = 1_000
 """How long a trouble's sentence may be, in characters."""
@@ -240,7 +240,9 @@ class Following:
 
     def _wait(self, reason: str) -> None:
         if reason and reason != self._waits:
-            LOGGER.warning("the ledger: %s", reason)
+            LOGGER.warning("the ledger: %s; it is asked again until it answers", reason)
+        elif self._waits and not reason:
+            LOGGER.info("the ledger: the supernode answers again")
         self._waits = reason
 
     def _raise(self, reason: str) -> None:
@@ -323,11 +325,12 @@ def read_answer(answer: Delivery | None) -> Synced | str:
 
 
 def _bounded(told: dict[str, T]) -> dict[str, T]:
-    """As much of it as one message may hold, in the order of the keys."""
+    """As much of it as one message may hold beside others, in the order of the keys; what is no
+    document's comes first."""
     kept: dict[str, T] = {}
     room = MOST_BYTES
-    for key in sorted(told)[:MOST_TOLD]:
-        room -= len(key)
+    for key in sorted(told, key=lambda key: (key != LEDGER, key))[:MOST_TOLD]:
+        room -= codec.size_of({key: told[key]})
         if room < 0:
             break
         kept[key] = told[key]

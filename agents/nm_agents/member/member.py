@@ -64,6 +64,8 @@ HOST = "host"
 METRICS_CHECK = "agent.metrics"
 """The check that reports what could not be measured; reported once that has happened."""
 
+OWN_CHECKS = frozenset({SPOOL_CHECK, LEDGER_CHECK, METRICS_CHECK})
+
 LONGEST_PAUSE: Seconds = 60.0
 
 Measure = Callable[[], Measurement]

@@ -11,13 +11,18 @@ from nm_agents.certificate import check_certificate
 from nm_agents.connecting import connect
 from nm_agents.folder import own_folder, writable
 from nm_agents.member.documents import kept_on
-from nm_agents.member.member import compose, serve
+from nm_agents.member.member import OWN_CHECKS, compose, properties, serve
 from nm_agents.service import log_to_stderr, on_termination, served
+from nm_bus import codec
 from nm_bus.errors import ConfigError
 from nm_bus.settings import DocumentsSettings, MemberSettings, load
+from nm_bus.topology import PRINCIPAL_BYTES
 
-MOST_CHECKS = 97
-"""As many as a heartbeat may tell of, and three of the agent's own."""
+MOST_CHECKS = 100 - len(OWN_CHECKS)
+"""As many as a heartbeat may tell of, with the agent's own."""
+
+PROPERTIES_BYTES = PRINCIPAL_BYTES - 4096
+"""How large the properties may be together, so that they fit into one message."""
 
 
 def run(config: Path) -> int:
@@ -51,8 +56,14 @@ def check_settings(settings: MemberSettings, config: Path) -> None:
     if len(names) > MOST_CHECKS:
         raise ConfigError(config, f"{len(names)} checks where {MOST_CHECKS} are allowed")
     for check in settings.checks:
+        if check.name in OWN_CHECKS:
+            raise ConfigError(config, f"check {check.name} is the agent's own", "name it otherwise")
         if not all(check.command[:1]) or not check.command or "\0" in "".join(check.command):
             raise ConfigError(config, f"check {check.name}: `command` names no program")
+    size = codec.size_of(properties(settings.properties, "1"))
+    if size > PROPERTIES_BYTES:
+        what = f"properties: {size} bytes where {PROPERTIES_BYTES} are allowed"
+        raise ConfigError(config, what, "name fewer endpoints, or shorten the texts")
     check_documents(settings.documents, config)
 
 

@@ -356,6 +356,20 @@ def test_a_clock_that_is_a_year_off_changes_nothing(
 # --- troubles
 
 
+def test_what_is_told_of_many_documents_that_fail_fits_into_one_message(
+    make_site: MakeSite, federation: Federation, documents: dict[str, Any]
+) -> None:
+    site = make_site(documents=[documents | {"hook": ["reload"]}])
+    site.plugins.verdicts["reload"] = Verdict(CheckStatus.CRITICAL, "ä" * 256)
+    for n in range(1000):
+        federation.history.set(f"config/thredds/{n:04}.xml", "one")
+    site.start()
+    federation.clock.advance(30.0)
+    told = last(federation)
+    assert len(told.documents) == 1000
+    assert 100 < len(told.troubles) < 1000
+
+
 def test_content_that_is_no_base64_is_a_trouble_until_a_good_version(
     site: Site, federation: Federation, docs: Path
 ) -> None:

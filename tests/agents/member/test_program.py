@@ -79,6 +79,14 @@ def run(tmp_path: Path) -> Run:
         ({"folder": "/proc/nowhere"}, "/proc/nowhere: cannot be made or entered: "),
         ({"checks": [{"name": "a", "command": []}]}, "check a: `command` names no program"),
         ({"checks": [{"name": "a", "command": ["x"]}] * 2}, "two checks are named 'a'"),
+        (
+            {"checks": [{"name": "agent.spool", "command": ["x"]}]},
+            "check agent.spool is the agent's own",
+        ),
+        (
+            {"properties": {"endpoints": [{"name": "n", "url": "u" * 2000}] * 200}},
+            "properties: 4",
+        ),
         ({"documents": [{"component": "c", "folder": "d", "hook": [""]}]}, "`hook` names no"),
         ({"documents": [{"component": "c", "folder": "d", "mode": "9"}]}, "documents"),
         ({"documents": [{"component": "../c", "folder": "d"}]}, "documents"),
