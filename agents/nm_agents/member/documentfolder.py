@@ -58,7 +58,7 @@ class DocumentFolder:
             half = f".{last}.new"
             try:
                 self._fill(folder, half, content)
-                _keep(folder, last)
+                _keep(folder, last, self.path_of(name))
                 os.rename(half, last, src_dir_fd=folder, dst_dir_fd=folder)
             except OSError:
                 _drop(folder, half)
@@ -173,36 +173,41 @@ def _number(config: Path, key: str, name: str, find: Callable[[str], int]) -> in
         raise ConfigError(config, what, "add it to the host, or name another") from None
 
 
-def _keep(folder: int, name: str) -> None:
-    """Keep a document as its former version, without a moment in which it is not there."""
+def _keep(folder: int, name: str, path: Path) -> None:
+    """Keep a document as its former version, without a moment in which it is not there. It is a
+    convenience: where it cannot be kept, that is logged, and the new version never waits for it."""
     former = f".{name}.former"
-    _drop(folder, former)
+    try:
+        _drop(folder, former)
+        if _doubled(folder, name, former):
+            os.rename(former, f".{name}.previous", src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError as error:
+        LOGGER.warning("%s: its former version cannot be kept: %s", path, error.strerror)
+        with suppress(OSError):
+            _drop(folder, former)
+
+
+def _doubled(folder: int, name: str, former: str) -> bool:
+    """Give a plain file a second name, or copy it; False when there is none."""
     try:
         os.link(name, former, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return
+        return False
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
-        if not _copied(folder, name, former):
-            return
-    os.rename(former, f".{name}.previous", src_dir_fd=folder, dst_dir_fd=folder)
+        return _copied(folder, name, former)
+    return True
 
 
 def _copied(folder: int, name: str, copy: str) -> bool:
-    """Copy a plain file. The former version is a convenience: the new one never waits for it."""
-    try:
-        source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        with os.fdopen(source, "rb") as reading:
-            if not stat.S_ISREG(os.fstat(source).st_mode):
-                return False
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            with os.fdopen(os.open(copy, flags, 0o600, dir_fd=folder), "wb") as writing:
-                shutil.copyfileobj(reading, writing)
-    except OSError as error:
-        LOGGER.warning("%s: its former version cannot be kept: %s", name, error.strerror)
-        _drop(folder, copy)
-        return False
+    source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    with os.fdopen(source, "rb") as reading:
+        if not stat.S_ISREG(os.fstat(source).st_mode):
+            return False
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(copy, flags, 0o600, dir_fd=folder), "wb") as writing:
+            shutil.copyfileobj(reading, writing)
     return True
 
 

@@ -4,6 +4,7 @@ import errno
 import grp
 import os
 import pwd
+import shutil
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,7 @@ def test_a_folder_in_a_documents_place_is_an_error_and_stays(folder: DocumentFol
     assert names(folder) == set()
 
 
-@pytest.mark.parametrize("call", ["fsync", "rename", "link", "fchown"])
+@pytest.mark.parametrize("call", ["fsync", "rename", "fchown"])
 def test_a_disk_that_fails_leaves_the_document_as_it_was(
     folder: DocumentFolder, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
@@ -200,3 +201,32 @@ def test_a_file_of_somebody_else_is_replaced(tmp_path: Path, mode: int) -> None:
             os._exit(code)
     assert os.waitpid(child, 0)[1] == 0
     assert (docs / "a.xml").read_bytes() == b"two"
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EPERM])
+def test_a_former_version_that_cannot_be_kept_never_holds_up_the_new_one(
+    folder: DocumentFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: int,
+) -> None:
+    def fails(*_args: object, **_more: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    folder.write("a.xml", b"one")
+    monkeypatch.setattr(os, "link", fails)
+    monkeypatch.setattr(shutil, "copyfileobj", fails)
+    assert folder.write("a.xml", b"two")
+    assert (folder.path / "a.xml").read_bytes() == b"two"
+    assert names(folder) == {"a.xml"}
+    (record,) = caplog.records
+    assert str(folder.path / "a.xml") in record.getMessage()
+
+
+def test_a_folder_in_the_former_version_s_place_never_holds_up_the_new_one(
+    folder: DocumentFolder,
+) -> None:
+    folder.write("a.xml", b"one")
+    (folder.path / ".a.xml.previous").mkdir()
+    assert folder.write("a.xml", b"two")
+    assert (folder.path / "a.xml").read_bytes() == b"two"
