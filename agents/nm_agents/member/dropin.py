@@ -222,10 +222,8 @@ def watch(folder: Path, changed: Callable[[], None]) -> Callable[[], None]:
     it. Where the system has no watches left, the folder is only looked at now and then."""
     try:
         return begin_notices(folder, changed)
-    except OSError as error:
-        LOGGER.warning(
-            "%s: no notice of changes (%s); looked at each %g s", folder, error.strerror, RESCAN
-        )
+    except (OSError, RuntimeError) as error:  # no watches, or no threads left
+        LOGGER.warning("%s: no notice of changes (%s); looked at each %g s", folder, error, RESCAN)
         return _nothing
 
 

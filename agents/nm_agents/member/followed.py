@@ -9,7 +9,10 @@ from pathlib import Path
 
 import msgspec
 
+from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.ledger.follower import NOWHERE, Place
+
+FETCHED = "all documents are fetched anew"
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -50,12 +53,15 @@ class Followed(msgspec.Struct):
 def load(path: Path) -> tuple[Followed, str]:
     """Read the file; where it cannot be, begin with nothing, and say why."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Followed), ""
+        content = path.read_bytes()
     except FileNotFoundError:
         return Followed(), ""
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is damaged"
-        return Followed(), f"{path}: cannot be read: {reason}; all documents are fetched anew"
+    except OSError as error:
+        return Followed(), f"{path}: cannot be read: {error.strerror}; {FETCHED}"
+    read = attempt(lambda: msgspec.json.decode(content, type=Followed))
+    if isinstance(read, Unreadable):
+        return Followed(), f"{path}: is damaged; {FETCHED}"
+    return read, ""
 
 
 def save(path: Path, followed: Followed) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nm_agents.member import dropin
 from nm_agents.member.dropin import KEPT_IN_QUARANTINE, DropIn, Durable, watch
 from nm_agents.member.metricfile import MetricFile
 from nm_bus.messages import Seconds
@@ -282,3 +283,19 @@ def test_folders_in_the_quarantine_are_left_alone(folder: Folder, drop_in: DropI
     folder.clock.advance(60.0)
     assert len(folder.reasons()) == 1
     assert folder.names() == set()
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "no watches"), RuntimeError("no threads")])
+def test_without_notices_the_folder_is_looked_at_all_the_same(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: Exception,
+) -> None:
+    def fails(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(dropin, "begin_notices", fails)
+    watch(tmp_path, lambda: None)()
+    (record,) = caplog.records
+    assert "no notice of changes" in record.getMessage()

@@ -515,7 +515,9 @@ def test_documents_that_are_new_in_the_settings_are_fetched(
     assert (docs / "a.xml").read_text() == "one"
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b'{"revision": "x"}', b"[]"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"\xff", b'{"revision": "x"}', b"[]", b'{"x":' * 100_000]
+)
 def test_a_damaged_state_file_is_begun_anew(
     site: Site, federation: Federation, docs: Path, damage: bytes
 ) -> None:
