@@ -41,6 +41,7 @@ class Walk:
         if update.head != next_head(update.previous, number, update.change):
             self._wrong(f"the hash of revision {number} is not that of its change")
         self.first = self.first or number
+        self.heads.setdefault(number - 1, update.previous)
         self.last, self.head = number, update.head
         self.heads[number] = update.head
 

@@ -90,3 +90,23 @@ def test_a_gap_and_a_broken_chain_are_found(ask: Asking, federation: FakeSuperno
     for update in (updates[0], msgspec.structs.replace(updates[1], previous="0" * 64)):
         broken.take(update)
     assert broken.flaws[0] == "s: revision 2 does not follow the head of revision 1"
+
+
+def test_one_that_began_with_another_project_file_is_named_however_far_the_others_are(
+    run: Run, ask: Asking, federation: FakeSupernodes
+) -> None:
+    federation[1].cut = True
+    federation[1].state.head = "f" * 64
+    ask("set", "policy/a", {"n": 1})
+    said = run("fsck")
+    assert said.exit_code == 1
+    assert f"WRONG: {federation.nodes[1]} began with another project file" in said.stdout
+
+
+def test_where_the_past_begins_is_said(run: Run, ask: Asking, federation: FakeSupernodes) -> None:
+    for number in range(4):
+        ask("set", "policy/a", {"n": number})
+    federation[0].kept = 2
+    said = run("fsck")
+    assert said.exit_code == 0
+    assert "keeps nothing from before revision 3" in said.stdout
