@@ -93,13 +93,17 @@ class Asking:
             time.sleep(min(left, pauses.next()))
 
     def each(self, message: Message, judge: Judge[T], *, patience: Seconds) -> Iterator[T]:
-        """What the supernodes say that answer, each asked once. Who was content with an answer
-        stops there: that supernode is asked first from then on."""
-        for _ in range(len(self._turns)):
-            found = self._asked(message, judge, patience)
+        """What the others say than the one that answered last, each asked once; who gives no good
+        answer is left out. Who takes no more stops there: that one is asked first from then on."""
+        for _ in range(len(self._turns) - 1):
+            self._turns.rotate(-1)
+            try:
+                found = self._asked(message, judge, patience)
+            except RefusedError:
+                continue
             if not isinstance(found, NmBusError):
                 yield found
-            self._turns.rotate(-1)
+        self._turns.rotate(-1)
 
     def _order(self) -> None:
         """Those that were silent a moment ago come last; otherwise the order is kept."""

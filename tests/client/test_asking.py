@@ -87,3 +87,23 @@ def test_one_without_a_ledger_is_passed_over(moment: list[float]) -> None:
     bus.codes = {ONE: NO_LEDGER}
     assert settled(Asking(bus, NODES, LOCAL)).ok
     assert bus.asked == [ONE, TWO]
+
+
+def test_the_others_are_asked_once_each_without_those_that_give_no_answer() -> None:
+    bus = Answering(TWO)
+    asking = Asking(bus, (*NODES, "sn4.example"), LOCAL)
+    bus.codes = {THREE: "bad-request"}
+    settled(asking)
+    bus.asked.clear()
+    assert len(list(asking.each(QUESTION, good, patience=1.0))) == 1
+    assert bus.asked == [TWO, THREE, "sn4.example"]
+
+
+def test_who_gave_the_answer_that_was_wanted_is_asked_first_from_then_on() -> None:
+    bus = Answering()
+    asking = Asking(bus, NODES, LOCAL)
+    settled(asking)
+    next(asking.each(QUESTION, good, patience=1.0))
+    bus.asked.clear()
+    settled(asking)
+    assert bus.asked == [TWO]

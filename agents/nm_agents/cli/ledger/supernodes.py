@@ -10,6 +10,7 @@ from nm_agents.cli.confirming import DryRun, Yes, confirm
 from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.ledger.members import NodeArgument
 from nm_agents.cli.ledger.showing import name_of
+from nm_agents.cli.ledgers import RUNNING
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.printable import as_json, cell
 from nm_agents.cli.proposing import ask_for, propose
@@ -17,7 +18,7 @@ from nm_agents.cli.status_screen import table
 from nm_bus.client import Client
 from nm_bus.core.ledger.voters import node_of
 from nm_bus.errors import NmBusError
-from nm_bus.messages import Entry, Standing
+from nm_bus.messages import Entry, Health, Standing
 
 Incarnation = Annotated[
     str,
@@ -183,9 +184,28 @@ def _without(node: str, *, yes: bool, dry_run: bool) -> Callable[[Client], None]
 
     def sure(client: Client) -> None:
         voters = {node_of(voter) for voter in client.standing().voters}
-        confirm(_remaining(node, len(voters), len(voters - {node})), yes=yes, dry_run=dry_run)
+        what = _remaining(node, len(voters), len(voters - {node}))
+        confirm(what + _silent(client, voters - {node}), yes=yes, dry_run=dry_run)
 
     return sure
+
+
+def _silent(client: Client, voters: set[str]) -> str:
+    """Who of the others does not vote now, so far as a supernode can tell."""
+    try:
+        views = client.status().supernodes
+    except NmBusError:
+        return ""
+    able = {
+        view.node
+        for view in views
+        if view.health is Health.ALIVE and view.state and view.state.ledger
+        if view.state.ledger.state == RUNNING
+    }
+    if not (away := sorted(voters - able)):
+        return ""
+    stuck = len(voters & able) <= len(voters) // 2
+    return f"; {', '.join(away)} cannot vote now" + (": nothing will be agreed" if stuck else "")
 
 
 def _remaining(node: str, before: int, after: int) -> str:

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from nm_bus.client import Client
+from nm_bus.messages import BrokerState, Health, Overview, Standing, Supernode, SupernodeView
 from nm_bus.testing.supernodes import FakeSupernodes
 
 from .conftest import NODES, Asking, Run
@@ -155,3 +157,30 @@ def test_one_that_the_settings_do_not_name_is_said_to_be_not_asked(run: Run) -> 
 @pytest.mark.parametrize("service", ["member", "supernode"])
 def test_the_service_is_there_as_before(run: Run, service: str) -> None:
     assert "--config" in run(service, "run", "--help").stdout
+
+
+def views(*able: str) -> Overview:
+    """What a supernode knows of three, of which these vote."""
+    supernodes = []
+    for node in NODES:
+        ledger = Standing(node, "genesis", 1, 0, "", 0, "", (), ())
+        state = Supernode(node, "life", 1, 0.0, 0.0, "x", BrokerState("up"), ledger=ledger)
+        health = Health.ALIVE if node in able else Health.UNKNOWN
+        supernodes.append(SupernodeView(node, health, "", 0.0, state, ()))
+    return Overview(NODES[0], 0.0, 0, 1, (), tuple(supernodes))
+
+
+@pytest.mark.parametrize(
+    ("able", "said"),
+    [
+        (NODES, []),
+        ((NODES[0], NODES[2]), [f"{NODES[1]} cannot vote now", "nothing will be agreed"]),
+    ],
+)
+def test_what_remains_without_a_vote_tells_who_cannot_vote_now(
+    run: Run, monkeypatch: pytest.MonkeyPatch, able: tuple[str, ...], said: list[str]
+) -> None:
+    monkeypatch.setattr(Client, "status", lambda _client: views(*able))
+    told = run("supernode", "demote", NODES[2], "--dry-run").stdout
+    assert all(each in told for each in said)
+    assert ("cannot vote now" in told) is bool(said)
