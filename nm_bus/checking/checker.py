@@ -7,6 +7,8 @@ started is an error of this host, and says nothing about what was to be checked.
 import signal
 import subprocess
 import sys
+import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
@@ -14,8 +16,9 @@ from multiprocessing.connection import Connection
 
 import msgspec
 
-from nm_bus.checking.check import Check, is_needed
+from nm_bus.checking.check import Check, OfDocument, is_needed
 from nm_bus.checking.limits import Limits
+from nm_bus.documents import Document, why_not
 from nm_bus.errors import NmBusError
 
 _encoder = msgspec.msgpack.Encoder()
@@ -76,6 +79,11 @@ class Child:
                 return self.line.recv_bytes().decode()
         return None
 
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self.process.kill()
+        self.end()
+
     def end(self) -> int:
         """End it; gives the signal that had ended it before, 0 for none."""
         self.line.close()
@@ -87,12 +95,14 @@ class Child:
         return signal.SIGXCPU
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Checker:
-    """Checks in a child process. `close` ends it; so does the end of this process."""
+    """Checks in a child process. `close` ends it; so does the end of this object or process."""
 
     limits: Limits = field(default_factory=Limits)
     _child: Child | None = None
+    _end: Callable[[], object] = lambda: None
+    """Ends the process, once; also called when nobody has this object any more."""
 
     def why_not(self, check: Check) -> str:
         """What is wrong, in one sentence without its subject; empty when nothing is.
@@ -105,15 +115,21 @@ class Checker:
         said = child.ask(check, self.limits.patience)
         if said is not None:
             return said
-        self._child = None
-        return self._exceeded(child.end())
+        ended_by = child.end()
+        self.close()
+        return self._exceeded(ended_by)
+
+    def why_no_document(self, document: Document, *, forced: bool = False) -> str:
+        """Why a document may not be proposed, as `nm_bus.documents.why_not`, under limits."""
+        return why_not(document, forced=forced, flaw=self._flaw)
+
+    def _flaw(self, document: Document) -> str:
+        return self.why_not(OfDocument(document.content, document.media_type, document.schema))
 
     def close(self) -> None:
         """End the process, if there is one."""
-        child, self._child = self._child, None
-        if child is not None:
-            child.process.kill()
-            child.end()
+        self._child = None
+        self._end()
 
     def _ready(self) -> Child:
         child = self._child
@@ -121,6 +137,7 @@ class Checker:
             return child
         self.close()
         self._child = child = Child.start(self.limits)
+        self._end = weakref.finalize(self, child.kill)
         return child
 
     def _exceeded(self, ended_by: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from nm_bus.checking.checker import Checker
 from nm_bus.client.alerts import each_once
 from nm_bus.client.asking import MAY_PASS, Asking, Supernodes, good, understood
 from nm_bus.client.connection import Bus, route_to
@@ -25,7 +26,7 @@ from nm_bus.client.sessions import SHARE, Session
 from nm_bus.client.updates import Lines, Updates, of_component
 from nm_bus.codes import BAD_VALUE
 from nm_bus.core.ledger.follower import Place
-from nm_bus.documents import Document, key_of, stored, why_not
+from nm_bus.documents import Document, key_of, stored
 from nm_bus.documents.names import why_no_name
 from nm_bus.errors import ConflictError, LockLostError, RefusedError
 from nm_bus.messages import (
@@ -73,6 +74,7 @@ class Client:
         self.settings, self.timeout = settings, timeout
         self._given, self._signed = bus, signed or partial(_signed, settings)
         self._bus = bus or Bus(settings)
+        self._checker = Checker()
         self._lines = lines or partial(route_to, settings=settings, user=self._bus.user)
         peers = (peer.node for peer in settings.supernodes)
         self._asking = Asking(self._bus, peers, timing(settings))
@@ -87,6 +89,7 @@ class Client:
 
     def close(self) -> None:
         """Leave the supernode. What was handed out to follow goes on until it is closed itself."""
+        self._checker.close()
         if isinstance(self._bus, Bus):
             self._bus.close()
 
@@ -223,6 +226,13 @@ class Client:
 
     # --- changing
 
+    def why_not(self, document: Document, *, forced: bool = False) -> str:
+        """Why a document would be refused, in one sentence; empty when it would not be.
+
+        It is read, and held against its schema, in a process with limits that ends with `close`.
+        """
+        return self._checker.why_no_document(document, forced=forced)
+
     def put(
         self,
         component: str,
@@ -248,7 +258,7 @@ class Client:
             raise RefusedError(flaw, BAD_VALUE)
         known = self._schema_of(component, name) if schema is None else schema
         document = Document(component, name, data, known)
-        if flaw := why_not(document, forced=force):
+        if flaw := self.why_not(document, forced=force):
             raise RefusedError(f"{document.key} {flaw}", BAD_VALUE)
         value = stored(document, schema=schema, note=note)
         return self.propose("set", document.key, value, expected=if_revision, timeout=timeout)

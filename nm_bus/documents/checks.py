@@ -3,6 +3,8 @@
 Pure: the same document gets the same verdict wherever it is checked.
 """
 
+from collections.abc import Callable
+
 from nm_bus.documents.document import MOST_BYTES, Document
 from nm_bus.documents.media import announced, text_of
 from nm_bus.documents.names import why_no_name
@@ -11,17 +13,24 @@ from nm_bus.documents.schema import why_invalid
 from nm_bus.documents.secrecy import findings
 
 
-def why_not(document: Document, *, forced: bool = False) -> str:
+def _flaw(document: Document) -> str:
+    """What is wrong with what a document says, which may take long to find out."""
+    return why_unreadable(document.content, document.media_type) or _against_schema(document)
+
+
+def why_not(
+    document: Document, *, forced: bool = False, flaw: Callable[[Document], str] = _flaw
+) -> str:
     """Why a document may not be proposed, in one sentence; empty when it may.
 
     `forced`: somebody said that what looks like a secret is none. Nothing else can be forced.
+    `flaw` looks at what the document says: here, or under limits (`nm_bus.checking`).
     """
     return (
         why_no_name(document.component, document.name)
         or _too_large(document)
         or _no_text(document)
-        or why_unreadable(document.content, document.media_type)
-        or _against_schema(document)
+        or flaw(document)
         or ("" if forced else _looks_secret(document))
     )
 

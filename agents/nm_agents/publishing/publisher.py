@@ -63,6 +63,12 @@ class Ledger(Protocol):
         """Leave the supernode; it is gone to again when it is needed."""
 
 
+class WhyNot(Protocol):
+    """Says why a document may not be proposed; `Client.why_not` does so under limits."""
+
+    def __call__(self, document: Document, *, forced: bool = False) -> str: ...
+
+
 @dataclass
 class Publisher:
     """Publishes a folder, one look after the other. A dry one changes nothing, and tells.
@@ -79,6 +85,7 @@ class Publisher:
     dry: bool = False
     force: bool = False
     allow_empty: bool = False
+    why_not: WhyNot = why_not
     undecided: set[str] = field(default_factory=set)
     """What was asked for and was neither agreed nor refused so far."""
     _digests: dict[str, tuple[Signature, str]] = field(default_factory=dict)
@@ -206,7 +213,7 @@ class Publisher:
         schema = str(entry.value.get("schema", "")) if entry else ""
         document = Document(*named(put.key), content, schema)
         with self.in_hand.holding(put.key, put.digest) as set_aside:
-            reason = set_aside or why_not(document, forced=self.force)
+            reason = set_aside or self.why_not(document, forced=self.force)
         if reason:
             return {put.key: reason}
         if self.dry:

@@ -1,5 +1,6 @@
 """`nm-bus config check`: what would be refused, seen before anything is proposed."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -15,7 +16,8 @@ from nm_agents.cli.console import say
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.printable import as_json, printable
 from nm_agents.exits import Exit
-from nm_bus.documents import Document, why_not
+from nm_bus.checking.checker import Checker
+from nm_bus.documents import Document
 
 
 def check(
@@ -49,7 +51,8 @@ def check(
             entry = client.document(component, name)
             given = str(entry.value.get("schema", "")) if entry else ""
     document = Document(component or "component", name, content, given or "")
-    flaw = why_not(document)
+    with closing(Checker()) as checker:
+        flaw = checker.why_no_document(document)
     if json:
         say(as_json({"file": str(file), "media_type": document.media_type, "refused": flaw}))
     else:

@@ -72,6 +72,7 @@ def publish(
             dry=dry_run,
             force=force,
             allow_empty=allow_empty,
+            why_not=client.why_not,
         )
         _run(Loop(publisher, warn), folder, once=once or dry_run)
     raise typer.Exit(_exit(publisher) if once or dry_run else Exit.OK)

@@ -27,7 +27,7 @@ from nm_agents.cli.proposing import ask_for
 from nm_bus.client import Client, content_of
 from nm_bus.codes import UNKNOWN_KEY
 from nm_bus.core.ledger import history
-from nm_bus.documents import Document, named, stored, why_not
+from nm_bus.documents import Document, named, stored
 from nm_bus.documents.names import key_of, why_no_name
 from nm_bus.errors import RefusedError
 from nm_bus.messages import Entry
@@ -73,7 +73,7 @@ def put(
         before = client.document(component, name)
         kept = str(before.value.get("schema", "")) if before else ""
         document = Document(component, name, content, kept if given is None else given)
-        refuse(document.key, why_not(document, forced=force))
+        refuse(document.key, client.why_not(document, forced=force))
         if dry_run:
             _show(before, document, json)
         elif before is not None and if_revision is None and _is_so(before, document):
@@ -154,7 +154,7 @@ def revert(
         now = client.get(document)
         schema = str(now.value.get("schema", "")) if now else ""
         wanted = Document(*named(document), version.content or b"", schema)
-        refuse(document, why_not(wanted, forced=force))
+        refuse(document, client.why_not(wanted, forced=force))
         if dry_run:
             _show(now, wanted, json)
         elif now is not None and _is_so(now, wanted):
