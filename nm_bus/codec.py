@@ -39,6 +39,12 @@ FIRST_BYTES = 4096
 UNKNOWN = "unknown"
 """The id of a message that has none that can be read."""
 
+EXPLAINED = 32_768
+"""How large a message may be whose fault is explained in words, which takes long: of a larger one
+only the first place is said."""
+
+BOM = b"\xef\xbb\xbf"
+
 SHORT, LONG = 255, 1000
 """How long the texts of a quarantine record may be: names, and the detail."""
 
@@ -124,7 +130,8 @@ def decode(body: bytes, *, limit: int = PRINCIPAL_BYTES) -> Decoded:
     except msgspec.ValidationError as error:
         return Rejected(Reason.INVALID, _field_first(str(error)))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return Rejected(Reason.NOT_JSON, str(error))
+        marked = "begins with a byte order mark, which JSON has not"
+        return Rejected(Reason.NOT_JSON, marked if body.startswith(BOM) else str(error))
 
 
 def read(body: bytes, kind: type[M], *, limit: int = PRINCIPAL_BYTES) -> Event[M] | Rejected:
@@ -178,7 +185,7 @@ def _checked(event: Any, body: bytes) -> Decoded:
         return _unknown(event)
     is_valid, typed = _reader(message)
     if not is_valid(event):
-        return _invalid(message, event)
+        return _invalid(message, event, len(body))
     try:
         return typed(body)  # reading the bytes again is faster than converting what was read
     except msgspec.ValidationError:
@@ -234,10 +241,29 @@ def _field_first(problem: str) -> str:
     return f"{where.rstrip('`')}: {what}" if where else what
 
 
-def _invalid(message: type[Message], event: Any) -> Rejected:
+def _invalid(message: type[Message], event: Any, size: int) -> Rejected:
+    if not _is_cloudevent(event):
+        return Rejected(Reason.NO_CLOUDEVENT, "specversion: not a CloudEvent 1.0")
+    why = _first_wrong(message, event) if size > EXPLAINED else _most_wrong(message, event)
+    return Rejected(Reason.INVALID, why or "does not fit its schema")
+
+
+def _most_wrong(message: type[Message], event: Any) -> str:
     # Imported here: jsonschema is large, and a program that is sent no nonsense never needs it.
     from nm_bus.explain import explain  # noqa: PLC0415
 
-    if not _is_cloudevent(event):
-        return Rejected(Reason.NO_CLOUDEVENT, "specversion: not a CloudEvent 1.0")
-    return Rejected(Reason.INVALID, explain(message, event) or "does not fit its schema")
+    return explain(message, event)
+
+
+def _first_wrong(message: type[Message], event: Any) -> str:
+    """The first place that the quick validator finds, and the schema's keyword: no value of it."""
+    from jsonschema_rs import ValidationError  # noqa: PLC0415
+
+    try:
+        validator(message).validate(event)
+    except ValidationError as error:
+        path = ".".join(str(step) for step in error.instance_path)[:SHORT]
+        where = "".join(c if c.isprintable() else "?" for c in path)
+        keyword = next(reversed([step for step in error.schema_path if isinstance(step, str)]), "")
+        return f"{where}: does not fit {keyword!r} of its schema"
+    return ""

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nm_bus.codec import DEPTH, Reason, Rejected, decode, encode, quarantine, read
+from nm_bus import codec
+from nm_bus.codec import DEPTH, LONG, Reason, Rejected, decode, encode, quarantine, read
 from nm_bus.contracts import validator
 from nm_bus.explain import checker
 from nm_bus.messages import (
@@ -341,3 +342,24 @@ def test_what_is_not_of_that_kind_is_a_value_with_the_reason(body: bytes, reason
     rejected = read(body, Ask)
     assert isinstance(rejected, Rejected)
     assert rejected.reason == reason
+
+
+def test_a_large_message_is_refused_with_the_first_place_and_never_explained_at_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(codec, "_most_wrong", None)
+    event = msgspec.json.decode(sent())
+    event["data"]["checks"] = [{"name": "n" * 90, "status": n} for n in range(30_000)]
+    body = msgspec.json.encode(event)
+    assert codec.EXPLAINED < len(body) < PEER_BYTES
+    rejected = decode(body, limit=PEER_BYTES)
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason is Reason.INVALID
+    assert rejected.detail.startswith("data.checks")
+    assert "of its schema" in rejected.detail
+    assert len(rejected.detail) <= LONG
+
+
+def test_a_byte_order_mark_is_named() -> None:
+    said = "begins with a byte order mark, which JSON has not"
+    assert refused(b"\xef\xbb\xbf" + sent()) == Rejected(Reason.NOT_JSON, said)
