@@ -15,6 +15,8 @@ from random import Random
 import pytest
 
 from nm_agents.member import metricfile
+from nm_agents.publishing.inhand import FILE as IN_HAND
+from nm_agents.publishing.inhand import InHand
 from nm_agents.publishing.memory import FILE, remembered
 from nm_broker.management import ManagementApi
 from nm_broker.pki import Authority
@@ -151,6 +153,11 @@ def files(folder: Path) -> Iterator[tuple[str, Reader]]:
     memory = b'{"project": "p", "documents": {"config/a/b": {"revision": 1, "digest": "ab"}}}'
     reads = of_file(folder / FILE, lambda _path: remembered(folder, "p"))
     yield "what a folder published", Reader(memory, reads)
+    begun = b'{"config/a/b": ["ab", 1], "config/a/c": ["cd", 2]}'
+    yield (
+        "which file was in hand",
+        Reader(begun, of_file(folder / IN_HAND, lambda _path: InHand(folder))),
+    )
 
 
 def replies(_folder: Path) -> Iterator[tuple[str, Reader]]:

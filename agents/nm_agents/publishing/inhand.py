@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from nm_bus.boundary import Unreadable, attempt
+
 FILE = ".nm-bus-in-hand.json"
 
 MOST = 2
@@ -63,6 +65,8 @@ class InHand:
 def _read(file: Path) -> Begun:
     """A file that was cut short by the end itself says nothing."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Begun)
-    except (OSError, msgspec.MsgspecError):
+        text = file.read_bytes()
+    except OSError:
         return {}
+    begun = attempt(lambda: msgspec.json.decode(text, type=Begun))
+    return {} if isinstance(begun, Unreadable) else begun

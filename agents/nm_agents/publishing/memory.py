@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.publishing import Base
 from nm_bus.errors import ConfigError, StorageError
 from nm_bus.messages.base import Part
@@ -55,11 +56,14 @@ def remembered(folder: Path, project: str, *, writes: bool = True) -> Memory:
     file = folder / FILE
     mend = "remove it: documents that are equal here and in the ledger are then known again"
     try:
-        kept = msgspec.json.decode(file.read_bytes(), type=Kept)
+        text = file.read_bytes()
+        kept = attempt(lambda: msgspec.json.decode(text, type=Kept))
     except FileNotFoundError:
         kept = Kept(project)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigError(file, f"cannot be read: {error}", mend) from None
+    except OSError as error:
+        raise ConfigError(file, f"cannot be read: {error.strerror}", mend) from None
+    if isinstance(kept, Unreadable):
+        raise ConfigError(file, kept.reason, mend)
     if kept.project != project:
         what = f"this folder publishes for the project {kept.project}, not for {project}"
         raise ConfigError(file, what, "give another folder, or other settings")

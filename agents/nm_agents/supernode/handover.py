@@ -6,12 +6,14 @@ it out and drop the rest. Metrics that waited unread for a process that is no mo
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import msgspec
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random
 
 from nm_agents.ingest.memory import INHERITED, MEMBERS, MINUTES, database, node_of
+from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.ingest import Member
 from nm_bus.errors import StorageError
 from nm_bus.messages import NodeId, Seconds
@@ -64,10 +66,10 @@ def _owners(stores: Sequence[Store]) -> dict[NodeId, int]:
     for n, store in enumerate(stores):
         inherited = {node for node, _ in store.load(INHERITED)}
         for node, body in store.load(MEMBERS):
-            try:
-                rank = (node not in inherited, _decoder.decode(body).heard)
-            except msgspec.DecodeError:
+            kept = attempt(partial(_decoder.decode, body))
+            if isinstance(kept, Unreadable):
                 continue
+            rank = (node not in inherited, kept.heard)
             if node not in best or rank > best[node][0]:
                 best[node] = rank, n
     return {node: n for node, (_, n) in best.items()}

@@ -18,6 +18,7 @@ from nm_agents.supernode.ledger.news import Done, News
 from nm_agents.supernode.ledger.post import Post
 from nm_agents.supernode.ledger.snapshots import Assembly, Whole
 from nm_agents.supernode.ledger.supplies import Supplies
+from nm_bus.boundary import Unreadable, attempt
 from nm_bus.codec import Reason, Rejected
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.applying import Applied
@@ -402,10 +403,9 @@ class LedgerDriver:
 
     def _install(self, sender: VoterId, slot: int, text: str) -> None:
         """Put a snapshot in the state's place, in one transaction."""
-        try:
-            whole = msgspec.json.decode(text, type=Whole)
-        except msgspec.DecodeError as error:
-            _LOG.warning("a snapshot of %s cannot be read: %s", sender, error)
+        whole = attempt(lambda: msgspec.json.decode(text, type=Whole))
+        if isinstance(whole, Unreadable):
+            _LOG.warning("a snapshot of %s %s", sender, whole.reason)
             return
         state = State.of(whole.state)
         if state.project != self.state.project or self.state.epoch not in (NEWCOMER, state.epoch):

@@ -137,7 +137,7 @@ def _undecided(path: Path, settings: SupernodeSettings) -> list[Change]:
             )
             found = store.outbox().values() if is_ours else ()
             return [change for change in found if change.kind != READ]
-    except (StorageError, msgspec.MsgspecError) as error:
+    except (StorageError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         _LOG.warning("what the earlier ledger had accepted cannot be taken over: %s", error)
         return []
 
