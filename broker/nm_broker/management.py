@@ -21,6 +21,9 @@ from nm_bus.topology import Binding, Exchange, Queue, Topology
 
 Json = dict[str, Any]
 
+SHOWN = 200
+"""How much of an answer that says no is shown."""
+
 MOST_BYTES = 64 * 1024 * 1024
 """The largest answer that is read."""
 
@@ -312,9 +315,8 @@ def _path(parts: tuple[str, ...]) -> str:
 
 def _reason(said: bytes) -> str:
     """The reason in an answer that says no, which may be JSON or not."""
-    try:
-        decoded = json.loads(said)
-    except ValueError:
-        return said.decode(errors="replace").strip()[:200]
+    decoded = attempt(lambda: json.loads(said))
+    if isinstance(decoded, Unreadable):
+        return said.decode(errors="replace").strip()[:SHOWN]
     reason = decoded.get("reason") or decoded.get("error") if isinstance(decoded, dict) else decoded
-    return str(reason)
+    return str(reason)[:SHOWN]
