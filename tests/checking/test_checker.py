@@ -15,6 +15,7 @@ import pytest
 from nm_bus.checking.check import Check, OfDocument, OfRecord, found
 from nm_bus.checking.checker import Checker, NoCheckError
 from nm_bus.checking.limits import Limits
+from nm_bus.documents import Document
 from nm_bus.documents.media import JSON, PLAIN, TOML, XML
 
 TOO_LONG = "takes too long to check: more than 1 s; make it simpler"
@@ -189,3 +190,13 @@ def test_that_no_process_can_be_started_says_nothing_about_the_document(
 def test_a_check_gives_the_same_in_place() -> None:
     assert found(document({"type": "object"})) == ""
     assert found(document({"type": "array"})).startswith("is refused by its schema")
+
+
+def test_a_whole_document_is_looked_at_under_limits(checker: Checker) -> None:
+    """As a person or a publisher has it checked, with its name and what looks like a secret."""
+    slow = Document("a", "b.json", b'"' + b"a" * 40 + b'b"', '{"pattern": "^(a+)+$"}')
+    secret = Document("a", "b.json", b'{"password": "hunter2"}')
+    assert checker.why_no_document(slow) == TOO_LONG
+    assert "is no document's name" in checker.why_no_document(Document("a", "../b", b""))
+    assert "looks like a password" in checker.why_no_document(secret)
+    assert checker.why_no_document(secret, forced=True) == ""

@@ -261,6 +261,17 @@ def test_check_needs_nobody(run: Run, file: Path, tmp_path: Path, federation: Fe
     assert run("check", bad, "--component", "thredds", "--json").exit_code == 1
 
 
+def test_a_schema_that_takes_for_ever_holds_up_no_command(run: Run, tmp_path: Path) -> None:
+    slow, schema = tmp_path / "slow.json", tmp_path / "schema.json"
+    slow.write_text('"' + "a" * 40 + 'b"')
+    schema.write_text('{"pattern": "^(a+)+$"}')
+    said = run("check", slow, "--schema", schema)
+    assert said.exit_code == 1
+    assert said.stdout.endswith("takes too long to check: more than 2 s; make it simpler\n")
+    put(run, tmp_path / "ok.json", "{}", "--name", "slow.json", "--schema", str(schema))
+    assert run("put", slow, "--component", "thredds").exit_code == 2
+
+
 def test_watch_shows_versions_in_order_and_ends_by_count(
     run: Run, file: Path, tmp_path: Path
 ) -> None:
