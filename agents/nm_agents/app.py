@@ -24,6 +24,7 @@ from nm_agents.cli.ledger.log import log, show_revision
 from nm_agents.cli.ledger.outcome import outcome
 from nm_agents.cli.ledger.records import records
 from nm_agents.cli.ledger.roles import roles
+from nm_agents.cli.mistakes import plain, say_as_json, wants_json
 from nm_agents.cli.pki import pki
 from nm_agents.cli.setup.commands import setup
 from nm_agents.cli.simulate import simulate
@@ -33,15 +34,25 @@ from nm_agents.cli.top import top
 from nm_agents.demo.program import demo
 from nm_agents.exits import MEANING, ended_well
 from nm_bus import __version__
+from nm_bus.errors import NmBusError
 
 
 class Commands(TyperGroup):
     """The commands of nm-bus. An error of ours ends any of them with one sentence."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command."""
+        """Run a command; `--json` gives the reason of a failure too."""
+        words = (*ctx._protected_args, *ctx.args)
         with ended_well():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except typer.BadParameter as error:
+                error.message = plain(error.message)
+                raise
+            except NmBusError as error:
+                if wants_json(words):
+                    say_as_json(error)
+                raise
 
 
 def _assemble() -> typer.Typer:

@@ -12,20 +12,17 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from nm_bus.client.silence import MAY_PASS, QUICK, Said, Silence, is_cheap, nobody, quietly
 from nm_bus.codes import NO_LEDGER, UNAVAILABLE
 from nm_bus.errors import (
     ConnectionLostError,
     NmBusError,
     RefusedError,
-    TimedOutError,
     UndecidedError,
 )
 from nm_bus.messages import Answer, Message, NodeId, Seconds
 from nm_bus.settings import Timing
 from nm_bus.transport.reconnect import Pauses
-
-MAY_PASS = (ConnectionLostError, TimedOutError)
-"""What another supernode, or a later moment, may answer better."""
 
 SHUNNED: Seconds = 20.0
 """For about how long a supernode that did not answer is asked after all others."""
@@ -54,9 +51,15 @@ class Asking:
     """Remembers which supernode answered last and asks it first, and those that were silent a
     moment ago last. One thread may use it."""
 
-    def __init__(self, bus: Supernodes, supernodes: Iterable[NodeId], timing: Timing) -> None:
+    def __init__(
+        self,
+        bus: Supernodes,
+        supernodes: Iterable[NodeId],
+        timing: Timing,
+        said: Said = quietly,
+    ) -> None:
         self._bus, self._turns = bus, deque(supernodes)
-        self._timing = timing
+        self._timing, self._silence = timing, Silence(said)
         self._silent: dict[NodeId, Seconds] = {}
 
     @property
@@ -69,27 +72,33 @@ class Asking:
     ) -> T:
         """Ask until the judge is content; each supernode may take `patience` seconds.
 
-        Raises what the judge raises, and at the end the most telling of what went wrong.
+        In the first round it may take less for what costs a supernode nothing. Raises what the
+        judge raises, and at the end the most telling of what went wrong, or what each one said.
         """
-        deadline = time.monotonic() + timeout
+        start = time.monotonic()
+        deadline = start + timeout
+        longest = min(patience, QUICK) if is_cheap(message) else patience
         pauses = Pauses(self._timing.retry_first, self._timing.retry_most, random.random)
         known: deque[NmBusError] = deque(maxlen=100)
+        latest: dict[NodeId, NmBusError] = {}
         while True:
             failures: list[NmBusError] = []
             self._order()
             for untried in range(len(self._turns), 0, -1):
                 share = (deadline - time.monotonic()) / untried
-                found = self._asked(message, judge, min(patience, max(LEAST, share)))
+                found = self._asked(message, judge, min(longest, max(LEAST, share)))
                 if not isinstance(found, NmBusError):
                     return found
                 failures.append(found)
-                self._turns.rotate(-1)
+                latest[self._turns[0]] = found
+                self._pass(found, time.monotonic() - start)
                 if time.monotonic() >= deadline:
                     break
             known += failures
+            longest = patience
             left = deadline - time.monotonic()
             if left <= 0 or not any(isinstance(failure, MAY_PASS) for failure in failures):
-                raise _most_telling(known)
+                raise nobody(latest, _most_telling(known))
             time.sleep(min(left, pauses.next()))
 
     def each(self, message: Message, judge: Judge[T], *, patience: Seconds) -> Iterator[T]:
@@ -104,6 +113,12 @@ class Asking:
             if not isinstance(found, NmBusError):
                 yield found
         self._turns.rotate(-1)
+
+    def _pass(self, failure: NmBusError, taken: Seconds) -> None:
+        """The next one's turn; whoever waits for long is told."""
+        node = self._turns[0]
+        self._turns.rotate(-1)
+        self._silence.of(node, failure, self._turns[0], taken)
 
     def _order(self) -> None:
         """Those that were silent a moment ago come last; otherwise the order is kept."""
@@ -120,6 +135,7 @@ class Asking:
                 self._silent[supernode] = time.monotonic() + SHUNNED * (0.5 + random.random())
             return error  # even a refusal: a broker may not know whom another one does
         self._silent.pop(supernode, None)
+        self._silence.broken(supernode)
         if answer.code == NO_LEDGER:
             return RefusedError(answer.error or f"{supernode} has no ledger", NO_LEDGER)
         try:

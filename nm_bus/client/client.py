@@ -15,7 +15,7 @@ import msgspec
 
 from nm_bus.checking.checker import Checker
 from nm_bus.client.alerts import each_once
-from nm_bus.client.asking import MAY_PASS, Asking, Supernodes, good, understood
+from nm_bus.client.asking import Asking, Supernodes, good, understood
 from nm_bus.client.connection import Bus, route_to
 from nm_bus.client.following import Quiet
 from nm_bus.client.locks import LOOK, Held, Lock
@@ -23,6 +23,7 @@ from nm_bus.client.proposing import Proposing, Signed
 from nm_bus.client.published import Published, as_bytes, check_family, published
 from nm_bus.client.reading import Reading
 from nm_bus.client.sessions import SHARE, Session
+from nm_bus.client.silence import MAY_PASS, Said, quietly
 from nm_bus.client.updates import Lines, Updates, of_component
 from nm_bus.codes import BAD_VALUE
 from nm_bus.core.ledger.follower import Place
@@ -58,6 +59,7 @@ class Client:
     The certificate in the settings decides who it is and what it may do. Every question is asked
     at one supernode after another until one answers it, for at most `timeout` seconds; then the
     most telling error is raised (see `nm_bus.errors`). Raises ConfigError for the own settings.
+    `said` is called with a sentence when a supernode lets a question wait.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Client:
         bus: Supernodes | None = None,
         signed: Signed | None = None,
         lines: Lines | None = None,
+        said: Said = quietly,
     ) -> None:
         if isinstance(settings, Path | str):
             settings = load(Path(settings), AdministratorSettings)
@@ -77,7 +80,7 @@ class Client:
         self._checker = Checker()
         self._lines = lines or partial(route_to, settings=settings, user=self._bus.user)
         peers = (peer.node for peer in settings.supernodes)
-        self._asking = Asking(self._bus, peers, timing(settings))
+        self._asking = Asking(self._bus, peers, timing(settings), said)
         self._reading = Reading(self._asking, timeout)
         self._proposing = Proposing(self._asking, self._bus.user, self._signed)
 

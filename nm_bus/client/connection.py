@@ -16,7 +16,8 @@ from tenacity.wait import wait_random_exponential
 
 from nm_bus.client.following import PREFETCH, Followed, Follower, Heard, Received, follow
 from nm_bus.client.route import Route
-from nm_bus.errors import ConnectionLostError, NmBusError, TimedOutError
+from nm_bus.client.silence import MAY_PASS, QUICK, Said, Silence, is_cheap, nobody, quietly
+from nm_bus.errors import ConnectionLostError, NmBusError
 from nm_bus.messages import Answer, Message, NodeId, Seconds, Subscribe, Tail
 from nm_bus.settings import AdministratorSettings, Peer, timing
 from nm_bus.topology import vhost
@@ -46,8 +47,9 @@ def route_to(
 class Bus:
     """Connections to the supernodes of the settings. Raises ConfigError for the own certificate."""
 
-    def __init__(self, settings: AdministratorSettings) -> None:
+    def __init__(self, settings: AdministratorSettings, said: Said = quietly) -> None:
         self._settings, self._timing = settings, timing(settings)
+        self._silence = Silence(said)
         self.user: NodeId = user_of(settings.tls)
         self._route: Route | None = None
 
@@ -77,16 +79,21 @@ class Bus:
         """Ask the first supernode that answers within `timeout`, or the one that is named.
 
         Raises the most telling of what went wrong: ConfigError or RefusedError before
-        TimedOutError and ConnectionLostError.
+        TimedOutError and ConnectionLostError, which then say it of each one that was asked.
         """
-        deadline, request = time.monotonic() + timeout, str(uuid4())
+        start, request = time.monotonic(), str(uuid4())
         attempts = Retrying(
             stop=stop_after_attempt(ROUNDS) | stop_after_delay(timeout),
             wait=wait_random_exponential(multiplier=self._timing.retry_first, max=timeout / 4),
-            retry=retry_if_exception_type((ConnectionLostError, TimedOutError)),
+            retry=retry_if_exception_type(MAY_PASS),
             reraise=True,
         )
-        return attempts(self._ask_each, message, request, deadline, self._candidates(supernode))
+        peers = self._candidates(supernode)
+        quick = QUICK if len(peers) > 1 and is_cheap(message) else timeout
+        longest = iter((quick, *(ROUNDS * [timeout])))
+        return attempts(
+            lambda: self._ask_each(message, request, (start, start + timeout), peers, next(longest))
+        )
 
     def _candidates(self, supernode: NodeId | None) -> list[Peer]:
         peers = [p for p in self._settings.supernodes if supernode in (None, p.node)]
@@ -96,17 +103,30 @@ class Bus:
         return sorted(peers, key=lambda peer: peer.node != last)
 
     def _ask_each(
-        self, message: Message, request: str, deadline: Seconds, peers: list[Peer]
+        self,
+        message: Message,
+        request: str,
+        within: tuple[Seconds, Seconds],
+        peers: list[Peer],
+        longest: Seconds,
     ) -> Answer:
-        failures: list[NmBusError] = []
-        for tried, peer in enumerate(peers):
-            share = max(0.5, (deadline - time.monotonic()) / (len(peers) - tried))
+        """One round. Each may take its share of what is left of the time, or `longest`."""
+        start, deadline = within
+        failures: dict[NodeId, NmBusError] = {}
+        for tried, peer in enumerate(peers, 1):
+            share = max(0.5, (deadline - time.monotonic()) / (len(peers) - tried + 1))
             try:
-                return self._ask(message, request, peer, share)
+                answer = self._ask(message, request, peer, min(longest, share))
             except NmBusError as error:
                 self._leave()
-                failures.append(error)
-        raise min(failures, key=lambda e: isinstance(e, ConnectionLostError | TimedOutError))
+                failures[peer.node] = error
+                following = peers[tried % len(peers)]
+                self._silence.of(peer.node, error, following.node, time.monotonic() - start)
+            else:
+                self._silence.broken(peer.node)
+                return answer
+        telling = min(failures.values(), key=lambda error: isinstance(error, MAY_PASS))
+        raise nobody(failures, telling) if len(peers) > 1 else telling
 
     def _ask(self, message: Message, request: str, peer: Peer, limit: Seconds) -> Answer:
         if self._route is None or self._route.supernode != peer.node:

@@ -16,8 +16,9 @@ from typing import Protocol
 from uuid import uuid4
 
 from nm_bus import codec
-from nm_bus.client.asking import MAY_PASS, good, understood
+from nm_bus.client.asking import good, understood
 from nm_bus.client.following import PREFETCH, Quiet
+from nm_bus.client.silence import MAY_PASS
 from nm_bus.core.ledger.follower import Alarm, Apply, Follower, Load, Move, Place, Wait
 from nm_bus.errors import ConfigError, ConnectionLostError, NmBusError, RefusedError
 from nm_bus.messages import (

@@ -5,7 +5,7 @@ import pytest
 from nm_bus.client.asking import SHUNNED, Asking, good
 from nm_bus.codes import NO_LEDGER
 from nm_bus.errors import RefusedError, TimedOutError
-from nm_bus.messages import Answer, Message, NodeId, Read, Seconds
+from nm_bus.messages import Answer, Message, NodeId, Query, Read, Seconds
 from nm_bus.settings import LOCAL
 
 ONE, TWO, THREE = NODES = ("sn1.example", "sn2.example", "sn3.example")
@@ -107,3 +107,91 @@ def test_who_gave_the_answer_that_was_wanted_is_asked_first_from_then_on() -> No
     bus.asked.clear()
     settled(asking)
     assert bus.asked == [TWO]
+
+
+class Stuck(Answering):
+    """The `silent` ones take all the time they are given."""
+
+    def __init__(self, moment: list[float], *silent: NodeId) -> None:
+        super().__init__(*silent)
+        self.moment, self.given = moment, list[Seconds]()
+
+    def request(
+        self, message: Message, timeout: Seconds, supernode: NodeId | None = None
+    ) -> Answer:
+        self.given.append(timeout)
+        if supernode in self.silent:
+            self.moment[0] += timeout
+        return super().request(message, timeout, supernode)
+
+
+@pytest.fixture
+def asleep(moment: list[float], monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which passes by sleeping and waiting."""
+
+    def sleep(seconds: Seconds) -> None:
+        moment[0] += seconds
+
+    monkeypatch.setattr("nm_bus.client.asking.time.sleep", sleep)
+    return moment
+
+
+@pytest.mark.parametrize("question", [Read("ledger"), Read("entry", "role/a"), Query("status")])
+def test_a_cheap_question_goes_to_the_next_supernode_after_a_moment(
+    asleep: list[float], question: Message
+) -> None:
+    said: list[str] = []
+    asking = Asking(Stuck(asleep, ONE), NODES, LOCAL, said.append)
+    assert asking.settled(question, good, timeout=30.0, patience=10.0).ok
+    assert asleep[0] - 1000.0 < 3.0
+    assert said == [f"{ONE} gave no answer; asking {TWO}"]
+
+
+def test_what_a_supernode_may_wait_for_is_given_its_whole_time(asleep: list[float]) -> None:
+    asking = Asking(Stuck(asleep, ONE), NODES, LOCAL)
+    asking.settled(Read("ledger", agreed=True), good, timeout=60.0, patience=10.0)
+    assert asleep[0] - 1000.0 == pytest.approx(10.0)
+
+
+def test_a_slow_supernode_has_its_whole_time_in_the_second_round(asleep: list[float]) -> None:
+    bus = Stuck(asleep, *NODES)
+    with pytest.raises(TimedOutError):
+        Asking(bus, NODES, LOCAL).settled(QUESTION, good, timeout=30.0, patience=10.0)
+    assert max(bus.given[:3]) < 3.0
+    assert bus.given[3] > 6.0
+
+
+def test_where_nobody_answers_a_word_comes_soon_and_the_end_names_each(
+    asleep: list[float],
+) -> None:
+    said: list[tuple[float, str]] = []
+    asking = Asking(
+        Stuck(asleep, *NODES), NODES, LOCAL, lambda text: said.append((asleep[0] - 1000.0, text))
+    )
+    with pytest.raises(TimedOutError) as raised:
+        asking.settled(QUESTION, good, timeout=30.0, patience=10.0)
+    assert said[0][0] < 5.0
+    assert [text for _, text in said] == [
+        f"{ONE} gave no answer; asking {TWO}",
+        f"{TWO} gave no answer; asking {THREE}",
+        f"{THREE} gave no answer; asking {ONE}",
+    ], "once of each, however often they are asked"
+    assert all(node in str(raised.value) for node in NODES)
+    assert str(raised.value).endswith("see `nm-bus doctor`")
+    assert asleep[0] - 1000.0 < 33.0
+
+
+def test_a_supernode_that_fails_at_once_is_passed_over_without_a_word(
+    moment: list[float],
+) -> None:
+    said: list[str] = []
+    assert settled(Asking(Answering(ONE), NODES, LOCAL, said.append)).ok
+    assert said == []
+    assert moment == [1000.0]
+
+
+def test_a_refusal_is_given_as_it_is(asleep: list[float]) -> None:
+    bus = Stuck(asleep, ONE, TWO)
+    bus.codes = {THREE: "not-allowed"}
+    with pytest.raises(RefusedError, match=r"^it says not-allowed$"):
+        settled(Asking(bus, NODES, LOCAL))

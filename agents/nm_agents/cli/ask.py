@@ -14,13 +14,15 @@ from rich.text import Text
 
 from nm_agents.cli import bus as asking
 from nm_agents.cli import figures
+from nm_agents.cli.bus import Bus
 from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.options import Config, Json, Timeout, opened
 from nm_agents.cli.printable import as_json, cell
 from nm_agents.cli.status_screen import CHECK_STYLE, table
 from nm_agents.cli.top import node_detail
 from nm_agents.exits import Exit
-from nm_bus.messages import Ask, CheckStatus
+from nm_bus.client.silence import MAY_PASS
+from nm_bus.messages import Ask, CheckStatus, NodeId, Seconds
 
 DEPTH = 4
 """How deep an answer's nested tables are shown; deeper ones are printed as JSON."""
@@ -64,12 +66,23 @@ def ask(
     with opened(context, config) as (bus, settings):
         home = node_detail(bus, question.node, timeout).member.home
         known = home if home in {peer.node for peer in settings.supernodes} else None
-        answer = asking.ask(bus, question, timeout, known)
+        answer = _asked(bus, question, timeout, known)
     if json:
         say(as_json(answer, indent=True))
     else:
         show(screen(), answer_page(answer))
     raise typer.Exit(Exit.NEGATIVE if what is What.CHECK and _not_ok(answer) else Exit.OK)
+
+
+def _asked(bus: Bus, question: Ask, timeout: Seconds, home: NodeId | None) -> dict[str, Any]:
+    """What the member says. Where its home does not answer, no other supernode can ask it."""
+    try:
+        return asking.ask(bus, question, timeout, home)
+    except MAY_PASS as error:
+        if home is None:
+            raise
+        away = f"{home}, the home of {question.node}, does not answer"
+        raise type(error)(f"{away}: {error}; see `nm-bus top {question.node}`") from None
 
 
 def _not_ok(answer: dict[str, Any]) -> bool:

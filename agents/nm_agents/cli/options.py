@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -10,8 +11,10 @@ import typer
 
 from nm_agents.cli.bus import Bus, Opener
 from nm_agents.cli.configuration import VARIABLE, administrator
+from nm_agents.cli.console import warn
 from nm_bus.client import Client
 from nm_bus.client.connection import Bus as RealBus
+from nm_bus.client.silence import Said
 from nm_bus.messages import Seconds
 from nm_bus.settings import AdministratorSettings
 
@@ -66,7 +69,7 @@ def opened(
 def client_on(bus: Bus, settings: AdministratorSettings, timeout: Seconds) -> Client:
     """The ledger, asked over a bus that is open; one that is not the real one has own lines."""
     lines = getattr(bus, "line", None)
-    return Client(settings, timeout=timeout, bus=cast(RealBus, bus), lines=lines)
+    return Client(settings, timeout=timeout, bus=cast(RealBus, bus), lines=lines, said=warn)
 
 
 @contextmanager
@@ -76,6 +79,6 @@ def ledger(context: typer.Context, config: Path | None, timeout: Seconds) -> Ite
         yield client_on(bus, settings, timeout)
 
 
-def opener_of(context: typer.Context) -> Opener:
+def opener_of(context: typer.Context, said: Said = warn) -> Opener:
     """What connects: whoever runs the app may bring another one."""
-    return cast(Opener, context.obj or RealBus)
+    return cast(Opener, context.obj or partial(RealBus, said=said))

@@ -1,7 +1,8 @@
 import json
 from pathlib import Path
 
-from nm_bus.messages import Ask
+from nm_bus.errors import ConnectionLostError
+from nm_bus.messages import Answer, Ask, Message
 
 from .conftest import FakeBus, Run
 
@@ -47,3 +48,17 @@ def test_the_members_home_is_asked_when_the_settings_know_it(
 def test_a_member_nobody_knows_is_not_asked(run: Run, bus: FakeBus) -> None:
     assert run("ask", "nobody.example.org", "status").exit_code == 2
     assert not any(isinstance(message, Ask) for message in bus.asked)
+
+
+def test_a_home_that_does_not_answer_is_named_as_the_home(run: Run, bus: FakeBus) -> None:
+    answers = bus.answers
+
+    def home_is_away(message: Message) -> Answer:
+        if isinstance(message, Ask):
+            raise ConnectionLostError("sn1.llnl.gov:5671 refuses connections")
+        return answers(message)
+
+    bus.answers = home_is_away
+    said = run("ask", "esgf-node1.llnl.gov", "status")
+    assert said.exit_code == 3
+    assert "sn1.llnl.gov, the home of esgf-node1.llnl.gov, does not answer: " in said.stderr

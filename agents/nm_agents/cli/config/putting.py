@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from nm_agents.cli.bus import Bus
 from nm_agents.cli.config.arguments import (
     STDIN,
     DocumentArgument,
@@ -17,20 +18,23 @@ from nm_agents.cli.config.arguments import (
     read_schema,
     refuse,
 )
+from nm_agents.cli.config.keeping import in_words, still_missing, why_nobody
 from nm_agents.cli.config.past import version_at
 from nm_agents.cli.config.showing import show_diff
 from nm_agents.cli.confirming import Yes, confirm
-from nm_agents.cli.console import say
-from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.console import say, warn
+from nm_agents.cli.options import Config, Json, Timeout, client_on, ledger, opened
+from nm_agents.cli.overview import fetch
 from nm_agents.cli.printable import as_json
 from nm_agents.cli.proposing import ask_for
+from nm_agents.exits import Exit
 from nm_bus.client import Client, content_of
 from nm_bus.codes import UNKNOWN_KEY
 from nm_bus.core.ledger import history
 from nm_bus.documents import Document, named, stored
 from nm_bus.documents.names import key_of, why_no_name
-from nm_bus.errors import RefusedError
-from nm_bus.messages import Entry
+from nm_bus.errors import NmBusError, RefusedError
+from nm_bus.messages import Entry, Seconds
 
 TIMEOUT = 30.0
 
@@ -50,6 +54,12 @@ def put(
     note: NoteOption = "",
     force: ForceOption = False,
     dry_run: DryRun = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait", metavar="SECONDS", min=0, help="For the members that keep the component."
+        ),
+    ] = 0.0,
     config: Config = None,
     json: Json = False,
     timeout: Timeout = TIMEOUT,
@@ -57,29 +67,33 @@ def put(
     """Publish a version of a document: checked here, agreed by the supernodes, sent to everyone.
 
     "Agreed" is for ever; "accepted, not agreed yet" is on one supernode's disk, and may still be
-    refused. What is so already is not proposed again.
+    refused. What is so already is not proposed again. With --wait it ends once every member that
+    has documents of the component runs this version; who does not by then is named.
 
-    Example: nm-bus config put catalog.xml --component thredds --note 'new server'
+    Example: nm-bus config put catalog.xml --component thredds --note 'new server' --wait 60
 
-    Exit codes: 0 agreed (or so already), 2 refused or something to mend, 3 accepted only, or
-    nobody answered.
+    Exit codes: 0 agreed (or so already), 1 with --wait: not every member has it, 2 refused or
+    something to mend, 3 accepted only, or nobody answered.
     """
     name = name or ("" if file == STDIN else file.name)
     if not name:
         raise typer.BadParameter("standard input has no name; give --name")
     refuse(key_of(component, name), why_no_name(component, name))
     content, given = read_file(file), read_schema(schema)
-    with ledger(context, config, timeout) as client:
+    with opened(context, config) as (bus, settings):
+        client = client_on(bus, settings, timeout)
         before = client.document(component, name)
         kept = str(before.value.get("schema", "")) if before else ""
         document = Document(component, name, content, kept if given is None else given)
         refuse(document.key, client.why_not(document, forced=force))
         if dry_run:
             _show(before, document, json)
-        elif before is not None and if_revision is None and _is_so(before, document):
+            return
+        if before is not None and if_revision is None and _is_so(before, document):
             _unchanged(before, json)
+            revision = before.revision
         else:
-            ask_for(
+            agreed = ask_for(
                 document.key,
                 lambda: client.put(
                     component,
@@ -92,6 +106,29 @@ def put(
                 ),
                 json=json,
             )
+            revision = agreed.revision
+        if before is None:
+            _say_if_nobody_keeps(bus, component, timeout)
+        if wait:
+            _wait_for_members(bus, (document.key, revision), wait, timeout)
+
+
+def _say_if_nobody_keeps(bus: Bus, component: str, timeout: Seconds) -> None:
+    """A new document of a component that is unknown to all members may be a slip of the pen."""
+    try:
+        flaw = why_nobody(component, fetch(bus, timeout).members)
+    except NmBusError:
+        return  # it is agreed; that the members could not be asked about takes nothing from it
+    if flaw:
+        warn(f"{flaw}. Was that the name?")
+
+
+def _wait_for_members(bus: Bus, version: tuple[str, int], wait: Seconds, timeout: Seconds) -> None:
+    key, revision = version
+    late = still_missing(bus, key, revision, wait=wait, timeout=timeout)
+    warn(in_words(late, wait))
+    if late:
+        raise typer.Exit(Exit.NEGATIVE)
 
 
 def _is_so(before: Entry, document: Document) -> bool:

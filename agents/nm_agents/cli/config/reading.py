@@ -13,7 +13,7 @@ from nm_agents.cli.config.arguments import DocumentArgument
 from nm_agents.cli.config.past import version_at
 from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.options import Config, Json, Timeout, ledger
-from nm_agents.cli.printable import as_json, cell
+from nm_agents.cli.printable import as_json, cell, printable
 from nm_agents.cli.status_screen import table
 from nm_bus.client import Client, content_of
 from nm_bus.codes import UNKNOWN_KEY
@@ -115,7 +115,8 @@ def list_documents(
     elif found:
         show(screen(), _table(found))
     else:
-        show(screen(), Text("No document is published.", style="dim"))
+        none = f"No document of {printable(component)}; see `nm-bus config list`."
+        show(screen(), Text(none if component else "No document is published.", style="dim"))
 
 
 def _row(entry: Entry) -> dict[str, object]:

@@ -9,14 +9,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from nm_agents.cli.console import say, screen, show
+from nm_agents.cli.config.keeping import why_nobody
+from nm_agents.cli.console import say, screen, show, warn
 from nm_agents.cli.figures import plural
 from nm_agents.cli.options import Config, Json, Timeout, Under, client_on, opened
 from nm_agents.cli.overview import fetch, under
 from nm_agents.cli.printable import as_json, cell
 from nm_agents.cli.status_screen import table
 from nm_agents.exits import Exit
-from nm_bus.documents.names import PREFIX
+from nm_bus.documents.names import PREFIX, named
 from nm_bus.messages import MemberView, NodeId
 
 
@@ -82,6 +83,8 @@ def status(
         say(as_json([_data(follower) for follower in shown], indent=True))
     else:
         _show(shown, len(found), len(late))
+    if flaw := document and why_nobody(named(wanted)[0], members):
+        warn(flaw)
     raise typer.Exit(Exit.NEGATIVE if late else Exit.OK)
 
 

@@ -12,10 +12,10 @@ from nm_agents.cli.config.past import not_kept
 from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.ledger.showing import moment, pairs
 from nm_agents.cli.options import Config, Json, Timeout, ledger
-from nm_agents.cli.printable import as_json, cell
+from nm_agents.cli.printable import as_json, cell, printable
 from nm_agents.cli.status_screen import table
 from nm_bus.client import Client
-from nm_bus.core.ledger.keys import family
+from nm_bus.core.ledger.keys import FORMS, family, is_key
 from nm_bus.errors import RefusedError
 from nm_bus.messages import Change, Update
 
@@ -58,6 +58,7 @@ def log(
 
     Exit codes: 0 shown (nothing, too), 2 something to mend, 3 nobody answered.
     """
+    key = full_key(key)
     with ledger(context, config, timeout) as client:
         newer = takewhile(lambda update: update.revision > since, client.history(key))
         wanted = partial(_is_wanted, kind, everything or bool(kind or key))
@@ -67,7 +68,9 @@ def log(
     if json:
         say(as_json(found, indent=True))
         return
-    none = "No such change was agreed." if since or kind or key else "No change was agreed."
+    which = f" of {printable(key)}" if key else ""
+    such = "No such change" if since or kind else "No change"
+    none = f"{such}{which} was agreed."
     show(screen(), _table(found) if found else Text(none, style="dim"))
     if more:
         show(screen(), Text(f"and older ones: --limit shows more than {limit}", style="dim"))
@@ -89,6 +92,12 @@ def what_of(change: Change) -> str:
     if "incarnation" in asked:
         return "rejoin" if asked.keys() <= REJOINS else "add"
     return WORDS.get(asked.get("role", ""), change.kind)
+
+
+def full_key(given: str) -> str:
+    """A key as it was meant: `thredds/catalog.xml` is a document's, whose family is left out."""
+    meant = f"config/{given}"
+    return meant if given and family(given) not in FORMS and is_key(meant) else given
 
 
 def _table(found: list[Update]) -> Table:

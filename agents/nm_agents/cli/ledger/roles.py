@@ -4,13 +4,13 @@ A right is `administrator`, or `publisher` of a component's documents. The rules
 administrator stays, are the supernodes' (`nm_bus.core.ledger`); what is asked here is a person.
 """
 
-import sys
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
+from nm_agents.cli.confirming import DryRun, Yes, confirm
 from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.ledger.showing import moment, name_of
 from nm_agents.cli.options import Config, Json, Timeout, ledger
@@ -117,7 +117,8 @@ def revoke(
     right: RightArgument,
     component: ComponentArgument = "",
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     config: Config = None,
     json: Json = False,
     timeout: Timeout = 20.0,
@@ -129,8 +130,8 @@ def revoke(
 
     Example: nm-bus role revoke index.ceda.ac.uk publisher search
 
-    Exit codes: 0 agreed (or so already), 1 you said no, 2 refused or something to mend, 3 nobody
-    answered, or accepted only.
+    Exit codes: 0 agreed (or so already), 1 it was not confirmed, 2 refused or something to
+    mend, 3 nobody answered, or accepted only.
     """
     _check(right, component)
     with ledger(context, config, timeout) as client:
@@ -138,7 +139,10 @@ def revoke(
         if entry is None:
             raise RefusedError(f"{principal} has no role; see `nm-bus role list`", UNKNOWN_KEY)
         if right is Right.ADMINISTRATOR and entry.value.get("administrator") is True:
-            _consider(client, principal, yes=yes)
+            what = f"{principal} is an administrator; left are {_others(client, principal)}"
+            confirm(what, yes=yes, dry_run=dry_run)
+        elif dry_run:
+            confirm(f"{principal} is to lose a right: {right} {component}", yes=True, dry_run=True)
         _propose(client, principal, entry, _without(entry, right, component), json=json)
 
 
@@ -150,8 +154,8 @@ def _check(right: Right, component: str) -> None:
         raise typer.BadParameter(f"{component!r} is no component; see {FORMS['config'][1]}")
 
 
-def _consider(client: Client, principal: str, *, yes: bool) -> None:
-    """Raise RefusedError for the last administrator; else ask who is at a terminal."""
+def _others(client: Client, principal: str) -> str:
+    """The administrators that are left. Raises RefusedError when there would be none."""
     left = [
         name_of(entry)
         for entry in client.entries("role/")
@@ -161,13 +165,7 @@ def _consider(client: Client, principal: str, *, yes: bool) -> None:
         raise RefusedError(
             f"{principal} is the last administrator: grant another the right first", NOT_ALLOWED
         )
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise RefusedError(f"{principal} is an administrator; give --yes to revoke that")
-    typer.confirm(
-        f"{principal} is an administrator; left are {', '.join(left)}. Go on?", abort=True
-    )
+    return ", ".join(left)
 
 
 def _with(entry: Entry | None, right: Right, component: str) -> Value:

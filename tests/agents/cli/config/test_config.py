@@ -164,7 +164,7 @@ def test_the_list_has_every_document_once(run: Run, file: Path, tmp_path: Path) 
     assert "\x1b" not in run("list").stdout
     rows = json.loads(run("list", "thredds", "--json").stdout)
     assert [row["revision"] for row in rows] == [1, 2, 3, 4, 5, 6, 7]
-    assert run("list", "portal").stdout == "No document is published.\n"
+    assert run("list", "portal").stdout.startswith("No document of portal; ")
 
 
 # --- the past
@@ -354,3 +354,52 @@ def test_status_shows_who_is_behind(
     for late in ("thredds", "thredds/", "config/thredds/a.txt"):
         assert run("status", late).exit_code == 1
     assert len(json.loads(run("status", "--behind", "--json").stdout)) == 3
+
+
+# --- who keeps a component
+
+
+def test_a_component_that_no_member_has_documents_of_is_said(
+    run: Run, file: Path, federation: Federation
+) -> None:
+    federation.members = (member("n1.example", running(3, a=3)), member("n2.example", None))
+    said = run("put", file, "--component", "thred")
+    assert said.exit_code == 0
+    assert "no member has a document of thred; members have those of: thredds" in said.stderr
+    said = run("status", "thred")
+    assert "no member has a document of thred; members have those of: thredds" in said.stderr
+    assert run("put", file, "--component", "thredds").stderr == ""
+    assert run("status", "thredds").stderr == ""
+
+
+def test_a_list_of_nothing_names_what_was_asked_for(run: Run, file: Path) -> None:
+    assert run("list").stdout == "No document is published.\n"
+    put(run, file, "one\n")
+    assert run("list", "thred").stdout == "No document of thred; see `nm-bus config list`.\n"
+
+
+def test_put_waits_for_the_members_that_keep_the_component(
+    run: Run, file: Path, federation: Federation
+) -> None:
+    federation.members = (
+        member("here.example", running(1, a=1)),
+        member("elsewhere.example", running(1)),
+        member("old.example", None),
+    )
+    said = run("put", file, "--component", "thredds", "--wait", "0.01")
+    assert (said.exit_code, said.stdout) == (0, f"{A}: agreed at revision 1\n")
+    assert "every member that has documents of the component runs it" in said.stderr
+
+
+def test_put_names_the_members_without_it_at_the_end_of_its_wait(
+    run: Run, file: Path, federation: Federation
+) -> None:
+    federation.members = (
+        member("here.example", running(1, a=1)),
+        member("late.example", running(1, b=1)),
+        member("hurt.example", running(1, {A: "the hook failed"}, a=1)),
+    )
+    said = run("put", file, "--component", "thredds", "--wait", "0.01")
+    assert said.exit_code == 1
+    assert "2 members without it after 0.01 s: hurt.example, late.example" in said.stderr
+    assert "agreed at revision 1" in said.stdout

@@ -138,3 +138,12 @@ def test_a_log_that_stopped_early_says_so(run: Run, ask: Asking) -> None:
     set_three(ask)
     assert "--limit shows more than 2" in run("log", "--limit", "2").stdout
     assert "--limit" not in run("log", "--limit", "3").stdout
+
+
+def test_a_documents_name_is_a_key_without_its_family(run: Run, ask: Asking) -> None:
+    ask("set", "config/thredds/a.txt", {"content": "x"})
+    (shown,) = json.loads(run("log", "--key", "thredds/a.txt", "--json").stdout)
+    assert shown["change"]["key"] == "config/thredds/a.txt"
+    said = run("log", "--key", "thredds/b.txt").stdout
+    assert said == "No change of config/thredds/b.txt was agreed.\n"
+    assert run("log", "--key", "nonsense").stdout == "No change of nonsense was agreed.\n"

@@ -59,6 +59,8 @@ def test_an_administrators_right_is_not_taken_without_a_question(
     said = run("role", "revoke", INDEX, "administrator")
     assert said.exit_code == 2
     assert "give --yes" in said.stderr
+    said = run("role", "revoke", INDEX, "administrator", "--dry-run")
+    assert said.stdout == (f"{INDEX} is an administrator; left are {ADMIN}. Nothing was changed.\n")
     assert len(federation.decided) == proposed
 
 
