@@ -14,6 +14,7 @@ from nm_agents.cli.alerts import alerts
 from nm_agents.cli.ask import ask
 from nm_agents.cli.broker import broker
 from nm_agents.cli.config.group import config
+from nm_agents.cli.dead import dead
 from nm_agents.cli.doctor import doctor
 from nm_agents.cli.files import files
 from nm_agents.cli.init import init
@@ -72,6 +73,7 @@ def _assemble() -> typer.Typer:
     made.add_typer(setup, name="setup")
     made.add_typer(files, name="files")
     made.add_typer(broker, name="broker")
+    made.add_typer(dead, name="dead")
     made.add_typer(pki, name="pki")
     made.add_typer(bench, name="bench")
     made.add_typer(simulate, name="simulate")

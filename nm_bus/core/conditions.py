@@ -173,6 +173,6 @@ def quarantine_growing(origin: NodeId, last: Seconds | None, now: Seconds) -> Co
         kind="quarantine-growing",
         subject=origin,
         severity=Severity.WARNING,
-        summary=f"messages are refused at {origin}; `nm-bus tail dead` shows them with the reason",
+        summary=f"messages are refused at {origin}; `nm-bus dead list` on its host shows why",
         holds=last is not None and now - last < QUARANTINE_WINDOW,
     )

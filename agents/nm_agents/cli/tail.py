@@ -39,7 +39,8 @@ def tail(
 ) -> None:
     """Print live messages as they pass, from every supernode, until Ctrl-C.
 
-    Refused messages (dead) show the reason and their first bytes. Times are UTC.
+    Refused messages (dead) show the reason and their first bytes; those that were refused before,
+    `nm-bus dead list` shows. Times are UTC.
 
     Example: nm-bus tail heartbeat 'gov.llnl.#' | grep disk
 

@@ -99,7 +99,7 @@ def broker_findings(node: NodeId, broker: BrokerState) -> Iterator[Finding]:
         yield share_of("memory", text, share, "raise vm_memory_high_watermark")
     if broker.quarantined:
         text = f"{node}: {plural(broker.quarantined, 'refused message')}"
-        yield warn("quarantine", text, "`nm-bus tail dead` shows who sends them and why")
+        yield warn("quarantine", text, "`nm-bus dead list` on its host shows who sent them and why")
     for queue, waiting in sorted(broker.queues.items()):
         if waiting > BACKLOG and queue != "dead":
             yield backlog(node, queue, waiting)

@@ -68,7 +68,7 @@ def queue_findings(node: NodeId, depths: dict[str, int]) -> Iterator[Finding]:
     quarantined = depths.get(DEAD, 0)
     if quarantined:
         text = f"{node}: {plural(quarantined, 'refused message')}"
-        yield warn("quarantine", text, "`nm-bus tail dead` shows who sends them and why")
+        yield warn("quarantine", text, "`nm-bus dead list` on its host shows who sent them and why")
     full = {name: n for name, n in depths.items() if n > BACKLOG and not _may_wait(name)}
     for name, waiting in sorted(full.items()):
         yield backlog(node, name, waiting)
