@@ -17,10 +17,10 @@ from nm_bus.codes import CONFLICT, HELD
 from nm_bus.errors import ConflictError, RefusedError, UndecidedError
 from nm_bus.messages import Answer, Change, ChangeId, NodeId, Propose, Proposed, Seconds
 
-PATIENCE: Seconds = 5.0
+PATIENCE: Seconds = 3.0
 """How long one supernode may take to have a change agreed before the next one is asked too."""
 
-ON_THE_WAY: Seconds = 2.0
+ON_THE_WAY: Seconds = 1.5
 """What an answer may take beyond that."""
 
 CONFLICTS = frozenset({CONFLICT, HELD})

@@ -3,8 +3,9 @@
 import pytest
 
 from nm_bus.client.asking import SHUNNED, Asking, good
+from nm_bus.client.proposing import Proposing
 from nm_bus.codes import NO_LEDGER
-from nm_bus.errors import RefusedError, TimedOutError
+from nm_bus.errors import RefusedError, TimedOutError, UndecidedError
 from nm_bus.messages import Answer, Message, NodeId, Query, Read, Seconds
 from nm_bus.settings import LOCAL
 
@@ -195,3 +196,13 @@ def test_a_refusal_is_given_as_it_is(asleep: list[float]) -> None:
     bus.codes = {THREE: "not-allowed"}
     with pytest.raises(RefusedError, match=r"^it says not-allowed$"):
         settled(Asking(bus, NODES, LOCAL))
+
+
+def test_a_change_goes_to_the_next_supernode_within_five_seconds(asleep: list[float]) -> None:
+    bus, said = Stuck(asleep, *NODES), list[float]()
+    asking = Asking(bus, NODES, LOCAL, lambda _text: said.append(asleep[0] - 1000.0))
+    proposing = Proposing(asking, bus.user, lambda change: (change, ""))
+    change = proposing.change("set", "policy/a", {}, base=0, expected=None)
+    with pytest.raises(UndecidedError, match="see `nm-bus outcome"):
+        proposing.agreed(change, 30.0)
+    assert said[0] < 5.0

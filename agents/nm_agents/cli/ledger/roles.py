@@ -106,7 +106,7 @@ def grant(
     """
     _check(right, component)
     with ledger(context, config, timeout) as client:
-        entry = client.get(f"role/{principal}", agreed=True)
+        entry = client.get(f"role/{principal}")
         _propose(client, principal, entry, _with(entry, right, component), json=json)
 
 
@@ -135,7 +135,7 @@ def revoke(
     """
     _check(right, component)
     with ledger(context, config, timeout) as client:
-        entry = client.get(f"role/{principal}", agreed=True)
+        entry = client.get(f"role/{principal}")
         if entry is None:
             raise RefusedError(f"{principal} has no role; see `nm-bus role list`", UNKNOWN_KEY)
         if right is Right.ADMINISTRATOR and entry.value.get("administrator") is True:
