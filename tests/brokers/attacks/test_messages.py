@@ -37,14 +37,14 @@ from .conftest import ANSWERED, HOSTILE, SN1, SN2, SN3, Arena, Principal
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(600)]
 
 KEY = domain_key(HOSTILE)
-HOUR = 3_600.0
+LATE = 2 * 3_600.0
 FUTURE = 20_990_101_000_000
 
 
 def test_late_series_in_thousands_silence_nobody(arena: Arena) -> None:
     bodies = [
         arena.hostile.encoded(
-            Metrics("boot", n + 1, HOUR + 60, {f"x{n}.s{m}": float(m) for m in range(900)})
+            Metrics("boot", n + 1, LATE, {f"x{n}.s{m}": float(m) for m in range(900)})
         )
         for n in range(40)
     ]
