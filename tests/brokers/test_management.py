@@ -75,12 +75,22 @@ def test_deleting_a_user_cuts_its_connection_and_keeps_it_out(broker: Sandbox) -
         pika.BlockingConnection(parameters)
 
 
-def test_closing_the_connections_of_a_user_lets_it_come_back(broker: Sandbox) -> None:
+def test_closing_the_connections_of_a_user_lets_it_come_back(
+    broker: Sandbox, eventually: Eventually
+) -> None:
     parameters = broker.parameters(broker.grant(Role.MEMBER, MEMBER))
     connection = pika.BlockingConnection(parameters)
-    broker.broker.api.close_connections(MEMBER, "for a test")
-    with pytest.raises(AMQPConnectionError, match="for a test"):
-        connection.process_data_events(time_limit=30)
+
+    def is_closed() -> bool:
+        # the broker closes those that it knows of already, which takes it a moment
+        broker.broker.api.close_connections(MEMBER, "for a test")
+        try:
+            connection.process_data_events(time_limit=1)
+        except AMQPConnectionError as error:
+            return "for a test" in str(error)
+        return False
+
+    eventually(is_closed)
     pika.BlockingConnection(parameters).close()
 
 
@@ -118,5 +128,5 @@ def test_health_checks_say_what_is_wrong(broker: Sandbox) -> None:
 
 
 def test_a_wrong_password_is_refused(broker: Sandbox) -> None:
-    with pytest.raises(RefusedError, match="401"):
+    with pytest.raises(RefusedError, match="refuses the user _nm-bus or its password"):
         replace(broker.broker.api, password="wrong").overview()
