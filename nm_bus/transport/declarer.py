@@ -25,7 +25,7 @@ class Declarer:
     def __init__(self, loop: Loop, idle: Callable[[], None]) -> None:
         self._loop, self._idle = loop, idle
         self._kept: dict[Hashable, Topology] = {}
-        self._waiting: dict[Hashable, Published] = {}
+        self._waiting: dict[Hashable, list[Published]] = {}
         self._due: dict[Hashable, Topology] = {}
         self._connection: pika.SelectConnection | None = None
         self._channel: Channel | None = None
@@ -46,7 +46,7 @@ class Declarer:
                 self._loop.soon(partial(done, Outcome.LOST))
             return
         if done is not None:
-            self._waiting[key] = done
+            self._waiting.setdefault(key, []).append(done)
         if self._connection is not None:
             self._due[key] = topology
             if self._current is None:
@@ -112,6 +112,5 @@ class Declarer:
             self._next()
 
     def _tell(self, key: Hashable, outcome: Outcome) -> None:
-        done = self._waiting.pop(key, None)
-        if done is not None:
+        for done in self._waiting.pop(key, []):
             self._loop.call(partial(done, outcome))

@@ -69,7 +69,7 @@ class MemoryTransport:
         self._retry: Timer | None = None
         self._readings: dict[str, _Reading] = {}
         self._topologies: dict[Hashable, Topology] = {}
-        self._declared: dict[Hashable, Published] = {}
+        self._declared: dict[Hashable, list[Published]] = {}
         self._sent: dict[int, tuple[Published, Timer]] = {}
         self._asked: dict[str, tuple[Answered, Timer]] = {}
         self._ids, self._epochs = count(1), count(1)
@@ -166,7 +166,7 @@ class MemoryTransport:
             self._tell_later(done, Outcome.LOST)
             return
         if done is not None:
-            self._declared[key] = done
+            self._declared.setdefault(key, []).append(done)
         if self._connected:
             self._clock.later(0.0, partial(self._declare, topology, key))
 
@@ -174,8 +174,7 @@ class MemoryTransport:
         if not self._connected:
             return
         refusal = self._broker.declare(topology, self.user)
-        done = self._declared.pop(key, None)
-        if done is not None:
+        for done in self._declared.pop(key, []):
             done(Outcome.CONFIRMED if refusal is None else Outcome.REFUSED)
 
     # --- publishing
@@ -371,7 +370,8 @@ class MemoryTransport:
         self._become(Flow.DOWN, "stopped")
         self._close_channel()
         for key in list(self._declared):
-            self._declared.pop(key)(Outcome.LOST)
+            for done in self._declared.pop(key):
+                done(Outcome.LOST)
 
 
 def _nobody(_outcome: Outcome) -> None:

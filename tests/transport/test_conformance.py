@@ -234,6 +234,21 @@ def test_a_rejected_message_is_dead_lettered_or_comes_again(
     assert (letter.headers or {})["x-first-death-reason"] == "rejected"
 
 
+def test_whoever_declares_the_same_again_is_answered_too(
+    world: World, supernode: Transport
+) -> None:
+    told: list[Outcome] = []
+    same = Topology((), (Queue("same"),))
+
+    def often() -> None:
+        for _ in range(20):
+            supernode.declare(same, told.append, renew=False)
+
+    world.do(supernode, often)
+    world.until(lambda: len(told) == 20)
+    assert set(told) == {Outcome.CONFIRMED}
+
+
 def test_a_queue_that_nobody_uses_goes_away(world: World, supernode: Transport) -> None:
     brief = Topology((), (Queue("brief", arguments={"x-expires": 200}),))
     assert declare(world, supernode, brief, renew=False) is Outcome.CONFIRMED

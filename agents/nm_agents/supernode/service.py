@@ -109,6 +109,7 @@ class SupernodeService:
     _broker: BrokerState = field(default_factory=lambda: BrokerState("starting"))
     _links: dict[Link, LinkState] = field(default_factory=dict)
     _looking: bool = False
+    _answering: bool = False
     _refusals: int = 0
     _last_refusal: Seconds | None = None
     _connected: bool = False
@@ -125,8 +126,8 @@ class SupernodeService:
         self.transport.on_status(self._status)
         self._consume(REPORTS, self.peers.own)
         self._consume(EVENTS_QUEUE, self._event)
-        for role in ASKERS:
-            self._consume(request_queue(role), self._request)
+        if self.watch is None:
+            self._take_requests()
         for peer in self.settings.peers:
             self.view.expect(peer.node, self._started)
             for kind in LinkKind:
@@ -321,10 +322,19 @@ class SupernodeService:
             self._call(BrokerWatch.look, self._looked, self._not_seen)
         self.transport.later(LOOK, self._look)
 
+    def _take_requests(self) -> None:
+        """Begin to answer: once it is known to which of the broker's nodes an answer may go, or
+        that this cannot be known."""
+        if not self._answering:
+            self._answering = True
+            for role in ASKERS:
+                self._consume(request_queue(role), self._request)
+
     def _looked(self, look: Look) -> None:
         self._looking = False
         self.requests.tails_seen(look.tails)
         self.requests.reply_nodes = look.reply_nodes
+        self._take_requests()
         if self.transport.status.flow is Flow.UP:
             # the API tells of an alarm for seconds after its end; our own connection knows better
             self._broker = msgspec.structs.replace(look.broker, state="up", reason="")
@@ -334,6 +344,7 @@ class SupernodeService:
 
     def _not_seen(self, error: NmBusError) -> None:
         self._looking = False
+        self._take_requests()
         _LOG.debug("the broker cannot be looked at: %s", error)
 
     def _judge(self, link: Link, seen: LinkSeen, now: Seconds) -> None:

@@ -245,7 +245,7 @@ class LedgerRequests:
 
         if question.at_least <= self.driver.state.revision:
             found()
-        else:
+        elif wait in self._waits:
             self._parked[wait] = question.at_least, found
 
     def _moved(self) -> None:

@@ -34,6 +34,10 @@ class Waits:
         """How many are open."""
         return len(self._open)
 
+    def __contains__(self, wait: object) -> bool:
+        """Whether a wait is still open."""
+        return wait in self._open
+
     def begin(self, who: str, limit: Seconds, over: Callable[[Wait], None]) -> Wait | None:
         """Let `who` wait, and call `over` when it was not ended in time; None: there are too many.
 

@@ -320,6 +320,20 @@ def test_an_agreed_read_sees_what_was_agreed_elsewhere_before_it(
     assert there.ledger.state.revision == 1
 
 
+def test_a_read_whose_time_was_over_while_it_was_agreed_is_kept_no_more(
+    apart: tuple[Crowd, Asking],
+) -> None:
+    crowd, ask = apart
+    answers = ask.ask(Read("ledger", at_least=1_000, agreed=True))
+    crowd.clock.advance(PATIENCE + 1)
+    assert refused(answers)[0] == "unavailable"
+    for away in list(crowd)[1:]:
+        away.start()
+    crowd.clock.advance(60.0)
+    assert len(answers) == 1
+    assert ask.requests._parked == {}
+
+
 def test_an_agreed_read_without_a_majority_ends(apart: tuple[Crowd, Asking]) -> None:
     crowd, ask = apart
     answers = [ask.ask(Read("ledger", agreed=True)) for _ in range(3)]
