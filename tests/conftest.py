@@ -39,13 +39,12 @@ settings.load_profile("plain")  # `--hypothesis-profile long` draws new examples
 
 
 def pytest_configure() -> None:
-    """A run in the background ignores Ctrl-C, and what it starts would inherit that."""
-    for which, handler in (
-        (signal.SIGINT, signal.default_int_handler),
-        (signal.SIGQUIT, signal.SIG_DFL),
-    ):
+    """A run in the background (`&`, nohup) ignores signals, and what it starts would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for which in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         if signal.getsignal(which) is signal.SIG_IGN:
-            signal.signal(which, handler)
+            signal.signal(which, signal.SIG_DFL)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

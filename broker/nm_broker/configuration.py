@@ -25,7 +25,8 @@ PLUGINS = (
 LOOPBACK = "127.0.0.1"
 
 MANAGEMENT_USER = "_nm-bus"
-"""Begins with an underscore, as no principal's id does: no certificate can be issued for it."""
+"""Begins with an underscore, as no principal's id does, so that `pki issue` refuses it. Who issues
+such a certificate by other means makes this user's login: an authority must not."""
 
 CIPHERS = (
     "TLS_AES_256_GCM_SHA384",

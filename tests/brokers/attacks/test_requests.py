@@ -17,11 +17,11 @@ from nm_bus.client import Client
 from nm_bus.codes import NOT_ALLOWED
 from nm_bus.errors import NmBusError, RefusedError
 from nm_bus.grants import Role
-from nm_bus.messages import Change, Hello, Message, Propose, Query, Standing, Sync
+from nm_bus.messages import Change, Hello, Message, Propose, Query, Sync
 from nm_bus.signing import Signer
 from nm_bus.topology import REQUESTS
 
-from .conftest import ANSWERED, COMPONENT, HOSTILE, SN1, SUPERNODES, Arena, Principal
+from .conftest import ANSWERED, COMPONENT, HOSTILE, SN1, SUPERNODES, Arena, Principal, until
 from .forged import (
     DOCUMENTS,
     SCHEMAS,
@@ -242,11 +242,9 @@ def test_a_certificate_with_such_a_name_logs_in_nowhere(arena: Arena, name: str)
 def test_the_ledgers_agree_after_all(arena: Arena) -> None:
     arena.agree()
     with Client(arena.administrator.settings, timeout=ANSWERED) as client:
-        revision = client.standing().revision
-        heads = set[str]()
-        for node in SUPERNODES:
-            reached: Standing = client.standing(node)
-            while reached.revision < revision:
-                reached = client.standing(node)
-            heads.add(f"{reached.epoch} {reached.state}")
-    assert len(heads) == 1
+        until(
+            lambda: len({client.standing(node).revision for node in SUPERNODES}) == 1, "one height"
+        )
+        found = [client.standing(node) for node in SUPERNODES]
+    assert {standing.reason for standing in found} == {""}
+    assert len({(standing.epoch, standing.revision, standing.head) for standing in found}) == 1
