@@ -39,7 +39,7 @@ settings.load_profile("plain")  # `--hypothesis-profile long` draws new examples
 
 
 def pytest_configure() -> None:
-    """A run in the background (`&`, nohup) ignores signals, and what it starts would inherit that."""
+    """A run in the background (`&`, nohup) ignores signals, which what it starts would inherit."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for which in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
