@@ -6,7 +6,7 @@ Light on purpose: the services end here too, and must not load what only people 
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import IntEnum
 
 from nm_agents.oneline import one_line
@@ -127,5 +127,8 @@ def on_signals(numbers: Iterable[int], call: Callable[[], None]) -> Iterator[Non
 
 def say(error: NmBusError) -> None:
     """Write an error's sentence to standard error, as one line that moves no cursor."""
-    with suppress(OSError):  # the exit code is left to say it
+    try:
         print(f"nm-bus: {one_line(str(error))}", file=sys.stderr, flush=True)
+    except OSError:
+        # the exit code is left to say it, which a second failure at Python's end would replace
+        to_nowhere(sys.stderr.fileno())

@@ -167,4 +167,6 @@ def test_a_user_without_a_home_is_one_sentence(monkeypatch: pytest.MonkeyPatch) 
 def test_a_full_disk_on_standard_error_leaves_the_exit_code(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         words = ("member", "run", "--config", str(tmp_path / "none.toml"))
-        assert nm_bus(*words, stderr=full).returncode == Exit.MEND
+        usual = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+        for environment in (usual, usual | {"PYTHONUNBUFFERED": "1"}):
+            assert nm_bus(*words, stderr=full, env=environment).returncode == Exit.MEND

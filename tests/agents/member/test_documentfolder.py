@@ -42,7 +42,8 @@ def test_what_is_so_already_is_not_written_again(folder: DocumentFolder) -> None
     folder.write("a.xml", b"one")
     before = (folder.path / "a.xml").stat()
     assert not folder.write("a.xml", b"one")
-    assert (folder.path / "a.xml").stat() == before
+    after = (folder.path / "a.xml").stat()
+    assert (after.st_ino, after.st_ctime_ns) == (before.st_ino, before.st_ctime_ns)
     assert names(folder) == {"a.xml"}
 
 
