@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ from nm_bus.messages import (
 from nm_bus.settings import AdministratorSettings, Limits, load
 from nm_bus.topology import vhost
 
+from .site import Site
+from .until import until
+
 SN1, SN2, SN3 = "sn1.example.org", "sn2.example.org", "sn3.example.org"
 HURT = tuple(f"n{n}.hurt.example.org" for n in range(1, 5))
 """Members at SN1, which is the supernode that scenarios hurt."""
@@ -47,15 +50,6 @@ HOSTILE = "hostile.example.org"
 INTERVAL = 3.0
 PAUSE = 0.3
 FRESH = 5.0
-EVENTUALLY = 90.0
-
-
-def until(condition: Callable[[], Any], what: str, limit: float = EVENTUALLY) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, f"it never came true: {what}"
-        time.sleep(0.1)
 
 
 class Watch(threading.Thread):
@@ -270,3 +264,14 @@ def world(watched: World) -> World:
     """The federation, calm."""
     watched.begin()
     return watched
+
+
+@pytest.fixture
+def site(program: Program) -> Iterator[Site]:
+    """Hosts as folders; what was started on them is ended."""
+    site = Site(Path(tempfile.mkdtemp(prefix="nm-bus-site-")), program)
+    try:
+        yield site
+    finally:
+        site.end()
+        shutil.rmtree(site.folder)

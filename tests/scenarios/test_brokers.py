@@ -6,7 +6,8 @@ import pytest
 
 from nm_bus.messages import AlertState, Health, NodeId
 
-from .conftest import HURT, SN1, SN2, SN3, World, until
+from .conftest import HURT, SN1, SN2, SN3, World
+from .until import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 

@@ -6,13 +6,7 @@ administrator, set up from the example settings. Each host has a folder in place
 """
 
 import json
-import shutil
-import subprocess
-import sys
-import tempfile
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,111 +14,16 @@ from typing import Any
 import pytest
 import tomli_w
 
-from nm_agents.federation.building import end
-from nm_broker.loopback import free_address
 from nm_broker.management import ManagementApi
-from nm_broker.program import Program, Unpacked
 from nm_bus.settings import SupernodeSettings, load
 
-from .conftest import until
+from .site import LIMIT, Site, brokers, links_run
+from .until import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
 SN1, SN2, MEMBER, ADMIN = "sn1.llnl.gov", "sn2.dkrz.de", "esgf-node1.llnl.gov", "me.llnl.gov"
-LIMIT = 60.0
 LOG = ("log", "--json")
-
-
-@dataclass
-class Site:
-    """Hosts as folders, and what runs on them."""
-
-    folder: Path
-    program: Program
-    addresses: dict[str, str] = field(default_factory=dict)
-    running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
-
-    def told(self, *words: str | Path) -> "subprocess.CompletedProcess[str]":
-        """Run a command to its end."""
-        return subprocess.run(
-            command(*words),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
-
-    def did(self, *words: str | Path) -> str:
-        """Run a command that must succeed; give what it printed."""
-        ran = self.told(*words)
-        assert ran.returncode == 0, (words, ran.stdout, ran.stderr)
-        return ran.stdout
-
-    def start(self, name: str, *words: str | Path) -> None:
-        """Start a command that goes on."""
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(
-                command(*words),
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def log(self, name: str) -> str:
-        return (self.folder / f"{name}.log").read_text()
-
-    def supernode(self, node: str) -> Path:
-        return self.folder / node / "supernode.toml"
-
-    def set_up(self, host: str, kind: str, *options: str, name: str = "") -> Path:
-        """A settings file on a host, written by the command."""
-        home = self.folder / host
-        place = home / f"{name or kind}.toml"
-        answers = ["--project", "cmip6", "--certificate", str(home / f"{host}.crt")]
-        state = [] if kind == "admin" else ["--folder", str(home / "state")]
-        self.did("setup", kind, *answers, *state, "--network", "local", "--to", place, *options)
-        return place
-
-    def at(self, node: str) -> str:
-        """A supernode with its address, as options name it."""
-        return f"{node}@{self.addresses[node]}"
-
-    def bring(self, host: str, *names: str) -> None:
-        """Copy certificates to a host."""
-        (self.folder / host).mkdir(exist_ok=True)
-        own = [f"{name}.{part}" for name in names for part in ("crt", "key")]
-        for name in ("ca.crt", *own):
-            shutil.copy(self.folder / "pki" / name, self.folder / host / name)
-
-    def end(self) -> None:
-        """End members, supernodes and brokers, in this order."""
-        for kind in ("member", "supernode", "broker"):
-            end(p for name, p in self.running.items() if name.startswith(kind))
-
-
-def command(*words: str | Path) -> list[str]:
-    return [sys.executable, "-m", "nm_agents.main", *map(str, words)]
-
-
-@pytest.fixture
-def site(program: Program) -> Iterator[Site]:
-    site = Site(Path(tempfile.mkdtemp(prefix="nm-bus-for-real-")), program)
-    try:
-        yield site
-    finally:
-        site.end()
-        shutil.rmtree(site.folder)
-
-
-def serves(site: Site, node: str) -> bool:
-    return "serves cmip6" in site.log(f"broker {node}")
-
-
-def links_run(site: Site, node: str) -> bool:
-    return site.told("broker", "links", "--config", site.supernode(node)).returncode == 0
 
 
 def is_seen(site: Site, admin: Path, health: str) -> bool:
@@ -154,20 +53,6 @@ def certificates(site: Site) -> None:
         site.bring(node, node, f"_link.{node}")
     site.bring(MEMBER, MEMBER)
     site.bring(ADMIN, ADMIN)
-
-
-def brokers(site: Site) -> None:
-    for node in (SN1, SN2):
-        site.addresses[node] = free_address(5671, 15672)
-    elsewhere = ("--rabbitmq", site.program.root) if isinstance(site.program, Unpacked) else ()
-    for node, peer in ((SN1, SN2), (SN2, SN1)):
-        here = site.addresses[node]
-        api = f"http://{here}:15672"
-        own = ("--address", here, "--management", api, "--peer", site.at(peer))
-        config = site.set_up(node, "supernode", *own)
-        site.start(f"broker {node}", "broker", "run", "--config", config, *elsewhere)
-    for node in (SN1, SN2):
-        until(partial(serves, site, node), f"the broker of {node} serves")
 
 
 def logins(site: Site) -> None:
@@ -261,7 +146,7 @@ def documents(site: Site, admins: list[Path]) -> None:
 
 def test_the_readme_leads_to_a_federation_and_a_revoked_member_is_cut_off(site: Site) -> None:
     certificates(site)
-    brokers(site)
+    brokers(site, SN1, SN2)
     logins(site)
     ledgers(site)
     programs(site)

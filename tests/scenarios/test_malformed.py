@@ -45,7 +45,8 @@ from nm_bus.topology import (
 )
 from nm_bus.transport.tls import client_context
 
-from .conftest import HOSTILE, HURT, SN1, SN2, WELL, World, until
+from .conftest import HOSTILE, HURT, SN1, SN2, WELL, World
+from .until import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 

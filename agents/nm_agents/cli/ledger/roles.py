@@ -188,11 +188,16 @@ def _without(entry: Entry, right: Right, component: str) -> Value:
 def _propose(
     client: Client, principal: str, entry: Entry | None, value: Value, *, json: bool
 ) -> None:
-    """Ask for it, unless somebody has changed the role since it was read."""
-    key, expected = f"role/{principal}", entry.revision if entry else 0
+    """Ask for it, unless somebody has changed the role since it was read.
+
+    What the ledger began with is at revision 0, which as an expectation would mean that nothing is
+    there: so there is none.
+    """
+    key, revision = f"role/{principal}", entry.revision if entry else 0
+    expected = None if entry and not revision else revision
     if entry is not None and _same(entry.value, value):
-        unchanged = {"key": key, "state": "unchanged", "revision": expected}
-        say(as_json(unchanged) if json else f"{key}: is so already, since revision {expected}")
+        unchanged = {"key": key, "state": "unchanged", "revision": revision}
+        say(as_json(unchanged) if json else f"{key}: is so already, since revision {revision}")
     elif value:
         ask_for(key, lambda: client.propose("set", key, value, expected=expected), json=json)
     else:

@@ -87,3 +87,14 @@ def test_who_has_no_role_has_none_to_lose(run: Run) -> None:
     said = run("role", "revoke", INDEX, "publisher", "search")
     assert said.exit_code == 2
     assert "has no role; see `nm-bus role list`" in said.stderr
+
+
+def test_a_right_that_the_ledger_began_with_is_changed_and_revoked(run: Run) -> None:
+    assert run("role", "grant", "pub", "publisher", "dash").exit_code == 0
+    assert run("role", "revoke", "pub", "publisher", "search").exit_code == 0
+    assert rights(run)["pub"] == {"publisher": ["dash"]}
+
+
+def test_the_only_right_that_the_ledger_began_with_is_revoked(run: Run) -> None:
+    assert run("role", "revoke", "pub", "publisher", "search").exit_code == 0
+    assert "pub" not in rights(run)
