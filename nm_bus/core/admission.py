@@ -4,11 +4,23 @@ The broker vouches for the user and checked the routing key; by which binding a 
 never trusted, since copies in CC headers pass the broker's topic permissions.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from nm_bus.codec import Reason, Rejected
 from nm_bus.messages import DomainKey, Event, Message, NodeId, Seconds, domain_key
 
+COPIED = Rejected(
+    Reason.NOT_KEY, "a CC header sends copies to other keys, which older brokers do not check"
+)
+
 FAR_FUTURE = 2 * 86_400.0
 """How far a sender's clock may be ahead. A wrong clock is no crime, nonsense is refused."""
+
+
+def copied(headers: Mapping[str, Any] | None) -> Rejected | None:
+    """Refuse a message that its sender let the broker copy to further keys."""
+    return COPIED if headers and "CC" in headers else None
 
 
 def vouched(event: Event[Message], user: NodeId | None) -> Rejected | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from nm_bus.codec import Reason, Rejected, decode
-from nm_bus.core.admission import admit
+from nm_bus.core.admission import admit, copied
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.kinds import kinds
 from nm_bus.core.pipe import Pipe
@@ -29,9 +29,6 @@ from nm_bus.topology import HEARTBEAT
 from nm_bus.transport.base import Delivery
 
 FAR = Rejected(Reason.FAR_SEQUENCE, "sequence: leaps further than any sender can have counted")
-COPIED = Rejected(
-    Reason.NOT_KEY, "a CC header sends copies to other keys, which older brokers do not check"
-)
 
 
 @dataclass(slots=True)
@@ -49,8 +46,8 @@ class Reader:
             return event
         if delivery.user_id == self.ingest.origin:
             return self._own(event.data, delivery.key, now)
-        if delivery.headers and "CC" in delivery.headers:
-            return COPIED
+        if delivery.headers and (refusal := copied(delivery.headers)) is not None:
+            return refusal
         sent = event.time.timestamp()
         refusal = admit(event, delivery.user_id, delivery.key, sent, now)
         if refusal is not None:

@@ -27,7 +27,7 @@ from nm_agents.supernode.worker import Worker
 from nm_broker.links import Link, link_state
 from nm_broker.project import log_of, topology_of
 from nm_bus.codec import Rejected, decode, encode
-from nm_bus.core.admission import vouched
+from nm_bus.core.admission import copied, vouched
 from nm_bus.core.alerts import Alerts, key_of
 from nm_bus.core.conditions import conditions, speaker
 from nm_bus.core.connections import Connections
@@ -163,7 +163,8 @@ class SupernodeService:
     # --- what comes in
 
     def _request(self, delivery: Delivery) -> None:
-        event = decode(delivery.body)
+        # before anything is read: copies would cost as often as they came
+        event = copied(delivery.headers) or decode(delivery.body)
         if isinstance(event, Event):
             event = vouched(event, delivery.user_id) or event
         if isinstance(event, Rejected):

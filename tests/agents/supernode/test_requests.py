@@ -431,3 +431,19 @@ def test_an_answer_of_alerts_is_bounded_and_says_that_there_are_more(
     told = data(simulation.ask(HERE, Query("alerts")))
     assert told["more"] is True
     assert 0 < len(cast(Any, told["alerts"])) <= requests.MOST_ALERTS
+
+
+def test_a_request_that_is_copied_to_other_roles_keys_is_refused_and_put_aside(
+    simulation: Simulation,
+) -> None:
+    broker, answers = simulation.sites[HERE].broker, list[Delivery | None]()
+    client = MemoryTransport(broker, simulation.clock, user=NODE, random=lambda: 0.5)
+    client.start()
+    simulation.clock.advance(0.1)
+    copies = {"CC": ["administrator.query"]}
+    asked = Outgoing(REQUESTS, "member.query", question(NODE), headers=copies)
+    client.request(asked, answers.append, timeout=20.0)
+    simulation.clock.advance(21.0)
+    code, error = refused(answer_in(answers[0]))
+    assert (code, error.startswith("not-key: a CC header")) == ("bad-request", True)
+    assert len(broker.queues[DEAD]) >= 1
