@@ -4,6 +4,7 @@ The check itself is made elsewhere, in a process with limits (`nm_bus.checking`)
 a document nor its schema holds up the loop, and one principal's costs the others one turn.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.ledger.state import State
 from nm_bus.core.turns import Turns
 from nm_bus.errors import NmBusError
-from nm_bus.messages import Change, Seconds
+from nm_bus.messages import Change, ChangeId, Seconds
 from nm_bus.transport.base import Transport
 
 MOST, MOST_OF_ONE = 500, 20
@@ -27,6 +28,9 @@ MOST, MOST_OF_ONE = 500, 20
 PATIENCE: Seconds = 6.0
 """How long a change may wait for its turn."""
 
+REMEMBERED = 100
+"""Refusals that are remembered: who was not answered in time asks again, and is answered."""
+
 TOO_MANY = "too many changes wait for their check; ask again in a moment"
 TOO_LATE = f"other changes were checked for {PATIENCE:g} s, and this one was not yet; ask again"
 
@@ -34,6 +38,8 @@ Judge = Callable[[Check, Callable[[str | NmBusError], None]], None]
 """Makes a check and tells what is wrong, or why there was no check: once, now or later."""
 
 Checked = Callable[[Refusal | None], None]
+
+NONE: tuple[Change | None, Refusal | None] = None, None
 
 
 @contextmanager
@@ -49,7 +55,13 @@ class Waiting:
 
     change: Change
     since: Seconds
-    checked: Checked
+    asking: list[Checked]
+    """Who is told: whoever asks again meanwhile is told as well."""
+
+    def told(self, refusal: Refusal | None) -> None:
+        """Tell all that ask."""
+        for checked in self.asking:
+            checked(refusal)
 
 
 @dataclass(slots=True)
@@ -62,16 +74,43 @@ class Checking:
     _turns: Turns[Waiting] = field(default_factory=lambda: Turns(MOST, MOST_OF_ONE))
     _checked: str = ""
     """Whose change is being checked."""
+    _open: dict[ChangeId, Waiting] = field(default_factory=dict)
+    _refused: OrderedDict[ChangeId, tuple[Change, Refusal]] = field(default_factory=OrderedDict)
 
     def take(self, who: str, change: Change, checked: Checked) -> None:
-        """Tell what is wrong with a change: at once when nothing has to be checked."""
-        found = check_of(change, self.state())
+        """Tell what is wrong with a change: at once when nothing has to be checked.
+
+        One that is asked again is not checked again: its check goes on, or its refusal is known.
+        """
+        waiting, (before, refusal) = self._open.get(change.id), self._refused.get(change.id, NONE)
+        if waiting is not None and waiting.change == change:
+            waiting.asking.append(checked)
+        elif before == change:
+            checked(refusal)
+        else:
+            self._take(who, change, checked)
+
+    def _take(self, who: str, change: Change, checked: Checked) -> None:
+        found, waiting = check_of(change, self.state()), self._waiting(change, checked)
         if isinstance(found, str) and who != self._checked and who not in self._turns:
             checked(_refusal(found))
-        elif not self._turns.push(who, Waiting(change, self.transport.now(), checked)):
+        elif not self._turns.push(who, waiting):
             checked(Refusal(UNAVAILABLE, TOO_MANY))
         else:
+            self._open[change.id] = waiting
             self._next()
+
+    def _waiting(self, change: Change, checked: Checked) -> Waiting:
+        return Waiting(change, self.transport.now(), [checked])
+
+    def _ended(self, waiting: Waiting, refusal: Refusal | None) -> None:
+        if self._open.get(waiting.change.id) is waiting:
+            del self._open[waiting.change.id]
+        if refusal is not None and refusal.code == BAD_VALUE:
+            self._refused[waiting.change.id] = waiting.change, refusal
+            while len(self._refused) > REMEMBERED:
+                self._refused.popitem(last=False)
+        waiting.told(refusal)
 
     def _next(self) -> None:
         """Go on to the next one that has to be checked, unless one is being checked."""
@@ -79,9 +118,9 @@ class Checking:
             who, waiting = self._turns.pop()
             found = check_of(waiting.change, self.state())
             if self.transport.now() - waiting.since > PATIENCE:
-                waiting.checked(Refusal(UNAVAILABLE, TOO_LATE))
+                self._ended(waiting, Refusal(UNAVAILABLE, TOO_LATE))
             elif isinstance(found, str):
-                waiting.checked(_refusal(found))
+                self._ended(waiting, _refusal(found))
             else:
                 self._checked = who
                 self.judge(found, partial(self._judged, waiting))
@@ -89,9 +128,9 @@ class Checking:
     def _judged(self, waiting: Waiting, said: str | NmBusError) -> None:
         self._checked = ""
         if isinstance(said, NmBusError):
-            waiting.checked(Refusal(UNAVAILABLE, f"the change was not checked: {said}"))
+            self._ended(waiting, Refusal(UNAVAILABLE, f"the change was not checked: {said}"))
         else:
-            waiting.checked(_refusal(f"{waiting.change.key} {said}" if said else ""))
+            self._ended(waiting, _refusal(f"{waiting.change.key} {said}" if said else ""))
         self._next()
 
 

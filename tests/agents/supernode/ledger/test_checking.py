@@ -104,3 +104,25 @@ def test_that_no_check_could_be_made_is_said_and_can_be_tried_again() -> None:
     assert desk.told == [("a1", refusal)]
     desk.ask(ALICE, "a2")
     assert desk.judge() == b"a2"
+
+
+def test_what_is_asked_again_is_checked_once_and_told_to_all() -> None:
+    desk = Desk()
+    for _ in range(3):
+        desk.ask(ALICE, "a1")
+    desk.judge("takes too long")
+    refusal = Refusal("bad-value", "config/thredds/a1 takes too long")
+    assert desk.told == [("a1", refusal)] * 3
+
+    desk.ask(ALICE, "a1")
+    assert desk.open == []
+    assert desk.told == [("a1", refusal)] * 4
+
+
+def test_a_refusal_is_of_that_change_alone() -> None:
+    desk = Desk()
+    desk.ask(ALICE, "a1")
+    desk.judge("takes too long")
+    desk.ask(ALICE, "a2")
+    assert desk.judge() == b"a2"
+    assert desk.told[-1] == ("a2", None)
