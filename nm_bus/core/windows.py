@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from nm_bus.codec import size_of
 from nm_bus.core import series as view
 from nm_bus.core.kinds import Kinds
 from nm_bus.core.late import Late
@@ -16,6 +17,7 @@ from nm_bus.core.ring import KEPT, MINUTE, SIZE, Ring
 from nm_bus.core.rollup import Tally
 from nm_bus.core.sketch import Sketch, read
 from nm_bus.messages import Declared, NodeId, Rollup, Rollups, Seconds, Series
+from nm_bus.topology import PEER_BYTES
 
 HORIZON: Seconds = 86_400.0
 """Samples older than this are dropped: a member's spool keeps no older ones."""
@@ -29,8 +31,11 @@ EVERYBODY = 1_000_000
 AHEAD = 5
 """Minutes by which a peer's clock may be ahead of ours."""
 
-PAGE_COST = 12_000
-"""What one page of rollups may hold, so that it stays well under a peer message's limit."""
+PAGE_BYTES = PEER_BYTES // 2
+"""How large a page of rollups may be. A page that the broker refuses would take others with it."""
+
+ROLLUP_BYTES = 180
+"""More than a rollup's numbers can take when they are written, its name and its sketch apart."""
 
 PAGE_SERIES = 1_000
 """How many series of one node stand on a page: the bound of the schema."""
@@ -281,24 +286,24 @@ def _tally(minute: int, told: Rollup) -> Tally:
 
 def _pages(found: Iterable[tuple[int, NodeId, str, Rollup]]) -> Iterator[Closed]:
     """Group rollups by minute, in pages of a bounded size."""
-    page, cost = None, 0.0
+    page, size = None, 0
     for minute, node, name, rollup in found:
-        if page is None or page.start != minute * MINUTE or _is_full(page, node, cost):
+        more = _bytes(node, name, rollup)
+        if page is None or page.start != minute * MINUTE or _is_full(page, node, size + more):
             if page is not None:
                 yield page
-            page, cost = Closed(minute * MINUTE, {}), 0.0
+            page, size = Closed(minute * MINUTE, {}), 0
         page.nodes.setdefault(node, {})[name] = rollup
-        cost += _cost(rollup)
+        size += more
     if page is not None:
         yield page
 
 
-def _is_full(page: Closed, node: NodeId, cost: float) -> bool:
-    return cost > PAGE_COST or len(page.nodes.get(node, ())) >= PAGE_SERIES
+def _is_full(page: Closed, node: NodeId, size: int) -> bool:
+    return size > PAGE_BYTES or len(page.nodes.get(node, ())) >= PAGE_SERIES
 
 
-def _cost(rollup: Rollup) -> float:
-    """About how large a rollup is, one without a sketch being 1."""
-    if rollup.sketch is None:
-        return 1.0
-    return 2.0 + (len(rollup.sketch["positive"]) + len(rollup.sketch["negative"])) / 8
+def _bytes(node: NodeId, name: str, rollup: Rollup) -> int:
+    """How many bytes a rollup takes on a page at most: a name may have hundreds, of any letters."""
+    sketch = 0 if rollup.sketch is None else size_of(rollup.sketch)
+    return len(node) + size_of(name) + ROLLUP_BYTES + sketch

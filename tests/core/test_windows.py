@@ -182,6 +182,30 @@ def test_a_spool_of_thousands_of_series_a_minute_makes_pages_that_fit_their_sche
     assert len(told) == len(set(told)) == 2 * 500
 
 
+@pytest.mark.parametrize("letter", ["x", "\u00e9", '"', "\U0001f600"])
+@pytest.mark.parametrize("late", [0.0, 5 * HOUR])
+def test_pages_of_many_members_with_long_names_stay_under_a_peers_limit(
+    letter: str, late: float
+) -> None:
+    windows, now = Windows(), START + late
+    for n in range(40):
+        values = {f"disk[{letter * 280}{i:05}]": -1.2345678901234567e-99 for i in range(500)}
+        windows.feed(f"n{n}.{'x' * 150}.org", values, START, now, kind)
+    pages = windows.close(now + 200)
+
+    assert sum(len(series) for page in pages for series in page.nodes.values()) == 20_000
+    for number, page in enumerate(pages):
+        rollups = Rollups(NODE, 0, "ab", number + 1, page.start, page.length, page.nodes)
+        body = encode(rollups, source=NODE, id="1", time=now)
+        assert isinstance(decode(body, limit=PEER_BYTES), Event)
+
+
+def test_a_members_minute_is_cut_where_the_schema_allows_no_more_series() -> None:
+    windows = Windows(per_node=2_500)
+    windows.feed(NODE, {f"s{n}": 1.0 for n in range(2_500)}, START, START, kind)
+    assert [len(page.nodes[NODE]) for page in windows.close(START + 200)] == [1000, 1000, 500]
+
+
 def test_samples_older_than_a_day_are_dropped_and_counted() -> None:
     windows = fed([("load", 0, 1.0)], now=START + 25 * HOUR)
     assert windows.dropped.old == 1
