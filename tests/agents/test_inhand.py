@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nm_agents.inhand import DEATHS, MOST_SUSPECTS, InHand
+from nm_agents.inhand import DEATHS, LOSSES, MOST_SUSPECTS, SLOW, InHand
 from nm_bus.codec import Reason, Rejected
 from nm_bus.transport.base import Delivery
 
@@ -25,19 +25,49 @@ class Life:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.fatal = FATAL
         self.handled: list[bytes] = []
         self.refused: list[Rejected] = []
 
     def live(self, *deliveries: Delivery) -> None:
         with InHand(self.path) as in_hand:
-            take = in_hand.over(self._handle, lambda _, rejected: self.refused.append(rejected))
+            take = in_hand.over(self._handle, self._refuse)
             for each in deliveries:
                 take(each)
 
     def _handle(self, delivery: Delivery) -> None:
-        if delivery.body == FATAL:
+        if delivery.body == self.fatal:
             raise RuntimeError("a fault of ours")
         self.handled.append(delivery.body)
+
+    def _refuse(self, _: Delivery, rejected: Rejected) -> None:
+        self.refused.append(rejected)
+
+
+class StoringLife(Life):
+    """A life of a program that stores later what it handled, and fails while it stores."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.stored: list[bytes] = []
+        self._waiting: list[bytes] = []
+
+    def live(self, *deliveries: Delivery, lived: bool = False) -> None:
+        self._waiting = []
+        with InHand(self.path) as in_hand:
+            take = in_hand.over(lambda d: self._waiting.append(d.body), self._refuse, self.store)
+            for each in deliveries:
+                take(each)
+            if lived:
+                in_hand.lived()
+            self.store()
+            in_hand.settled()
+
+    def store(self) -> None:
+        if self.fatal in self._waiting:
+            raise RuntimeError("a fault of ours")
+        self.stored += self._waiting
+        self._waiting.clear()
 
 
 @pytest.fixture
@@ -103,3 +133,90 @@ def test_only_so_many_suspects_are_remembered(life: Life) -> None:
         life.live()
     with InHand(life.path) as in_hand:
         assert len(in_hand.suspects) == MOST_SUSPECTS
+
+
+def test_what_was_handled_after_a_death_is_no_suspect_any_more(life: Life) -> None:
+    for _ in range(DEATHS + 1):
+        life.fatal = FATAL
+        with pytest.raises(RuntimeError):
+            life.live(delivery())
+        life.fatal = b"none"
+        life.live(delivery())
+    assert life.handled == [FATAL] * (DEATHS + 1)
+    assert life.refused == []
+
+
+def test_what_kills_only_when_it_is_stored_is_found_among_many_and_refused(tmp_path: Path) -> None:
+    life = StoringLife(tmp_path / "marker")
+    many = [delivery(body) for body in (b"one", FATAL, b"two")]
+    for _ in range(2 * DEATHS):
+        with pytest.raises(RuntimeError):
+            life.live(*many)
+        assert life.refused == []
+        many = [each for each in many if each.body not in life.stored]
+    life.live(*many)
+    assert [rejected.reason for rejected in life.refused] == [Reason.KILLED]
+    assert sorted(life.stored) == [b"one", b"two"]
+
+
+def test_who_lives_for_long_is_not_taken_for_killed_by_what_it_had(tmp_path: Path) -> None:
+    life = StoringLife(tmp_path / "marker")
+    for _ in range(DEATHS):
+        with pytest.raises(RuntimeError):
+            life.live(delivery(), lived=True)
+    with InHand(life.path) as in_hand:
+        assert set(in_hand.suspects.values()) == {1}
+
+
+def test_an_end_in_good_order_leaves_no_doubt(tmp_path: Path) -> None:
+    life = StoringLife(tmp_path / "marker")
+    for _ in range(DEATHS):
+        life.live(delivery(b"one"))
+    with InHand(life.path) as in_hand:
+        assert in_hand.suspects == {}
+
+
+class Connected:
+    """A life with a connection that ends again and again; each message may take its time."""
+
+    def __init__(self, in_hand: InHand, durations: dict[bytes, float]) -> None:
+        self.in_hand, self.durations = in_hand, durations
+        self.now = 0.0
+        self.refused: list[bytes] = []
+        in_hand.clock = lambda: self.now
+        self.take = in_hand.over(self._handle, lambda each, _: self.refused.append(each.body))
+
+    def _handle(self, delivery: Delivery) -> None:
+        self.now += self.durations.get(delivery.body, 0.0)
+
+    def lose(self, *bodies: bytes) -> None:
+        for body in bodies:
+            self.take(delivery(body))
+        self.in_hand.lost()
+
+
+def test_what_is_always_the_last_before_the_connection_is_lost_is_refused(tmp_path: Path) -> None:
+    with InHand(tmp_path / "marker") as in_hand:
+        life = Connected(in_hand, {})
+        for number in range(LOSSES):
+            life.lose(b"%d" % number, FATAL)
+            in_hand.lost()
+        assert life.refused == []
+        life.lose(b"other", FATAL)
+        assert life.refused == [FATAL]
+
+
+def test_what_takes_long_is_suspected_before_what_came_after_it(tmp_path: Path) -> None:
+    with InHand(tmp_path / "marker") as in_hand:
+        life = Connected(in_hand, {FATAL: 2 * SLOW})
+        for _ in range(LOSSES + 1):
+            life.lose(FATAL, b"next")
+        assert life.refused == [FATAL]
+
+
+def test_connections_lost_with_ever_other_messages_make_nobody_a_suspect(tmp_path: Path) -> None:
+    with InHand(tmp_path / "marker") as in_hand:
+        life = Connected(in_hand, {})
+        for number in range(3 * LOSSES):
+            life.lose(b"%d" % (number % 2))
+        assert in_hand.suspects == {}

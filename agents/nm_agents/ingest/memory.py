@@ -85,12 +85,17 @@ class Memory:
                 self._drop([node for node in now if node not in known])
         return not self._cycle
 
-    def save(self) -> None:
-        """Store everything that changed, at once: the process ends."""
-        self._dirty.update(self._cycle, (m.node for m in self.ingest.members.values()))
+    def flush(self) -> None:
+        """Store everything that changed, at once. Raises StorageError."""
+        self._dirty.update(self._cycle)
         self._cycle = []
         self.begin()
         self.step(len(self._cycle))
+
+    def save(self) -> None:
+        """Store every member, at once: the process ends. Raises StorageError."""
+        self._dirty.update(m.node for m in self.ingest.members.values())
+        self.flush()
 
     def _put(self, known: dict[NodeId, Member]) -> None:
         members = {node: _encoder.encode(member) for node, member in known.items()}

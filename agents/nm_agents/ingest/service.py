@@ -12,7 +12,7 @@ from nm_agents.ingest.acks import Acks
 from nm_agents.ingest.inheritance import Inheritance
 from nm_agents.ingest.memory import Memory
 from nm_agents.ingest.reader import Reader
-from nm_agents.inhand import InHand
+from nm_agents.inhand import SHORT_LIFE, InHand
 from nm_agents.quarantine import Quarantine
 from nm_bus.codec import Rejected, encode
 from nm_bus.core.ingest import Ingest
@@ -93,12 +93,16 @@ class IngestService:
         self._tick()
         self._canary()
         self._keep()
+        if self.in_hand is not None:
+            self.transport.later(SHORT_LIFE, self.in_hand.lived)
 
     def stop(self) -> None:
         """Store what is known, acknowledge it, and end."""
         self.memory.save()
         self._beats.flush()
         self._samples.flush()
+        if self.in_hand is not None:
+            self.in_hand.settled()
         self.transport.stop()
 
     # --- what comes in
@@ -112,7 +116,13 @@ class IngestService:
             acks.came(delivery)
             self._refuse(delivery, rejected, acks)
 
-        return self.in_hand.over(handler, refuse)
+        return self.in_hand.over(handler, refuse, self._settle)
+
+    def _settle(self) -> None:
+        """Do at once what else waits for its time: judge, tell, store, acknowledge."""
+        self._judge()
+        self.memory.flush()
+        self._samples.flush()
 
     def _heartbeat(self, delivery: Delivery) -> None:
         self._beats.came(delivery)
@@ -148,6 +158,10 @@ class IngestService:
             _LOG.info("the supernode is gone: ending")
             self.stop()
             return
+        self._judge()
+        self.transport.later(TICK, self._tick)
+
+    def _judge(self) -> None:
         now = self.transport.now()
         self._beats.flush()
         for node in self.ingest.tick(now):
@@ -157,7 +171,6 @@ class IngestService:
             self._tell(now)
         else:
             self._find_out(now)
-        self.transport.later(TICK, self._tick)
 
     def _find_out(self, now: Seconds) -> None:
         """Find out whom to speak for. The whole roster waits until the others have spoken too:
@@ -225,5 +238,7 @@ class IngestService:
         if status.flow is Flow.UP:
             self._next_roster = 0.0  # what was said before may not have been heard
         trouble = "" if status.flow is Flow.UP else f"{status.flow}: {status.reason}".rstrip(": ")
+        if status.flow is Flow.DOWN and self.in_hand is not None:
+            self.in_hand.lost()
         for pipe in (self.heartbeats, self.metrics):
             pipe.troubled(trouble)

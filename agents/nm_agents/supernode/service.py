@@ -198,6 +198,8 @@ class SupernodeService:
             self._call(BrokerWatch.apply_links, lambda _: None)
         elif not connected:
             self.connections.forgotten()
+            if self.in_hand is not None:
+                self.in_hand.lost()
         self._connected = connected
         state = "up" if status.flow is Flow.UP else str(status.flow)
         self._broker = msgspec.structs.replace(self._broker, state=state, reason=status.reason)

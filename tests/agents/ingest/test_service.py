@@ -1,13 +1,17 @@
 """The ingest process on a broker in memory: what it says, what it doubts, what it puts aside."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 
 import pytest
 
+from nm_agents.ingest.reader import Reader
 from nm_agents.ingest.service import IngestService
-from nm_bus.codec import Reason, decode, encode
+from nm_agents.inhand import DEATHS, LOSSES, InHand
+from nm_bus.codec import Reason, Rejected, decode, encode
+from nm_bus.grants import Role, grant
 from nm_bus.messages import (
     Connection,
     Event,
@@ -15,12 +19,14 @@ from nm_bus.messages import (
     Heartbeat,
     MemberState,
     Message,
+    Metrics,
     Quarantined,
     Rollups,
     Seconds,
     Statement,
     domain_key,
 )
+from nm_bus.storage.memory import MemoryStore
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.topology import DEAD, HEARTBEAT, METRICS, REPORTS, Binding, Queue, Topology
 from nm_bus.transport.base import Delivery, Outgoing
@@ -66,6 +72,9 @@ class Ground:
     def statements(self) -> list[Statement]:
         return [message for _, message in self.said if isinstance(message, Statement)]
 
+    def rollups(self) -> list[Rollups]:
+        return [message for _, message in self.said if isinstance(message, Rollups)]
+
     def states(self, node: str = NODE) -> list[tuple[Seconds, MemberState]]:
         """All that was told of a member, with the time."""
         return [
@@ -86,6 +95,19 @@ class Ground:
         sender.publish(Outgoing(exchange, key or domain_key(user), body))
         self.clock.advance(0.5)
         sender.stop()
+
+    def live(self, marker: Path, seconds: Seconds = 3.0) -> bool:
+        """A life of the process that is killed at its end; whether it failed before that."""
+        self.site.kill()
+        with InHand(marker, clock=self.clock.now) as in_hand:
+            self.service = self.site.ingest(0, in_hand)
+            try:
+                self.clock.advance(seconds)
+            except RuntimeError:
+                return True
+            finally:
+                self.site.kill()
+        return False
 
     def hint(self, *, connected: bool) -> None:
         hint = Connection(NODE, connected=connected, reason="" if connected else "connection lost")
@@ -122,8 +144,7 @@ def test_it_says_that_it_lives_and_everything_now_and_then(ground: Ground, membe
 
 def test_a_closed_minute_is_told_with_every_sample(ground: Ground, member: Talker) -> None:
     ground.clock.advance(180.0)
-    rollups = [message for _, message in ground.said if isinstance(message, Rollups)]
-    counts = [each.nodes[NODE]["host.load.1m"].count for each in rollups if NODE in each.nodes]
+    counts = [r.nodes[NODE]["host.load.1m"].count for r in ground.rollups() if NODE in r.nodes]
     assert sum(counts) >= 24
     assert sum(counts) <= member.samples
 
@@ -261,3 +282,90 @@ def test_it_ends_when_its_supernode_is_gone(ground: Ground, member: Talker) -> N
     ground.service.parent_lives = lambda: False
     ground.clock.advance(1.0)
     assert ground.service.transport.status.reason == "stopped"
+
+
+# --- what ends it
+
+
+@pytest.fixture
+def ended(ground: Ground) -> Ground:
+    """The process has ended, and a member may still speak."""
+    ground.site.broker.admit(grant(Role.MEMBER, NODE))
+    ground.site.kill()
+    return ground
+
+
+class Fragile(MemoryStore):
+    """A store that ends the program over one series."""
+
+    def put_many(self, kind: str, items: Mapping[str, bytes]) -> None:
+        if any(b"host.deadly" in value for value in items.values()):
+            raise RuntimeError("a fault of ours")
+        super().put_many(kind, items)
+
+
+def sample(name: str, number: int) -> bytes:
+    measured = Metrics("boot", number, 0.0, {name: 1.0})
+    return encode(measured, source=NODE, id="m", time=0.0)
+
+
+def test_a_sample_that_ends_it_when_it_is_stored_is_put_aside_and_the_others_are_stored(
+    ended: Ground, tmp_path: Path
+) -> None:
+    ended.site.shares[0] = Fragile()
+    for number, name in enumerate(("host.one", "host.deadly", "host.two"), 1):
+        ended.publish(METRICS, sample(name, number))
+    lives = [ended.live(tmp_path / "marker") for _ in range(2 * DEATHS + 1)]
+    assert lives == [True] * (2 * DEATHS) + [False]
+    assert not ended.live(tmp_path / "marker"), "it does not come again"
+    assert [record.reason for record in ended.dead] == [Reason.KILLED]
+    kept = b"".join(body for _, body in ended.site.shares[0].load("minutes"))
+    assert b"host.one" in kept
+    assert b"host.two" in kept
+
+
+def test_a_heartbeat_that_ends_it_when_it_is_read_is_put_aside(
+    ended: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Reader.take
+
+    def fragile(self: Reader, delivery: Delivery, now: Seconds) -> Rejected | None:
+        if delivery.body == b"deadly":
+            raise RuntimeError("a fault of ours")
+        return take(self, delivery, now)
+
+    monkeypatch.setattr(Reader, "take", fragile)
+    ended.publish(HEARTBEAT, b"deadly")
+    lives = [ended.live(tmp_path / "marker") for _ in range(DEATHS + 1)]
+    assert lives == [True] * DEATHS + [False]
+    assert [record.reason for record in ended.dead] == [Reason.KILLED]
+
+
+def test_a_sample_that_ends_the_connection_again_and_again_is_put_aside(
+    ended: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Reader.take
+
+    def fragile(self: Reader, delivery: Delivery, now: Seconds) -> Rejected | None:
+        if delivery.body == b"deadly":
+            ended.site.broker.close_connections(HERE)
+        return take(self, delivery, now)
+
+    monkeypatch.setattr(Reader, "take", fragile)
+    ended.publish(HEARTBEAT, b"deadly")
+    ended.live(tmp_path / "marker", 60.0 * LOSSES)
+    assert [record.reason for record in ended.dead] == [Reason.KILLED]
+
+
+def test_two_short_lives_that_an_operator_ended_put_nothing_aside(
+    ground: Ground, member: Talker, tmp_path: Path
+) -> None:
+    for _ in range(3 * DEATHS):
+        ground.live(tmp_path / "marker", 7.3)
+    assert ground.dead == []
+    last = member.samples
+    ground.live(tmp_path / "marker", 200.0)
+    assert ground.dead == []
+    counts = [r.nodes[NODE]["host.load.1m"].count for r in ground.rollups() if NODE in r.nodes]
+    assert sum(counts) >= last, "each of them counted, none twice"
+    assert sum(counts) <= member.samples

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from nm_agents.ingest.program import compose as compose_ingest
 from nm_agents.ingest.service import IngestService
+from nm_agents.inhand import InHand
 from nm_agents.supernode.children import Children
 from nm_agents.supernode.handover import share
 from nm_agents.supernode.program import compose as compose_supernode
@@ -70,8 +71,9 @@ class Process(MemoryTransport):
         return super().later(delay, lambda: None if self.dead else call())
 
     def kill(self) -> None:
-        self.dead = True
-        self.stop()
+        """It ends at once: nothing more is read, or waited for."""
+        self.dead = self._stopping = True
+        self._drain(self._clock.now())
 
 
 @dataclass
@@ -88,6 +90,8 @@ class Site:
     ingests: list[IngestService] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
+    in_hand: InHand | None = None
+    """The marker that the supernode's next life is given."""
 
     @property
     def node(self) -> NodeId:
@@ -105,15 +109,16 @@ class Site:
             worker=worker,
             watch=None,
             judge=lambda check, done: done(found(check)),
+            in_hand=self.in_hand,
         )
         self.service.children = Children(Path("none"), 0, self.random.random)
         self.service.start()
         transport.start()
         self.ingests = [self.ingest(n) for n in range(self.settings.limits.partitions)]
 
-    def ingest(self, partition: int) -> IngestService:
-        transport = self.process(self.node)
-        service = compose_ingest(self.settings, partition, transport, self.shares[partition])
+    def ingest(self, partition: int, in_hand: InHand | None = None) -> IngestService:
+        transport, store = self.process(self.node), self.shares[partition]
+        service = compose_ingest(self.settings, partition, transport, store, in_hand)
         service.start()
         transport.start()
         return service

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nm_agents.inhand import DEATHS, LOSSES, InHand
 from nm_agents.supernode.brokerwatch import BrokerWatch
-from nm_agents.supernode.service import LOOK
+from nm_agents.supernode.service import LOOK, SupernodeService
 from nm_agents.supernode.worker import Worker
 from nm_bus.errors import ConnectionLostError, NmBusError
 from nm_bus.messages import Health, domain_key
 from nm_bus.topology import EVENTS, HEARTBEAT
-from nm_bus.transport.base import Outgoing
+from nm_bus.transport.base import Delivery, Outgoing
 
 from .conftest import Process, Simulation
 
@@ -97,6 +99,55 @@ def test_what_was_refused_in_an_earlier_life_is_no_news(simulation: Simulation) 
     site.start()
     simulation.clock.advance(60.0)
     assert len(simulation.transitions(HERE, "quarantine-growing")) == 2
+
+
+def fragile(monkeypatch: pytest.MonkeyPatch, fails: Callable[[], None]) -> None:
+    """One event of the broker does this to the supernode that reads it."""
+    take = SupernodeService._event
+
+    def taken(self: SupernodeService, delivery: Delivery) -> None:
+        if (delivery.headers or {}).get("name") == "deadly":
+            fails()
+        take(self, delivery)
+
+    monkeypatch.setattr(SupernodeService, "_event", taken)
+
+
+def test_what_ends_it_twice_is_put_aside(
+    make_simulation: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die() -> None:
+        raise RuntimeError("a fault of ours")
+
+    fragile(monkeypatch, die)
+    simulation = make_simulation(HERE)
+    site = simulation.sites[HERE]
+    event(simulation, "created", name="deadly")
+    for _ in range(DEATHS):
+        with InHand(tmp_path / "marker") as site.in_hand:
+            site.start()
+            with pytest.raises(RuntimeError):
+                simulation.clock.advance(5.0)
+        site.kill()
+    with InHand(tmp_path / "marker") as site.in_hand:
+        site.start()
+        simulation.clock.advance(5.0)
+        assert site.service.quarantine.count == 1
+        site.kill()
+
+
+def test_what_ends_its_connection_again_and_again_is_put_aside(
+    make_simulation: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulation = make_simulation(HERE)
+    site = simulation.sites[HERE]
+    fragile(monkeypatch, lambda: site.broker.close_connections(HERE))
+    event(simulation, "created", name="deadly")
+    with InHand(tmp_path / "marker", clock=simulation.clock.now) as site.in_hand:
+        site.start()
+        simulation.clock.advance(60.0 * LOSSES)
+        assert site.service.quarantine.count == 1
+        site.kill()
 
 
 @dataclass
