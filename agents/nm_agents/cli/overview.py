@@ -49,6 +49,9 @@ SEVERITY_ORDER = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 HEALTHY = frozenset({"up", "running"})
 """The states of a link or a broker that need nobody's eye."""
 
+MANY = 2
+"""So many links with the same cause are said at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -129,6 +132,24 @@ def supernode_rank(view: SupernodeView) -> tuple[int, bool, str]:
 def link_rank(link: LinkState) -> tuple[bool, str, str, str]:
     """Links in trouble first."""
     return link.state in HEALTHY, link.source, link.destination, link.kind
+
+
+def links_by_cause(picture: Picture) -> tuple[Counter[NodeId], tuple[LinkState, ...]]:
+    """How many links are in trouble since a supernode at their end is; and all other links.
+
+    A single link of a supernode stays among the others, with its own reason.
+    """
+    lost = {view.node for view in picture.supernodes if view.health is not Health.ALIVE}
+    causes = [_cause(link, lost) for link in picture.links]
+    counts = Counter(filter(None, causes))
+    both = zip(picture.links, causes, strict=True)
+    others = tuple(link for link, node in both if counts[node] < MANY)
+    return Counter({node: count for node, count in counts.items() if count >= MANY}), others
+
+
+def _cause(link: LinkState, lost: set[NodeId]) -> NodeId:
+    ends = lost.intersection((link.source, link.destination))
+    return min(ends) if ends and link.state not in HEALTHY else ""
 
 
 def alert_rank(alert: Alert) -> tuple[int, float, str]:

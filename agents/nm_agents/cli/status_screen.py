@@ -9,7 +9,15 @@ from rich.text import Text
 
 from nm_agents.cli import figures, ledgers
 from nm_agents.cli.ledger_screen import following, standing_cell
-from nm_agents.cli.overview import HEALTHY, Picture, Verdict, health_counts, verdict, worst_check
+from nm_agents.cli.overview import (
+    HEALTHY,
+    Picture,
+    Verdict,
+    health_counts,
+    links_by_cause,
+    verdict,
+    worst_check,
+)
 from nm_agents.cli.printable import cell
 from nm_bus.messages import (
     Alert,
@@ -19,6 +27,7 @@ from nm_bus.messages import (
     LinkState,
     MemberState,
     MemberView,
+    NodeId,
     Severity,
     Standing,
     SupernodeView,
@@ -73,7 +82,8 @@ def rows_that_fit(picture: Picture, height: int) -> Rows:
     """Share a terminal's lines: what is no alert and no link in need of room goes to members."""
     room = max(6, height - FRAME - len(picture.supernodes))
     alerts = min(len(picture.alerts), room // 3)
-    links = min(len(picture.links), room // 3)
+    causes, others = links_by_cause(picture)
+    links = min(len(causes) + len(others), room // 3)
     return Rows(alerts, links, room - alerts - links)
 
 
@@ -83,7 +93,7 @@ def status_page(picture: Picture, width: int, rows: Rows = EVERYTHING) -> Render
         headline(picture),
         *_section("ALERTS", [_alerts(picture, rows.alerts)] if picture.alerts else []),
         *_section("SUPERNODES", [_supernodes(picture, width), *_quorum(picture)]),
-        *_section("LINKS", _links(picture.links, rows.links)),
+        *_section("LINKS", _links(picture, rows.links)),
         *_section("MEMBERS", _members(picture, width, rows.members)),
     )
 
@@ -206,15 +216,25 @@ def _pipes(view: SupernodeView) -> Text:
     return cell(f"proven, {figures.span(max(delays))}" if delays else "-", "green")
 
 
-def _links(links: Sequence[LinkState], most: int | None) -> list[RenderableType]:
-    if not links:
+def _links(picture: Picture, most: int | None) -> list[RenderableType]:
+    if not picture.links:
         return []
     rows = table("", "link", "kind", "state", _right("delay"), _right("backlog"))
-    for link in links[:most]:
+    causes, links = links_by_cause(picture)
+    for node, count in causes.items():
+        rows.add_row(*_lost_row(node, count))
+    room = None if most is None else max(0, most - len(causes))
+    for link in links[:room]:
         rows.add_row(*_link_row(link))
-    hidden = [] if most is None else links[most:]
+    hidden = [] if room is None else links[room:]
     failing = sum(link.state not in HEALTHY for link in hidden)
-    return [rows, *_and_more(len(links), most, "link", failing)]
+    return [rows, *_and_more(len(links), room, "link", failing)]
+
+
+def _lost_row(node: NodeId, count: int) -> list[Text]:
+    """One row for all the links that a supernode in trouble took with it."""
+    said = cell(f"{figures.plural(count, 'link')}: see the supernode above", "bold red")
+    return [Text("✖", "bold red"), cell(f"{node} ⇄ others"), Text(""), said, Text(""), Text("")]
 
 
 def _link_row(link: LinkState) -> list[Text]:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import socket
@@ -25,7 +26,7 @@ from nm_agents.cli.overview import fetch
 from nm_agents.folder import user_name
 from nm_broker.pki import Authority
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError
-from nm_bus.messages import Answer
+from nm_bus.messages import Answer, Health
 from nm_bus.settings import (
     AdministratorSettings,
     Broker,
@@ -379,6 +380,20 @@ def test_troubles_of_the_federation_are_told_one_by_one(bus: FakeBus) -> None:
     assert ("supernode", Level.WARN) in told
     assert ("quarantine", Level.WARN) in told
     assert all(f.mend for f in found)
+
+
+def test_the_links_of_a_lost_supernode_are_one_finding(bus: FakeBus) -> None:
+    picture = fetch(bus, 1.0)
+    red = next(link for link in picture.links if link.state != "running")
+    lost = tuple(
+        msgspec.structs.replace(view, health=Health.UNKNOWN)
+        if view.node == red.destination
+        else view
+        for view in picture.supernodes
+    )
+    found = bad(judge(dataclasses.replace(picture, links=(red,) * 8, supernodes=lost)))
+    links = [f.text for f in found if f.about == "links"]
+    assert links == [f"8 links of {red.destination} cannot move"]
 
 
 # --- the broker and the host ---------------------------------------------------------------

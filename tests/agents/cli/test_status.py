@@ -225,5 +225,16 @@ def test_an_unknown_check_is_said_beside_ok(bus: FakeBus) -> None:
 def test_links_in_trouble_that_are_not_shown_are_counted(bus: FakeBus) -> None:
     picture = fetch(bus, 1.0)
     red = next(link for link in picture.links if link.state != "running")
-    many = dataclasses.replace(picture, links=(red,) * 12)
+    many = dataclasses.replace(picture, links=(red,) * 12, supernodes=())
     assert "and 10 more links, 10 of them in trouble" in drawn(many, None, Rows(5, 2, 5))
+
+
+def test_the_links_that_a_lost_supernode_took_with_it_are_one_row(bus: FakeBus) -> None:
+    picture = fetch(bus, 1.0)
+    red = next(link for link in picture.links if link.state != "running")
+    many = dataclasses.replace(picture, links=(red,) * 8)
+    lost = with_supernode(many, red.destination, health=Health.UNKNOWN)
+    section = drawn(lost, None).split("LINKS")[1].split("MEMBERS")[0]
+    assert f"{red.destination} ⇄ others" in section
+    assert "8 links: see the supernode above" in section
+    assert section.count("✖") == 1

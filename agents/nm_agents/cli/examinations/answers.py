@@ -6,7 +6,7 @@ from nm_agents.cli.bus import Bus, ask
 from nm_agents.cli.examinations.finding import Finding, fail, ok, share_of, warn
 from nm_agents.cli.examinations.ledger import examine_ledger
 from nm_agents.cli.figures import plural, size, span
-from nm_agents.cli.overview import HEALTHY, Picture, fetch
+from nm_agents.cli.overview import HEALTHY, Picture, fetch, links_by_cause
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOutError
 from nm_bus.messages import BrokerState, Health, LinkState, NodeId, Query, Seconds, SupernodeView
 
@@ -68,9 +68,12 @@ def judge(picture: Picture) -> Iterator[Finding]:
     """Findings on the supernodes, their brokers and their links."""
     for view in picture.supernodes:
         yield from _supernode(view)
-    troubled = [link for link in picture.links if link.state not in HEALTHY]
+    causes, links = links_by_cause(picture)
+    for node, count in causes.items():
+        yield warn("links", f"{plural(count, 'link')} of {node} cannot move", PROCESS)
+    troubled = [link for link in links if link.state not in HEALTHY]
     yield from map(_link, troubled)
-    if picture.links and not troubled:
+    if picture.links and not troubled and not causes:
         yield ok("links", f"all of {plural(len(picture.links), 'link')} move")
 
 
