@@ -23,6 +23,7 @@ import msgspec
 
 from nm_bus.boundary import Unreadable, attempt
 from nm_bus.codec import Reason, Rejected
+from nm_bus.errors import StorageError
 from nm_bus.messages import Seconds
 from nm_bus.transport.base import Consume, Delivery
 
@@ -75,17 +76,14 @@ class InHand:
     _lost: tuple[bytes, int] = (_NOTHING, 0)
 
     def __enter__(self) -> Self:
-        """Find out what was in hand at the last end. Raises OSError."""
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Find out what was in hand at the last end. Raises StorageError."""
         try:
-            if os.fstat(file).st_size != SIZE:
-                os.ftruncate(file, SIZE)
-            self._mark = mmap.mmap(file, SIZE)
-        finally:
-            os.close(file)
+            mark = self._mark = _mapped(self.path)
+        except OSError as error:
+            raise StorageError(f"{self.path}: {error.strerror or error}") from None
         self.suspects = self._load()
-        last = self._mark[:]
-        self._mark[:] = _NOTHING
+        last = mark[:]
+        mark[:] = _NOTHING
         if last != _NOTHING:
             self._suspect(last)
         return self
@@ -169,9 +167,13 @@ class InHand:
             self._save()
 
     def _save(self) -> None:
+        """As well as it goes: a full disk must not end the program that this is to protect."""
         draft = self._file.with_suffix(".new")
-        draft.write_bytes(msgspec.json.encode(self.suspects))
-        draft.replace(self._file)
+        try:
+            draft.write_bytes(msgspec.json.encode(self.suspects))
+            draft.replace(self._file)
+        except OSError as error:
+            _LOG.warning("%s cannot be written: %s", self._file, error.strerror or error)
 
     def _load(self) -> dict[str, int]:
         read = attempt(lambda: msgspec.json.decode(self._file.read_bytes(), type=dict[str, int]))
@@ -180,6 +182,19 @@ class InHand:
     @property
     def _file(self) -> Path:
         return self.path.with_suffix(".suspects")
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """The file's one digest. It is written in full first: a hole in a file on a disk that is full
+    would end the program when it is filled."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(file).st_size != SIZE:
+            os.ftruncate(file, 0)
+            os.write(file, _NOTHING)
+        return mmap.mmap(file, SIZE)
+    finally:
+        os.close(file)
 
 
 def digest_of(delivery: Delivery) -> bytes:

@@ -9,6 +9,7 @@ import pytest
 
 from nm_agents.inhand import DEATHS, LOSSES, MOST_SUSPECTS, SLOW, InHand
 from nm_bus.codec import Reason, Rejected
+from nm_bus.errors import StorageError
 from nm_bus.transport.base import Delivery
 
 FATAL = b"fatal"
@@ -125,6 +126,20 @@ def test_a_marker_of_another_form_is_no_obstacle(life: Life, body: bytes) -> Non
     life.live(delivery(b"one"))
     assert life.handled == [b"one"]
     assert life.path.stat().st_size == 16
+
+
+def test_a_disk_that_takes_nothing_more_is_no_obstacle_to_handling(life: Life) -> None:
+    with pytest.raises(RuntimeError):
+        life.live(delivery())
+    life.fatal = b"none"
+    life.path.with_suffix(".new").mkdir()
+    life.live(delivery(), delivery(b"next"))
+    assert life.handled == [FATAL, b"next"]
+
+
+def test_a_marker_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="No such file"):
+        InHand(tmp_path / "absent" / "marker").__enter__()
 
 
 def test_only_so_many_suspects_are_remembered(life: Life) -> None:
