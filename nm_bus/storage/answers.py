@@ -13,13 +13,15 @@ from nm_bus.storage.sqlitefile import SqliteFile
 
 TABLES = """
 CREATE TABLE askers (
-    id INTEGER PRIMARY KEY, principal TEXT, incarnation TEXT, watermark INTEGER, used INTEGER,
+    id INTEGER PRIMARY KEY, principal TEXT NOT NULL, incarnation TEXT NOT NULL,
+    watermark INTEGER NOT NULL, used INTEGER NOT NULL,
     UNIQUE (principal, incarnation)
-);
+) STRICT;
 CREATE INDEX askers_used ON askers (used);
 CREATE TABLE answers (
-    asker INTEGER, sequence INTEGER, answer BLOB NOT NULL, PRIMARY KEY (asker, sequence)
-) WITHOUT ROWID;
+    asker INTEGER NOT NULL, sequence INTEGER NOT NULL, answer BLOB NOT NULL,
+    PRIMARY KEY (asker, sequence)
+) STRICT, WITHOUT ROWID;
 """
 
 

@@ -32,9 +32,13 @@ PRAGMA cache_size = -256;
 PRAGMA temp_store = MEMORY;
 CREATE TABLE IF NOT EXISTS spool (
     id INTEGER PRIMARY KEY AUTOINCREMENT, measured REAL NOT NULL, body BLOB NOT NULL
-);
+) STRICT;
 CREATE INDEX IF NOT EXISTS spool_measured ON spool (measured);
 """
+
+
+DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What a damaged file raises; SQLite may quote names out of it that are no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Spool:
             return cls(_connect(path), max_bytes, max_age)
         except sqlite3.OperationalError as error:
             raise StorageError(f"{path}: the spool cannot be opened: {error}") from None
-        except sqlite3.DatabaseError:
+        except DAMAGED:
             _put_aside(path)
             return cls(_connect(path), max_bytes, max_age)
 
@@ -83,7 +87,7 @@ class Spool:
             rows = self._db.execute(
                 "SELECT id, measured, body FROM spool ORDER BY id LIMIT ?", (limit + len(beyond),)
             ).fetchall()
-        except sqlite3.Error as error:
+        except DAMAGED as error:
             raise StorageError(f"the spool cannot be read: {error}") from None
         return [Record(*row) for row in rows if row[0] not in beyond][:limit]
 
@@ -107,7 +111,7 @@ class Spool:
         try:
             with self._db:
                 yield self._db
-        except sqlite3.Error as error:
+        except DAMAGED as error:
             self.count, self.bytes, self.dropped = before
             raise StorageError(f"the spool cannot be written: {error}") from None
 
@@ -139,7 +143,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
-    except sqlite3.Error:
+    except BaseException:
         connection.close()
         raise
     return connection

@@ -21,10 +21,12 @@ _PAGE = 100
 """How many items are in memory at once while a kind is loaded."""
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS about (
+    name TEXT PRIMARY KEY, value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS items (
-    kind TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (kind, key)
-) WITHOUT ROWID;
+    kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
 """
 
 _MEND = "bring back a copy, or move it away to begin anew"

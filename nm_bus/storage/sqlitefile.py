@@ -1,6 +1,7 @@
 """One SQLite file that one process owns: opened, checked, changed in transactions.
 
 WAL with `synchronous=FULL` flushes at each commit; the exclusive lock keeps a second instance out.
+Tables are STRICT, so that the check at the opening finds values of another type than was written.
 Whatever SQLite or the system says becomes a StorageError of one sentence. No table is known here.
 """
 
@@ -85,7 +86,7 @@ class SqliteFile:
         """A row's JSON as what was written. Raises DamagedError: SQLite checks no row's content."""
         try:
             return msgspec.json.decode(body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
             raise DamagedError(self.path, self._mend) from None
 
     @contextmanager
@@ -137,6 +138,8 @@ class SqliteFile:
             if code in _DAMAGED:
                 raise DamagedError(self.path, self._mend) from error
             raise StorageError(f"{self.path}: {_PLAIN.get(code, str(error))}") from error
+        except UnicodeDecodeError as error:  # SQLite quotes what a damaged file says
+            raise DamagedError(self.path, self._mend) from error
         except OSError as error:
             raise StorageError(f"{self.path}: {error.strerror or error}") from error
 

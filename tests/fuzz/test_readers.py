@@ -22,14 +22,16 @@ from nm_broker.management import ManagementApi
 from nm_broker.pki import Authority
 from nm_bus.checking.check import OfDocument, OfRecord, found
 from nm_bus.codec import decode, encode, id_of, read
+from nm_bus.core.ledger.answers import Answers
+from nm_bus.core.ledger.effects import Vote
 from nm_bus.core.nagios import series, verdict
 from nm_bus.documents.media import JSON, TOML, XML
 from nm_bus.errors import NmBusError
-from nm_bus.messages import Change, Metrics
+from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Metrics, Proposed, Update
 from nm_bus.project import load_project
 from nm_bus.settings import AdministratorSettings, MemberSettings, SupernodeSettings, load
 from nm_bus.signing import Signer, is_signed, verify
-from nm_bus.storage.ledger import open_ledger
+from nm_bus.storage.ledger import Identity, Position, create_ledger, open_ledger
 from nm_bus.storage.spool import Spool
 from nm_bus.storage.sqlite import open_store
 from nm_bus.testing.mutated import mutations
@@ -50,7 +52,9 @@ ODD = (
 
 def spoilt(good: bytes, random: Random) -> Iterator[bytes]:
     """Any text or bytes, changed in one of a few ways, without end."""
+    filled = [at for at, byte in enumerate(good) if byte]
     while True:
+        one = random.choice(filled)
         at, end = sorted(random.randrange(len(good) + 1) for _ in range(2))
         yield random.choice(
             (
@@ -60,6 +64,7 @@ def spoilt(good: bytes, random: Random) -> Iterator[bytes]:
                 good[:at] + random.choice(ODD) + good[at:],
                 good[:at] + random.choice(ODD) + good[end:],
                 good[:at] + random.randbytes(random.randrange(1, 9)) + good[at + 1 :],
+                good[:one] + random.randbytes(1) + good[one + 1 :],
                 random.randbytes(random.randrange(300)),
             )
         )
@@ -179,12 +184,30 @@ def replies(_folder: Path) -> Iterator[tuple[str, Reader]]:
     yield "a management refusal", Reader(good, asked("400"))
 
 
+def full_ledger(path: Path) -> None:
+    """A ledger's file with something in each of its tables."""
+    change = Change("a/i/1", "a", "set", "config/a/b", value={"content": "x"})
+    batch = Batch("sn1#genesis", 1, (change,))
+    identity = Identity("test", "sn1", "genesis", 1, "a" * 64)
+    with closing(create_ledger(path, identity, Position(height=0, head=identity.file))) as made:
+        made.keep_change(change)
+        made.keep_vote(2, Vote(Ballot(1, "sn1#genesis"), None, batch))
+        made.keep_peers({"sn2#genesis": Echo(1, "nonce", 1)})
+        made.keep_batch(1, batch)
+        made.keep_entries({"config/a/b": Entry("config/a/b", {"content": "x"}, 1, "a")})
+        made.keep_update(Update("test", 1, 1, "p", "h", 0, change), ())
+        answers = Answers()
+        answers.keep(Proposed(change.id, "agreed", revision=1))
+        made.answers.keep(answers, {("a", "i"): [Proposed(change.id, "agreed", revision=1)]})
+
+
 def stores(folder: Path) -> Iterator[tuple[str, Reader]]:
-    spool, store = folder / "spool.db", folder / "store.db"
+    spool, store, kept_ledger = folder / "spool.db", folder / "store.db", folder / "ledger.db"
     with closing(Spool.open(spool, 10**6, 10**6)) as made:
         made.put(b"body", 0.0, 0.0)
     with closing(open_store(store)) as kept:
         kept.put_many("kind", {"key": b"value"})
+    full_ledger(kept_ledger)
 
     def spooled(path: Path) -> object:
         with closing(Spool.open(path, 10**6, 10**6)) as opened:
@@ -196,12 +219,22 @@ def stores(folder: Path) -> Iterator[tuple[str, Reader]]:
 
     def ledger(path: Path) -> object:
         with closing(open_ledger(path)) as opened:
-            return opened.position
+            opened.compact()
+            return [
+                opened.votes(),
+                opened.outbox(),
+                opened.peers(),
+                opened.project(),
+                opened.batches(1),
+                opened.history("config/a/b", 0, 10),
+                *opened.entries(),
+                *opened.answers.all(),
+            ]
 
     for name, good, reads in (
         ("a spool", spool, spooled),
         ("a store", store, stored),
-        ("a ledger's file", store, ledger),
+        ("a ledger's file", kept_ledger, ledger),
     ):
         yield name, Reader(good.read_bytes(), of_file(folder / f"{reads.__name__}.db", reads))
 
