@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from nm_broker.answers import Queue, Shovel
 from nm_broker.management import Json, ManagementApi
 from nm_bus.core.links import LinkSeen, LinkVerdict, ShovelState
 from nm_bus.errors import ConfigError
@@ -88,8 +89,8 @@ def links_of(peers: Iterable[Peer]) -> list[Link]:
 
 def looks(
     links: Iterable[Link],
-    shovels: Mapping[str, Json],
-    queues: Mapping[str, Json],
+    shovels: Mapping[str, Shovel],
+    queues: Mapping[str, Queue],
     heard: Mapping[Link, Seconds] | None = None,
 ) -> dict[Link, LinkSeen]:
     """One look at each link, from what the broker states of its shovels and queues, by name.
@@ -98,21 +99,21 @@ def looks(
     """
     return {
         link: _look(
-            shovels.get(shovel_name(*link), {}),
-            queues.get(out_queue(*link), {}),
+            shovels.get(shovel_name(*link)),
+            queues.get(out_queue(*link)),
             (heard or {}).get(link),
         )
         for link in links
     }
 
 
-def _look(shovel: Json, queue: Json, heard: Seconds | None) -> LinkSeen:
+def _look(shovel: Shovel | None, queue: Queue | None, heard: Seconds | None) -> LinkSeen:
     return LinkSeen(
-        state=_state(shovel.get("state")),
-        reason=_one_line(shovel.get("reason")),
-        ready=queue.get("messages_ready", 0),
-        unacked=queue.get("messages_unacknowledged", 0),
-        acked=queue.get("message_stats", {}).get("ack", 0),
+        state=_state(shovel.state if shovel else None),
+        reason=_one_line(shovel.reason if shovel else None),
+        ready=(queue and queue.messages_ready) or 0,
+        unacked=(queue and queue.messages_unacknowledged) or 0,
+        acked=queue.acked if queue else 0,
         heard=heard,
     )
 
@@ -124,8 +125,8 @@ def _state(said: str | None) -> ShovelState:
     return ShovelState(said) if said in list(ShovelState) else ShovelState.RUNNING
 
 
-def _one_line(reason: object) -> str:
-    return " ".join(str(reason or "").split())[:REASON_LENGTH]
+def _one_line(reason: str | None) -> str:
+    return " ".join((reason or "").split())[:REASON_LENGTH]
 
 
 def link_state(
@@ -179,7 +180,7 @@ class Links:
         self.api.delete_shovel(self._vhost, name)
         self.api.put_shovel(self._vhost, name, value)
 
-    def look(self, queues: Mapping[str, Json] | None = None) -> dict[Link, LinkSeen]:
+    def look(self, queues: Mapping[str, Queue] | None = None) -> dict[Link, LinkSeen]:
         """See how each link stands now; depths and counts may be five seconds old.
 
         `queues` are the broker's statements of its queues, where they were just read.

@@ -1,7 +1,8 @@
 """RabbitMQ's management API over loopback HTTP: users, grants, topology, parameters, health.
 
 Every call is whole in itself and may be made again: applying something twice is harmless. What a
-grant or a topology says is decided in `nm_bus.topology`.
+grant or a topology says is decided in `nm_bus.topology`; what an answer holds stands in
+`nm_broker.answers`, and one of another form is a refusal.
 """
 
 import base64
@@ -10,9 +11,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
+import msgspec
+
+from nm_broker import answers
 from nm_bus.boundary import Unreadable, attempt
 from nm_bus.errors import ConfigError, ConnectionLostError, RefusedError, TimedOutError
 from nm_bus.grants import NOTHING, Grant
@@ -20,6 +24,8 @@ from nm_bus.settings import Management
 from nm_bus.topology import Binding, Exchange, Queue, Topology
 
 Json = dict[str, Any]
+
+T = TypeVar("T")
 
 SHOWN = 200
 """How much of an answer that says no is shown."""
@@ -39,7 +45,7 @@ class ManagementApi:
     """A client of one broker's management API; `timeout` is in seconds, per call.
 
     Every method raises ConnectionLostError when the broker cannot be reached, RefusedError when
-    it says no, and TimedOutError when it does not answer in time.
+    it says no or what RabbitMQ would not, and TimedOutError when it does not answer in time.
     """
 
     url: str
@@ -61,7 +67,7 @@ class ManagementApi:
 
     def vhosts(self) -> list[str]:
         """The names of the vhosts."""
-        return [item["name"] for item in self.get("vhosts")]
+        return [item.name for item in self.get(tuple[answers.Named, ...], "vhosts")]
 
     def put_vhost(self, vhost: str) -> None:
         """Make a vhost. The management user needs a permission in it to declare anything."""
@@ -75,7 +81,11 @@ class ManagementApi:
 
     def users(self) -> list[str]:
         """The names of the users."""
-        return [item["name"] for item in self.get("users")]
+        return [item.name for item in self.get(tuple[answers.User, ...], "users")]
+
+    def tags(self, name: str) -> tuple[str, ...]:
+        """The tags of a user, such as `administrator`."""
+        return self.get(answers.User, "users", name).tags
 
     def put_user(self, name: str, tags: Iterable[str] = ()) -> None:
         """Make a user that can log in by certificate alone: it has no password."""
@@ -92,7 +102,7 @@ class ManagementApi:
         reason an exchange that the grant no longer names is closed, not forgotten.
         """
         self.put_user(grant.user, grant.tags)
-        closed = dict.fromkeys(self._limited(grant.user, vhost), (NOTHING, NOTHING))
+        closed = {item.exchange: (NOTHING, NOTHING) for item in self._limits(grant.user, vhost)}
         for exchange, (write, read) in (closed | grant.topics).items():
             limit = {"exchange": exchange, "write": write, "read": read}
             self.put(limit, "topic-permissions", vhost, grant.user)
@@ -101,18 +111,18 @@ class ManagementApi:
 
     def rights(self, user: str, vhost: str) -> Grant | None:
         """What a user may do in a vhost, or None when it may not even enter."""
-        found = [p for p in self.get("users", user, "permissions") if p["vhost"] == vhost]
-        if not found:
+        all_of_it = self.get(tuple[answers.Permission, ...], "users", user, "permissions")
+        found = next((item for item in all_of_it if item.vhost == vhost), None)
+        if found is None:
             return None
-        limits = [t for t in self.get("users", user, "topic-permissions") if t["vhost"] == vhost]
-        topics = {t["exchange"]: (t["write"], t["read"]) for t in limits}
-        tags = self.get("users", user)["tags"]
-        own = {key: found[0][key] for key in ("user", "configure", "write", "read")}
-        return Grant(**own, topics=topics, tags=tuple(tags))
+        topics = {item.exchange: (item.write, item.read) for item in self._limits(user, vhost)}
+        own = (found.user, found.configure, found.write, found.read)
+        return Grant(*own, topics=topics, tags=self.tags(user))
 
-    def _limited(self, user: str, vhost: str) -> list[str]:
-        limits = self.get("users", user, "topic-permissions")
-        return [item["exchange"] for item in limits if item["vhost"] == vhost]
+    def _limits(self, user: str, vhost: str) -> list[answers.TopicPermission]:
+        kind = tuple[answers.TopicPermission, ...]
+        limits = self.get(kind, "users", user, "topic-permissions")
+        return [item for item in limits if item.vhost == vhost]
 
     # --- topology ---
 
@@ -143,14 +153,15 @@ class ManagementApi:
         """Delete a queue and what is in it."""
         self.delete("queues", vhost, name)
 
-    def queues(self, vhost: str) -> dict[str, Json]:
+    def queues(self, vhost: str) -> dict[str, answers.Queue]:
         """The broker's statements of its queues, by name; up to five seconds old."""
         columns = "columns=" + ",".join(QUEUE_COLUMNS)
-        return {item["name"]: item for item in self.get("queues", vhost, query=columns)}
+        known = self.get(tuple[answers.Queue, ...], "queues", vhost, query=columns)
+        return {item.name: item for item in known}
 
     def depths(self, vhost: str) -> dict[str, int]:
         """How many messages wait in each queue, delivered but unacknowledged ones included."""
-        return {name: item.get("messages", 0) for name, item in self.queues(vhost).items()}
+        return {name: item.messages or 0 for name, item in self.queues(vhost).items()}
 
     # --- shovels ---
 
@@ -164,52 +175,56 @@ class ManagementApi:
 
     def shovel_settings(self, vhost: str) -> dict[str, Json]:
         """The settings of the vhost's shovels, by name."""
-        known = self.get("parameters", "shovel", vhost)
-        return {item["name"]: item["value"] for item in known}
+        known = self.get(tuple[answers.ShovelParameter, ...], "parameters", "shovel", vhost)
+        return {item.name: item.value for item in known}
 
-    def shovels(self, vhost: str) -> dict[str, Json]:
+    def shovels(self, vhost: str) -> dict[str, answers.Shovel]:
         """What the vhost's shovels say of themselves, by name. "running" is not health."""
-        return {item["name"]: item for item in self.get("shovels", vhost)}
+        known = self.get(tuple[answers.Shovel, ...], "shovels", vhost)
+        return {item.name: item for item in known}
 
     # --- connections and health ---
 
-    def connections(self) -> list[Json]:
+    def connections(self) -> tuple[answers.Connection, ...]:
         """The broker's statements of its connections; a new one shows after five seconds."""
-        return list(self.get("connections"))
+        return self.get(tuple[answers.Connection, ...], "connections")
 
     def close_connections(self, user: str, reason: str) -> None:
         """Close all connections of a user; it may connect again."""
         self.delete("connections", "username", user, headers={"X-Reason": reason})
 
-    def overview(self) -> Json:
-        """The broker's statement of itself: names, versions, totals, listeners."""
-        return dict(self.get("overview"))
+    def overview(self) -> answers.Overview:
+        """The broker's statement of itself: its name and version."""
+        return self.get(answers.Overview, "overview")
 
-    def nodes(self) -> list[Json]:
+    def nodes(self) -> tuple[answers.Node, ...]:
         """The broker's statements of its nodes: memory, disk, file handles, their limits."""
-        return list(self.get("nodes"))
+        return self.get(tuple[answers.Node, ...], "nodes")
 
     def alarms(self) -> list[str]:
         """What the broker has too little of, so that it blocks publishers: `memory`, `disk`."""
-        said = self._check("alarms")
-        return sorted({item["resource"] for item in said.get("alarms", ())})
+        return sorted({item.resource for item in self._check("alarms").alarms or ()})
 
     def unhealthy(self, *check: str) -> str:
         """Run a health check, such as `alarms` or `port-listener`, `5671`: why it fails, or ""."""
-        return str(self._check(*check).get("reason", ""))
+        return self._check(*check).reason or ""
 
-    def _check(self, *check: str) -> Json:
+    def _check(self, *check: str) -> answers.Check:
         path = ("health", "checks", *check)
         status, said = self._exchange("GET", _path(path), None, {})
         if status not in {http.client.OK, http.client.SERVICE_UNAVAILABLE}:
             raise RefusedError(f"{self.url}: GET {'/'.join(path)}: {status} {_reason(said)}")
-        return dict(self._decoded(said))
+        return self._decoded(said, answers.Check, "GET", path)
 
     # --- the calls themselves ---
 
-    def get(self, *path: str, query: str = "") -> Any:
-        """Read something."""
-        return self.call("GET", *path, query=query)
+    def get(self, kind: type[T], *path: str, query: str = "") -> T:
+        """Read something of this kind; an answer of another form is RefusedError."""
+        return self._decoded(self._said("GET", path, query=query), kind, "GET", path)
+
+    def post(self, kind: type[T], body: Json, *path: str) -> T:
+        """Have something done whose answer is of this kind."""
+        return self._decoded(self._said("POST", path, body=body), kind, "POST", path)
 
     def put(self, body: Json, *path: str) -> None:
         """Make something, or change it."""
@@ -225,21 +240,35 @@ class ManagementApi:
         *path: str,
         body: Json | None = None,
         headers: dict[str, str] | None = None,
-        query: str = "",
         absent_is_fine: bool = False,
-    ) -> Any:
-        """Make one call and give the decoded answer, or None when it is empty."""
+    ) -> None:
+        """Make one call that changes something; an answer may be empty, but no proxy's page."""
+        said = self._said(method, path, body, headers, absent_is_fine=absent_is_fine)
+        if said:
+            self._decoded(said, object, method, path)
+
+    def _said(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        body: Json | None = None,
+        headers: dict[str, str] | None = None,
+        query: str = "",
+        *,
+        absent_is_fine: bool = False,
+    ) -> bytes:
+        """The answer to one call; one that says no is RefusedError."""
         where = _path(path) + (f"?{query}" if query else "")
         status, said = self._exchange(method, where, body, headers or {})
         if status == http.client.NOT_FOUND and absent_is_fine:
-            return None
+            return b""
         if status == http.client.UNAUTHORIZED:
             mend = "see `management` in the settings, or run `nm-bus broker setup`"
             raise RefusedError(f"{self.url}: refuses the user {self.user} or its password; {mend}")
         if status >= http.client.BAD_REQUEST:
             what = f"{self.url}: {method} {'/'.join(path)}: {status} {_reason(said)}"
             raise RefusedError(what)
-        return self._decoded(said) if said else None
+        return said
 
     def _exchange(
         self, method: str, path: str, body: Json | None, headers: dict[str, str]
@@ -267,11 +296,14 @@ class ManagementApi:
         finally:
             connection.close()
 
-    def _decoded(self, said: bytes) -> Any:
-        """An answer as JSON; a proxy's page is RefusedError."""
-        found = attempt(lambda: json.loads(said))
+    def _decoded(self, said: bytes, kind: type[T], method: str, path: tuple[str, ...]) -> T:
+        """An answer as what RabbitMQ would say; anything else is RefusedError."""
+        found = attempt(lambda: msgspec.json.decode(said, type=kind))
         if isinstance(found, Unreadable):
-            raise RefusedError(f"{self.url}: answers what is no JSON: is it the management API?")
+            raise RefusedError(
+                f"{self.url}: {method} {'/'.join(path)}: the answer {found.reason}; is it the "
+                "management API of RabbitMQ? See `management.url` in the settings"
+            )
         return found
 
     def _headers(self) -> dict[str, str]:
@@ -315,8 +347,11 @@ def _path(parts: tuple[str, ...]) -> str:
 
 def _reason(said: bytes) -> str:
     """The reason in an answer that says no, which may be JSON or not."""
-    decoded = attempt(lambda: json.loads(said))
-    if isinstance(decoded, Unreadable):
-        return said.decode(errors="replace").strip()[:SHOWN]
-    reason = decoded.get("reason") or decoded.get("error") if isinstance(decoded, dict) else decoded
-    return str(reason)[:SHOWN]
+    found = attempt(lambda: _stated(msgspec.json.decode(said)))
+    if isinstance(found, Unreadable):
+        found = said.decode(errors="replace").strip()
+    return found[:SHOWN]
+
+
+def _stated(answer: Any) -> str:
+    return str(answer.get("reason") or answer.get("error") if isinstance(answer, dict) else answer)

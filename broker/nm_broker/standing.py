@@ -5,10 +5,11 @@ Nothing is changed here. A user's role is told by its rights, which are compared
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from nm_broker.management import Json, ManagementApi
+from nm_broker.answers import Named, Permission, TopicPermission
+from nm_broker.management import ManagementApi
 from nm_bus.grants import NOTHING, Grant, Role, grant
 
 Parts = dict[str, frozenset[str]]
@@ -20,10 +21,10 @@ def standing(api: ManagementApi, vhost: str) -> Parts:
     users = frozenset(api.users()) - {api.user}
     if vhost not in api.vhosts():
         return {"vhost": frozenset(), "users": users}
-    named = {kind: api.get(kind, vhost) for kind in ("exchanges", "queues")}
+    named = {kind: api.get(tuple[Named, ...], kind, vhost) for kind in ("exchanges", "queues")}
     return {
         "vhost": frozenset({vhost}),
-        **{kind: frozenset(item["name"] for item in items) for kind, items in named.items()},
+        **{kind: frozenset(item.name for item in items) for kind, items in named.items()},
         "shovels": frozenset(api.shovel_settings(vhost)),
         "users": users,
     }
@@ -55,7 +56,7 @@ def logins(api: ManagementApi, vhost: str) -> dict[str, Login]:
 
     A new connection is counted after five seconds.
     """
-    connected = Counter(item.get("user") for item in api.connections())
+    connected = Counter(item.user for item in api.connections())
     rights = _rights(api, vhost)
     return {
         user: Login(user, role_of(user, rights.get(user)), connected[user])
@@ -72,21 +73,21 @@ def _rights(api: ManagementApi, vhost: str) -> dict[str, Grant]:
     """Every user's rights in a vhost, with three calls for all of them together."""
     if vhost not in api.vhosts():
         return {}
-    topics = _topics(api.get("vhosts", vhost, "topic-permissions"))
+    limits = api.get(tuple[TopicPermission, ...], "vhosts", vhost, "topic-permissions")
+    topics = _topics(limits)
     return {
-        item["user"]: Grant(
-            **{key: item[key] for key in ("user", "configure", "write", "read")},
-            topics=topics.get(item["user"], {}),
+        item.user: Grant(
+            item.user, item.configure, item.write, item.read, topics=topics.get(item.user, {})
         )
-        for item in api.get("vhosts", vhost, "permissions")
+        for item in api.get(tuple[Permission, ...], "vhosts", vhost, "permissions")
     }
 
 
-def _topics(limits: list[Json]) -> Mapping[str, dict[str, tuple[str, str]]]:
+def _topics(limits: Iterable[TopicPermission]) -> Mapping[str, dict[str, tuple[str, str]]]:
     """By user; an exchange that is closed to a user says nothing of its role."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for item in limits:
-        pair = (item["write"], item["read"])
+        pair = (item.write, item.read)
         if pair != (NOTHING, NOTHING):
-            found.setdefault(item["user"], {})[item["exchange"]] = pair
+            found.setdefault(item.user, {})[item.exchange] = pair
     return found

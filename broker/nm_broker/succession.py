@@ -28,7 +28,7 @@ def succeed(api: ManagementApi) -> None:
         except RefusedError:
             raise refused from None
         names = api.users()
-    if FORMER in names and ADMINISTRATOR in api.get("users", FORMER)["tags"]:
+    if FORMER in names and ADMINISTRATOR in api.tags(FORMER):
         api.delete_user(FORMER)
 
 

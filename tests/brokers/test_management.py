@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pika
 import pytest
@@ -44,9 +45,9 @@ def test_a_limit_that_a_grant_no_longer_names_closes_the_exchange(broker: Sandbo
 def test_a_topology_declared_twice_is_there_once(broker: Sandbox) -> None:
     topology = project_topology(Sizes()) + link_topology("sn2.example.org", Sizes())
     broker.declare(topology)
-    once = broker.broker.api.get("definitions", broker.vhost)
+    once = broker.broker.api.get(dict[str, Any], "definitions", broker.vhost)
     broker.declare(topology)
-    assert broker.broker.api.get("definitions", broker.vhost) == once
+    assert broker.broker.api.get(dict[str, Any], "definitions", broker.vhost) == once
     assert {queue["name"] for queue in once["queues"]} == {q.name for q in topology.queues}
 
 
@@ -111,7 +112,7 @@ def test_a_shovel_moves_and_its_state_is_told(broker: Sandbox, eventually: Event
     api.put_shovel(broker.vhost, "to.x", shovel)
     api.put_shovel(broker.vhost, "to.x", shovel)
     assert api.shovel_settings(broker.vhost).keys() == {"to.x"}
-    eventually(lambda: api.shovels(broker.vhost).get("to.x", {}).get("state") == "running")
+    eventually(lambda: [s.state for s in api.shovels(broker.vhost).values()] == ["running"])
     with pika.BlockingConnection(
         broker.parameters(broker.grant(Role.SUPERNODE, "sn9.example.org"))
     ) as connection:

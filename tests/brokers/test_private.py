@@ -176,7 +176,7 @@ def test_a_paused_broker_is_silent_and_goes_on_where_it_was(broker: Sandbox) -> 
         api.overview()
     assert broker.broker.is_running
     broker.broker.resume()
-    assert broker.broker.api.overview()["node"] == "nm@localhost"
+    assert broker.broker.api.overview().node == "nm@localhost"
 
 
 def test_a_killed_broker_keeps_what_it_confirmed(broker: Sandbox, eventually: Eventually) -> None:

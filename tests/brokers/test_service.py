@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nm_broker.answers import Named
 from nm_broker.pki import Authority
 from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Program
@@ -47,9 +48,8 @@ def service(tmp_path: Path, program: Program) -> Iterator[RunningBroker]:
 
 def test_a_broker_boots_with_the_files_of_a_service(service: RunningBroker) -> None:
     api = replace(service.api, password=PASSWORD)
-    eventually(
-        lambda: api.nodes()[0].get("disk_free_limit") == 2_000_000_000, "the limit of the service"
-    )
+    eventually(lambda: api.nodes()[0].disk_free_limit == 2_000_000_000, "the limit of the service")
     assert api.users() == ["_nm-bus"]
     assert "nm.demo" in api.vhosts()
-    assert "amq.rabbitmq.event" in [e["name"] for e in api.get("exchanges", "nm.demo")]
+    exchanges = api.get(tuple[Named, ...], "exchanges", "nm.demo")
+    assert "amq.rabbitmq.event" in [exchange.name for exchange in exchanges]

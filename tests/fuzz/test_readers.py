@@ -175,10 +175,10 @@ def replies(_folder: Path) -> Iterator[tuple[str, Reader]]:
             return int(self.user), self.password.encode("latin-1")
 
     def asked(status: str) -> Read:
-        def vhosts(body: bytes) -> object:
-            return Canned("http://localhost:1", status, body.decode("latin-1")).get("vhosts")
+        def queues(body: bytes) -> object:
+            return Canned("http://localhost:1", status, body.decode("latin-1")).queues("v")
 
-        return vhosts
+        return queues
 
     yield "a management reply", Reader(good, asked("200"))
     yield "a management refusal", Reader(good, asked("400"))

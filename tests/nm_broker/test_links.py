@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from nm_broker.answers import MessageStats, Queue, Shovel
 from nm_broker.links import Link, link_state, links_of, looks, shovel
 from nm_bus.core.links import LinkHealth, LinkSeen, LinkVerdict, ShovelState
 from nm_bus.errors import ConfigError
@@ -15,6 +16,7 @@ SN1, SN2 = "sn1.example.org", "sn2.example.org"
 LINK_TLS = Tls(Path("/etc/n m/ca.crt"), Path("/etc/n m/link.crt"), Path("/etc/n m/link.key"))
 PEER = Peer(SN2, Broker("broker.example.org", 5671, "127.0.9.2"))
 CONTROL: Link = (SN2, LinkKind.CONTROL)
+SHOVEL, QUEUE = "to.sn2.example.org.control", "out.sn2.example.org.control"
 
 
 def settings(link_tls: Tls | None = LINK_TLS) -> SupernodeSettings:
@@ -71,45 +73,45 @@ def test_there_are_two_links_to_each_peer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shovels", "queues", "seen"),
+    ("shovel", "queue", "seen"),
     [
-        ({}, {}, LinkSeen(ShovelState.MISSING)),
+        (None, None, LinkSeen(ShovelState.MISSING)),
         (
-            {"to.sn2.example.org.control": {"state": "running"}},
-            {
-                "out.sn2.example.org.control": {
-                    "messages_ready": 3,
-                    "messages_unacknowledged": 4,
-                    "message_stats": {"ack": 5},
-                }
-            },
+            Shovel(name=SHOVEL, state="running"),
+            Queue(
+                name=QUEUE,
+                messages_ready=3,
+                messages_unacknowledged=4,
+                message_stats=MessageStats(ack=5),
+            ),
             LinkSeen(ShovelState.RUNNING, "", 3, 4, 5, 77.0),
         ),
         (
-            {"to.sn2.example.org.control": {"state": "terminated", "reason": "a\n   b"}},
-            {"out.sn2.example.org.control": {}},
+            Shovel(name=SHOVEL, state="terminated", reason="a\n   b"),
+            Queue(name=QUEUE),
             LinkSeen(ShovelState.TERMINATED, "a b"),
         ),
         (
-            {"to.sn2.example.org.control": {"state": "starting", "reason": "x" * 999}},
-            {},
+            Shovel(name=SHOVEL, state="starting", reason="x" * 999),
+            None,
             LinkSeen(ShovelState.STARTING, "x" * 200),
         ),
         (
-            {"to.sn2.example.org.control": {"state": "blocked"}},
-            {},
+            Shovel(name=SHOVEL, state="blocked"),
+            None,
             LinkSeen(ShovelState.BLOCKED),
         ),
         (
-            {"to.sn2.example.org.control": {"state": "flow"}},
-            {},
+            Shovel(name=SHOVEL, state="flow"),
+            None,
             LinkSeen(ShovelState.RUNNING),
         ),
     ],
 )
 def test_a_look_puts_shovel_and_queue_together(
-    shovels: dict[str, dict[str, object]], queues: dict[str, dict[str, object]], seen: LinkSeen
+    shovel: Shovel | None, queue: Queue | None, seen: LinkSeen
 ) -> None:
+    shovels, queues = {SHOVEL: shovel} if shovel else {}, {QUEUE: queue} if queue else {}
     heard = {} if seen.heard is None else {CONTROL: seen.heard}
     assert looks([CONTROL], shovels, queues, heard) == {CONTROL: seen}
 

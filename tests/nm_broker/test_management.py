@@ -1,15 +1,13 @@
 """The management client where there is no broker, or one that is not itself."""
 
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from nm_broker.loopback import free_address
 from nm_broker.management import ManagementApi
-from nm_bus.errors import ConfigError, ConnectionLostError, RefusedError, TimedOutError
+from nm_bus.errors import ConfigError, ConnectionLostError, TimedOutError
 from nm_bus.settings import Management
 
 
@@ -41,32 +39,3 @@ def test_a_host_that_is_no_name_is_a_lost_connection() -> None:
 
 def test_the_password_is_not_shown() -> None:
     assert "secret" not in repr(ManagementApi("http://127.0.0.1:1", "nm-bus", "secret"))
-
-
-class Proxy(BaseHTTPRequestHandler):
-    """What stands before an API now and then: it answers with whatever the test says."""
-
-    body = b""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.body)))
-        self.end_headers()
-        self.wfile.write(self.body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-@pytest.mark.parametrize("body", [b"<html>sign in</html>", b"[" * 100_000, b"\xff", b"{"])
-def test_what_is_not_the_apis_own_form_is_a_refusal(
-    monkeypatch: pytest.MonkeyPatch, body: bytes
-) -> None:
-    monkeypatch.setattr(Proxy, "body", body)
-    with HTTPServer(("127.0.0.1", 0), Proxy) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        api = ManagementApi(f"http://127.0.0.1:{server.server_port}", "nm-bus", "secret")
-        with pytest.raises(RefusedError, match="is it the management API"):
-            api.get("overview")
-        thread.join(30)

@@ -14,6 +14,7 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from nm_broker import answers
 from nm_bus import codec
 from nm_bus.codec import FIRST_BYTES, Reason, Rejected
 from nm_bus.grants import link_user
@@ -113,8 +114,8 @@ def quarantined(world: World, total: int) -> list[Quarantined]:
     """Every record in quarantine, read and left there."""
     api = world.federation.running[SN1].api
     wanted = {"count": total, "ackmode": "ack_requeue_true", "encoding": "auto"}
-    found = api.call("POST", "queues", world.vhost, DEAD, "get", body=wanted)
-    events = [codec.decode(each["payload"].encode()) for each in found]
+    found = api.post(tuple[answers.Message, ...], wanted, "queues", world.vhost, DEAD, "get")
+    events = [codec.decode(each.payload.encode()) for each in found]
     return [e.data for e in events if isinstance(e, Event) and isinstance(e.data, Quarantined)]
 
 

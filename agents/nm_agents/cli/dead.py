@@ -19,6 +19,7 @@ from nm_agents.cli.ledger.showing import pairs
 from nm_agents.cli.options import Json, Timeout
 from nm_agents.cli.printable import as_json, cell, first_bytes, printable
 from nm_agents.cli.status_screen import table
+from nm_broker.answers import Message
 from nm_broker.management import ManagementApi
 from nm_bus.boundary import Unreadable, attempt
 from nm_bus.codec import Rejected, decode
@@ -119,7 +120,7 @@ def purge(
     answer.
     """
     settings, api = opened(config, timeout)
-    count = int(api.depths(vhost(settings.project)).get(DEAD, 0))
+    count = api.depths(vhost(settings.project)).get(DEAD, 0)
     what = f"about {figures.plural(count, 'refused message')} of {settings.node} will be lost"
     confirm(what, yes=yes, dry_run=dry_run)
     api.delete("queues", vhost(settings.project), DEAD, "contents")
@@ -134,12 +135,12 @@ def kept(api: ManagementApi, where: str, count: int) -> list[Kept]:
         "encoding": "base64",
         "truncate": LONGEST,
     }
-    found = api.call("POST", "queues", where, DEAD, "get", body=wanted)
-    return [_read(one) for one in found or ()]
+    found = api.post(tuple[Message, ...], wanted, "queues", where, DEAD, "get")
+    return [_read(one) for one in found]
 
 
-def _read(message: dict[str, Any]) -> Kept:
-    body = attempt(lambda: base64.b64decode(message["payload"]))
+def _read(message: Message) -> Kept:
+    body = attempt(lambda: base64.b64decode(message.payload))
     if isinstance(body, Unreadable):
         return Kept()
     event = decode(body, limit=PEER_BYTES)

@@ -1,14 +1,13 @@
 """One look at a supernode's own broker over the management API: its state, links, connections."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
+from nm_broker.answers import Binding, Node, measured
 from nm_broker.links import Link, Links
-from nm_broker.management import Json, ManagementApi
+from nm_broker.management import ManagementApi
 from nm_broker.project import sizes_for
-from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.links import LinkSeen
 from nm_bus.errors import RefusedError
 from nm_bus.messages import BrokerState, NodeId
@@ -28,8 +27,6 @@ from nm_bus.topology import (
     vhost,
 )
 from nm_bus.transport.reply_address import address_of
-
-T = TypeVar("T")
 
 WATCHED = (
     f"{HEARTBEAT}.",
@@ -72,30 +69,31 @@ class BrokerWatch:
         nodes = self.api.nodes()
         if not nodes:
             raise RefusedError("the management API knows no node of the broker")
-        node, version = nodes[0], str(self.api.overview().get("rabbitmq_version", ""))
+        node, version = nodes[0], self.api.overview().rabbitmq_version
         queues = self.api.queues(self._vhost)
-        depths = {name: int(item.get("messages", 0)) for name, item in queues.items()}
+        depths = {name: item.messages or 0 for name, item in queues.items()}
         watched = {name: depths[name] for name in sorted(depths) if name.startswith(WATCHED)}
         broker = BrokerState(
             state="blocked" if _alarms(node) else "up",
             reason=_alarms(node),
             version=version,
-            memory=node.get("mem_used", 0),
-            memory_limit=node.get("mem_limit", 0),
-            disk_free=node.get("disk_free", 0),
-            connections=node.get("sockets_used", 0),
+            memory=measured(node.mem_used),
+            memory_limit=measured(node.mem_limit),
+            disk_free=measured(node.disk_free),
+            connections=measured(node.sockets_used),
             quarantined=depths.get(DEAD, 0),
             queues=watched,
         )
         # RabbitMQ 3 closes the connection of whoever answers to a node that it does not know
         checked = nodes if version.startswith("3.") else []
-        reply_nodes = frozenset(address_of(each["name"]) for each in checked)
+        reply_nodes = frozenset(address_of(each.name) for each in checked)
         links = Links(self.api, self.settings).look(queues)
         return Look(broker, links, _tails(depths), reply_nodes)
 
     def connections(self) -> dict[str, NodeId]:
         """The open connections, by name, with their users."""
-        return {item["name"]: item["user"] for item in self.api.connections() if "user" in item}
+        known = self.api.connections()
+        return {item.name: item.user for item in known if item.name and item.user}
 
     def apply_links(self) -> None:
         """Make the shovels what the settings say."""
@@ -123,10 +121,11 @@ class BrokerWatch:
         self._check_room(principal, queue)
         sizes = sizes_for(self.settings.limits)
         self.api.declare(alerts_topology(principal, name, keys, sizes), self._vhost)
-        for binding in self.api.get("queues", self._vhost, queue, "bindings"):
-            if binding["source"] == ALERTS and binding["routing_key"] not in keys:
-                properties = binding["properties_key"]
-                self.api.delete("bindings", self._vhost, "e", ALERTS, "q", queue, properties)
+        there = self.api.get(tuple[Binding, ...], "queues", self._vhost, queue, "bindings")
+        for binding in there:
+            if binding.source == ALERTS and binding.routing_key not in keys:
+                ends = ("e", ALERTS, "q", queue, binding.properties_key)
+                self.api.delete("bindings", self._vhost, *ends)
         return queue
 
     def _check_room(self, principal: str, queue: str) -> None:
@@ -145,18 +144,9 @@ class BrokerWatch:
         return vhost(self.settings.project)
 
 
-def understood(read: Callable[[], T]) -> T:
-    """What a call to the management API came to. An answer that is of another form than the
-    broker's own, such as a proxy's, is RefusedError: odd answers end no program."""
-    found = attempt(read)
-    if isinstance(found, Unreadable):
-        raise RefusedError(f"the management API's answer {found.reason}")
-    return found
-
-
-def _alarms(node: Json) -> str:
-    names = {"mem_alarm": "memory alarm", "disk_free_alarm": "disk alarm"}
-    return ", ".join(text for key, text in names.items() if node.get(key))
+def _alarms(node: Node) -> str:
+    rings = {"memory alarm": node.mem_alarm, "disk alarm": node.disk_free_alarm}
+    return ", ".join(text for text, on in rings.items() if on)
 
 
 def _tails(queues: Iterable[str]) -> Counter[NodeId]:

@@ -13,7 +13,7 @@ from functools import partial
 
 import msgspec
 
-from nm_agents.supernode.brokerwatch import BrokerWatch, understood
+from nm_agents.supernode.brokerwatch import BrokerWatch
 from nm_agents.supernode.ledger.requests import Given, LedgerRequests
 from nm_agents.supernode.replies import Replies
 from nm_agents.supernode.worker import Worker
@@ -253,7 +253,7 @@ class Requests:
             self._refuse(asker, UNAVAILABLE, "this supernode has no management API configured")
             return
         keys = alert_bindings(wanted.severities, wanted.under)
-        job = partial(understood, partial(self.watch.subscribe, user, wanted.name, keys))
+        job = partial(self.watch.subscribe, user, wanted.name, keys)
         self.worker.call(job, partial(self._subscribed, asker))
 
     def _subscribed(self, asker: Asker, queue: str | NmBusError) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from nm_agents.inhand import InHand
 from nm_agents.quarantine import Quarantine, settle
-from nm_agents.supernode.brokerwatch import BrokerWatch, Look, understood
+from nm_agents.supernode.brokerwatch import BrokerWatch, Look
 from nm_agents.supernode.children import Children
 from nm_agents.supernode.events import log_alert, log_link
 from nm_agents.supernode.ledger.driver import LedgerDriver
@@ -382,8 +382,7 @@ class SupernodeService:
     ) -> None:
         if self.watch is None:
             return
-        call = partial(understood, partial(job, self.watch))
-        self.worker.call(call, partial(_either, done, failed))
+        self.worker.call(partial(job, self.watch), partial(_either, done, failed))
 
     def _encoded(self, message: Message) -> bytes:
         self._spoken += 1

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from nm_agents.cli.broker_logins import allowed, names_of
+from nm_agents.cli.examinations.broker import examine_broker
+from nm_agents.cli.examinations.finding import Level
 from nm_broker.pki import Authority
 from nm_broker.standing import Login
+from nm_broker.testing.canned import answering
 from nm_bus.errors import ConfigError, RefusedError
 from nm_bus.grants import Role
+from nm_bus.settings import SupernodeSettings, load
 
 from .conftest import Run
 
@@ -159,3 +163,45 @@ def test_no_command_takes_the_rights_of_another_role_away(name: str) -> None:
 def test_a_name_that_is_no_id_is_told_before_anything_is_made() -> None:
     with pytest.raises(ConfigError, match="is no id"):
         allowed(NODE, KNOWN, Role.MEMBER, ["n2", "N3.example.org"])
+
+
+ODD = [b"null", b"{}", b"[1]", b'"ok"', b'[{"name": 7}]', b"[" * 100_000, b"<html>sign in</html>"]
+"""What RabbitMQ would not answer."""
+
+COMMANDS = [
+    ("broker", "setup"),
+    ("broker", "links"),
+    ("dead", "list"),
+    ("dead", "show", "1"),
+    ("dead", "purge", "--yes"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("body", ODD)
+def test_what_is_not_the_management_api_is_one_sentence(
+    run: Run, config: Path, body: bytes, command: tuple[str, ...]
+) -> None:
+    with answering(body) as url:
+        said = run(*command, "--config", str(managed_at(config, url)))
+    assert said.exit_code == 2
+    assert said.stderr.count("\n") == 1
+    assert "is it the management API of RabbitMQ?" in said.stderr
+
+
+@pytest.mark.parametrize("body", ODD)
+def test_doctor_says_what_is_not_the_management_api(config: Path, body: bytes) -> None:
+    with answering(body) as url:
+        settings = load(managed_at(config, url), SupernodeSettings)
+        (found,) = examine_broker(settings, 30.0)
+    assert found.level is Level.FAIL
+    assert "is it the management API of RabbitMQ?" in found.text
+
+
+def managed_at(config: Path, url: str) -> Path:
+    """The settings, with this management API."""
+    password = config.parent / "keep" / "password"
+    password.parent.mkdir()
+    password.write_text("secret")
+    config.write_text(config.read_text().replace("http://127.0.0.1:9", url))
+    return config

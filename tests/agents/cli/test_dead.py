@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nm_agents.cli import dead
+from nm_broker.answers import Message
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus import codec
 from nm_bus.topology import DEAD, Queue, Topology
@@ -27,10 +28,10 @@ class Api:
     def depths(self, _vhost: str) -> dict[str, int]:
         return {"dead": len(self.queue)}
 
-    def call(self, method: str, *path: str, body: Any = None) -> list[dict[str, str]]:
-        self.asked.append(((method, *path), body))
+    def post(self, _kind: object, body: Any, *path: str) -> list[Message]:
+        self.asked.append((("POST", *path), body))
         oldest = self.queue[: body["count"]]
-        return [{"payload": base64.b64encode(one).decode()} for one in oldest]
+        return [Message(payload=base64.b64encode(one).decode()) for one in oldest]
 
     def delete(self, *path: str) -> None:
         self.asked.append((("DELETE", *path), None))

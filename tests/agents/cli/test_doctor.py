@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from nm_agents.cli.doctor import admission, examine, read_settings
 from nm_agents.cli.examinations.answers import clock_difference, examine_answers, judge
@@ -24,6 +25,7 @@ from nm_agents.cli.examinations.network import examine_port, examine_way
 from nm_agents.cli.examinations.user import as_owner
 from nm_agents.cli.overview import fetch
 from nm_agents.folder import user_name
+from nm_broker.answers import Node, Shovel
 from nm_broker.pki import Authority
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError
 from nm_bus.messages import Answer, Health
@@ -399,10 +401,10 @@ def test_the_links_of_a_lost_supernode_are_one_finding(bus: FakeBus) -> None:
 # --- the broker and the host ---------------------------------------------------------------
 
 
-NODE = {
-    "mem_used": 50, "mem_limit": 100, "fd_used": 90, "fd_total": 100,
-    "disk_free": 10**9, "disk_free_limit": 5 * 10**7, "mem_alarm": False,
-}  # fmt: skip
+NODE = Node(
+    name="rabbit@sn1", mem_used=50, mem_limit=100, fd_used=90, fd_total=100,
+    disk_free=10**9, disk_free_limit=5 * 10**7, mem_alarm=False,
+)  # fmt: skip
 
 
 def test_a_limit_that_comes_near_is_a_warning() -> None:
@@ -411,12 +413,12 @@ def test_a_limit_that_comes_near_is_a_warning() -> None:
 
 
 def test_an_alarm_is_a_failure() -> None:
-    found = bad(machine_findings(SN1, NODE | {"mem_alarm": True}))
+    found = bad(machine_findings(SN1, replace(NODE, mem_alarm=True)))
     assert "memory alarm blocks every publisher" in found[0].text
 
 
 def test_a_disk_near_its_alarm_is_a_warning() -> None:
-    assert "disk" in levels(bad(machine_findings(SN1, NODE | {"disk_free": 10**8})))
+    assert "disk" in levels(bad(machine_findings(SN1, replace(NODE, disk_free=10**8))))
 
 
 def test_a_queue_that_waits_for_somebody_away_is_no_backlog() -> None:
@@ -428,7 +430,8 @@ def test_a_queue_that_waits_for_somebody_away_is_no_backlog() -> None:
 def test_missing_and_ended_shovels_are_told(mine: Tls) -> None:
     peers = (Peer("sn2.dkrz.de", Broker("sn2.dkrz.de")),)
     settings = SupernodeSettings("demo", SN1, Path(), Broker(SN1), mine, peers=peers)
-    up, ended = {"state": "running"}, {"state": "terminated", "reason": "needed a restart"}
+    up = Shovel(name="control", state="running")
+    ended = Shovel(name="control", state="terminated", reason="needed a restart")
     assert bad(shovel_findings(settings, {"control": up, "bulk": up})) == []
     assert len(bad(shovel_findings(settings, {"control": ended, "bulk": up}))) == 1
     assert len(bad(shovel_findings(settings, {"control": ended}))) == 2

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from nm_agents.supernode.brokerwatch import MOST_SUBSCRIPTIONS, BrokerWatch, understood
+from nm_agents.supernode.brokerwatch import MOST_SUBSCRIPTIONS, BrokerWatch
+from nm_broker.answers import Node, Overview, Queue
 from nm_bus.errors import RefusedError
 from nm_bus.settings import Broker, SupernodeSettings, Tls
 from nm_bus.topology import Topology
@@ -28,20 +29,20 @@ class Api:
     def declare(self, topology: Topology, _vhost: str) -> None:
         self.names |= {queue.name for queue in topology.queues}
 
-    def get(self, *_path: str) -> list[Any]:
+    def get(self, _kind: object, *_path: str) -> list[Any]:
         return []
 
-    def overview(self) -> dict[str, str]:
-        return {}
+    def overview(self) -> Overview:
+        return Overview(rabbitmq_version="4.0.5")
 
-    def queues(self, _vhost: str) -> dict[str, Any]:
-        return {name: {"messages": 0} for name in self.names}
+    def queues(self, _vhost: str) -> dict[str, Queue]:
+        return {name: Queue(name=name) for name in self.names}
 
     def shovels(self, _vhost: str) -> dict[str, Any]:
         return {}
 
-    def nodes(self) -> list[dict[str, Any]]:
-        return [{}]
+    def nodes(self) -> list[Node]:
+        return [Node(name="rabbit@sn1")]
 
 
 def watch(api: Api) -> BrokerWatch:
@@ -73,15 +74,16 @@ def test_a_look_counts_each_principals_tail_queues() -> None:
     assert watch(Api(names)).look().tails == {ALICE: 3, ALI: 1}
 
 
-@pytest.mark.parametrize(
-    "nodes", [[], None, {}, "<html>", [1], [{"mem_alarm": True, "mem_used": "much"}, 2]]
-)
-def test_an_odd_answer_of_the_api_is_a_refusal_and_ends_nothing(nodes: Any) -> None:
+def test_a_broker_without_a_node_is_a_refusal() -> None:
     api = Api({"dead"})
-    api.nodes = lambda: nodes  # type: ignore[method-assign]
-    api.overview = lambda: {"rabbitmq_version": "3.10.8"}  # type: ignore[method-assign]
-    with pytest.raises(RefusedError, match="the management API"):
-        understood(watch(api).look)
+    api.nodes = lambda: []  # type: ignore[method-assign]
+    with pytest.raises(RefusedError, match="the management API knows no node"):
+        watch(api).look()
+
+
+def test_a_node_that_states_nothing_of_itself_counts_as_nothing() -> None:
+    seen = watch(Api({"dead"})).look().broker
+    assert (seen.state, seen.memory, seen.memory_limit, seen.disk_free) == ("up", 0, 0, 0)
 
 
 def test_the_queues_are_asked_for_once_in_a_look(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,3 +191,15 @@ def test_ingest_waits_until_queues_that_nobody_reads_are_gone(simulation: Simula
     assert service._served
     gone = {f"{name}.{n}" for name in ("heartbeat", "metrics", "thrown") for n in (1, 2)}
     assert set(api.deleted) == gone
+
+
+def test_an_error_of_our_own_in_a_call_to_the_broker_is_not_taken_for_the_broker_s(
+    simulation: Simulation,
+) -> None:
+    service = simulation.sites[HERE].service
+    service.watch = BrokerWatch(Api(failures=0), service.settings)  # type: ignore[arg-type]
+    service.worker = AtOnce(service.transport)
+    refused: list[NmBusError] = []
+    with pytest.raises(AttributeError, match="no_such_method"):
+        service._call(lambda watch: watch.no_such_method(), print, refused.append)  # type: ignore[attr-defined]
+    assert refused == []

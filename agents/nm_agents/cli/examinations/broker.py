@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from nm_agents.cli.examinations.answers import BACKLOG, backlog
 from nm_agents.cli.examinations.finding import Finding, fail, ok, share_of, warn
 from nm_agents.cli.figures import plural, size
-from nm_broker.management import Json, ManagementApi
+from nm_broker.answers import Amount, Node, Shovel, measured
+from nm_broker.management import ManagementApi
 from nm_bus.errors import ConfigError, NmBusError, RefusedError
 from nm_bus.messages import NodeId
 from nm_bus.settings import SupernodeSettings
@@ -25,42 +26,46 @@ def examine_broker(settings: SupernodeSettings, timeout: float) -> Iterator[Find
     except ConfigError as error:
         yield fail("management", f"{error.where}: {error.what}", error.mend)
     except RefusedError as error:
-        yield fail("management", error, "give the management user the tag `administrator`")
+        mend = "see `management` in the settings; its user needs the tag `administrator`"
+        yield fail("management", error, mend)
     except NmBusError as error:
         yield fail("management", error, API)
 
 
 def _machine(node: NodeId, api: ManagementApi) -> Iterator[Finding]:
-    yield ok("management", f"{api.url} answers: RabbitMQ {api.overview().get('rabbitmq_version')}")
+    yield ok("management", f"{api.url} answers: RabbitMQ {api.overview().rabbitmq_version}")
     for state in api.nodes():
         yield from machine_findings(node, state)
 
 
-def machine_findings(node: NodeId, state: Json) -> Iterator[Finding]:
+def machine_findings(node: NodeId, state: Node) -> Iterator[Finding]:
     """Alarms and limits of one broker."""
-    for alarm, key in (("memory", "mem_alarm"), ("disk", "disk_free_alarm")):
-        if state.get(key):
+    for alarm, rings in (("memory", state.mem_alarm), ("disk", state.disk_free_alarm)):
+        if rings:
             text = f"{node}: the {alarm} alarm blocks every publisher"
             yield fail("alarm", text, f"free {alarm} on this host")
     yield from _shares(node, state)
-    free, least = state.get("disk_free", 0), state.get("disk_free_limit", 0)
+    free, least = state.disk_free, measured(state.disk_free_limit)
     if isinstance(free, int) and free < 4 * least:
         text = f"{node}: {size(free)} of disk free, the alarm is at {size(least)}"
         yield warn("disk", text, "make room where the broker keeps its data")
 
 
-def _shares(node: NodeId, state: Json) -> Iterator[Finding]:
-    mends = (
-        ("memory", "mem_used", "mem_limit", "raise vm_memory_high_watermark"),
-        ("files", "fd_used", "fd_total", "raise LimitNOFILE of the broker's unit"),
-        ("sockets", "sockets_used", "sockets_total", "raise LimitNOFILE of the broker's unit"),
-        ("processes", "proc_used", "proc_total", "raise RABBITMQ_MAX_NUMBER_OF_PROCESSES"),
+def _shares(node: NodeId, state: Node) -> Iterator[Finding]:
+    files = "raise LimitNOFILE of the broker's unit"
+    processes = "raise RABBITMQ_MAX_NUMBER_OF_PROCESSES"
+    shares: tuple[tuple[str, Amount, Amount, str], ...] = (
+        ("memory", state.mem_used, state.mem_limit, "raise vm_memory_high_watermark"),
+        ("files", state.fd_used, state.fd_total, files),
+        ("sockets", state.sockets_used, state.sockets_total, files),
+        ("processes", state.proc_used, state.proc_total, processes),
     )
-    for about, used, limit, mend in mends:
-        if state.get(limit):
+    for about, some, most, mend in shares:
+        used, limit = measured(some), measured(most)
+        if limit:
             show = size if about == "memory" else "{:,}".format
-            text = f"{node}: {show(state.get(used, 0))} of {show(state[limit])} {about}"
-            yield share_of("limits", text, state.get(used, 0) / state[limit], mend)
+            text = f"{node}: {show(used)} of {show(limit)} {about}"
+            yield share_of("limits", text, used / limit, mend)
 
 
 def queue_findings(node: NodeId, depths: dict[str, int]) -> Iterator[Finding]:
@@ -81,15 +86,15 @@ def _may_wait(queue: str) -> bool:
     return queue == DEAD or queue.startswith(("alerts.", "tail.", "inbox.", "thrown."))
 
 
-def shovel_findings(settings: SupernodeSettings, shovels: dict[str, Json]) -> Iterator[Finding]:
+def shovel_findings(settings: SupernodeSettings, shovels: dict[str, Shovel]) -> Iterator[Finding]:
     """Shovels that do not run, or are missing."""
     wanted = 2 * len(settings.peers)
     for name, said in sorted(shovels.items()):
-        if said.get("state") != "running":
-            text = f"{name}: {said.get('state')}: {said.get('reason') or 'no reason given'}"
+        if said.state != "running":
+            text = f"{name}: {said.state}: {said.reason or 'no reason given'}"
             yield warn("shovel", text, "see the findings on the way to that peer")
     if len(shovels) < wanted:
         text = f"{len(shovels)} of {plural(wanted, 'shovel')} are there"
         yield warn("shovel", text, "`nm-bus supernode run` makes them; see its log")
-    elif all(said.get("state") == "running" for said in shovels.values()):
+    elif all(said.state == "running" for said in shovels.values()):
         yield ok("shovel", f"all of {plural(len(shovels), 'shovel')} run")
