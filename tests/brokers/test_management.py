@@ -8,6 +8,7 @@ import pika
 import pytest
 from pika.exceptions import AMQPConnectionError, ProbableAuthenticationError
 
+from nm_broker.answers import Binding, measured
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import RefusedError
 from nm_bus.grants import NOTHING, SHOVEL_USER, Role, grant
@@ -131,3 +132,23 @@ def test_health_checks_say_what_is_wrong(broker: Sandbox) -> None:
 def test_a_wrong_password_is_refused(broker: Sandbox) -> None:
     with pytest.raises(RefusedError, match="refuses the user _nm-bus or its password"):
         replace(broker.broker.api, password="wrong").overview()
+
+
+def test_what_the_broker_says_of_itself_is_read(broker: Sandbox) -> None:
+    api = broker.broker.api
+    assert api.overview().rabbitmq_version.split(".")[0] in {"3", "4"}
+    (node,) = api.nodes()
+    assert measured(node.mem_used) > 0
+    assert measured(node.mem_limit) > 0
+    assert measured(node.disk_free) > 0
+    assert (node.mem_alarm, node.disk_free_alarm) == (False, False)
+    assert api.tags(api.user) == ("administrator",)
+    assert isinstance(api.connections(), tuple)
+
+
+def test_the_bindings_of_a_queue_are_read(broker: Sandbox) -> None:
+    api = broker.broker.api
+    broker.declare(project_topology(Sizes()))
+    found = api.get(tuple[Binding, ...], "queues", broker.vhost, DEAD, "bindings")
+    assert {binding.source for binding in found} >= {""}
+    assert all(binding.properties_key for binding in found)
