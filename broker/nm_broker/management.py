@@ -34,7 +34,7 @@ MOST_BYTES = 64 * 1024 * 1024
 """The largest answer that is read."""
 
 QUEUE_COLUMNS = (
-    *("name", "messages", "messages_ready", "messages_unacknowledged", "consumers"),
+    *("name", "messages", "messages_ready", "messages_unacknowledged"),
     "message_stats.ack",
 )
 """What is asked of each queue: all that the broker knows of one is twenty times as much."""
