@@ -6,7 +6,7 @@ hand at two is set aside when the broker brings it again.
 
 Where handling ends later, as with what is stored by the second, only OWED stands there meanwhile:
 any of many may be the cause. After two short lives that ended so, what is delivered again is
-settled one by one, each with its own digest in the file.
+settled in groups, and in smaller ones after each further death, until one message is left.
 """
 
 import logging
@@ -17,27 +17,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
-import msgspec
-
-from nm_bus.boundary import Unreadable, attempt
 from nm_bus.codec import Reason, Rejected
-from nm_bus.errors import StorageError
+from nm_bus.errors import NmBusError, StorageError
 from nm_bus.messages import Seconds
 from nm_bus.transport.base import Consume, Delivery
 
 DEATHS = 2
 """A message in hand at so many ends of the program, in a row, is not handled any more."""
 
+GROUPS = (64, 8, 1)
+"""How many doubtful messages are settled at once: after DEATHS, after one more, and so on."""
+
 LOSSES = 5
-"""The same for ends of the connection, which has more innocent ends than a program."""
+"""The same for ends of the connection while a message was handled for long."""
 
 SHORT_LIFE: Seconds = 60.0
 """Who lives longer was not killed by what was delivered again at the start."""
 
 SLOW: Seconds = 1.0
-"""What is handled longer than that is the first suspect when the connection is lost."""
+"""What is handled for longer than that may be why the connection is lost."""
 
 MOST_SUSPECTS = 100
 """How many messages are remembered as suspects; the oldest are forgotten first."""
@@ -45,13 +46,19 @@ MOST_SUSPECTS = 100
 SIZE = 16
 """Bytes of a digest."""
 
+ROW = SIZE + 1
+"""Bytes of a suspect: its digest, and how often it was in hand at an end."""
+
+BYTES = SIZE + MOST_SUSPECTS * ROW
+
 _NOTHING = bytes(SIZE)
 _OWED = b"\xff" * SIZE
 _LOG = logging.getLogger(__name__)
 
 DEADLY = Rejected(
     Reason.KILLED,
-    f"it was in hand at {DEATHS} ends of the program in a row, or {LOSSES} of its connection",
+    f"it was in hand at {DEATHS} ends of the program in a row, or handled for long at {LOSSES}"
+    " losses of the connection",
 )
 
 Refuse = Callable[[Delivery, Rejected], None]
@@ -63,36 +70,41 @@ def _at_once() -> None:
 
 @dataclass(slots=True)
 class InHand:
-    """The marker of one program; use it by `with`. Nothing is flushed: a process's end loses
-    nothing of it, and a power cut is no message's fault."""
+    """The marker of one program; use it by `with`. The file never grows, so a full disk is no
+    obstacle. Nothing is flushed: a process's end loses nothing, and a power cut is no message's
+    fault."""
 
     path: Path
     clock: Callable[[], Seconds] = time.monotonic
-    suspects: dict[str, int] = field(default_factory=dict)
+    suspects: dict[bytes, int] = field(default_factory=dict)
     """The digests of messages that were in hand when the program ended, and how often."""
-    _mark: mmap.mmap | None = None
-    _last: bytes = _NOTHING
+    _file: mmap.mmap | None = None
+    _unsettled: int = 0
     _slow: bytes = _NOTHING
     _lost: tuple[bytes, int] = (_NOTHING, 0)
 
     def __enter__(self) -> Self:
         """Find out what was in hand at the last end. Raises StorageError."""
         try:
-            mark = self._mark = _mapped(self.path)
+            file = self._file = _mapped(self.path)
         except OSError as error:
             raise StorageError(f"{self.path}: {error.strerror or error}") from None
-        self.suspects = self._load()
-        last = mark[:]
-        mark[:] = _NOTHING
+        self.suspects = _suspects(file)
+        last = file[:SIZE]
         if last != _NOTHING:
             self._suspect(last)
+        file[:SIZE] = _NOTHING
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Leave the mark as it is: a program that fails in a handler has something in hand."""
-        if self._mark is not None:
-            self._mark.close()
-            self._mark = None
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        """Only an end that nobody foresaw leaves the mark: a full disk is no message's fault."""
+        assert self._file is not None
+        if kind is None or issubclass(kind, NmBusError | KeyboardInterrupt):
+            self._file[:SIZE] = _NOTHING
+        self._file.close()
+        self._file = None
 
     def over(
         self, handler: Consume, refuse: Refuse, settle: Callable[[], None] = _at_once
@@ -100,101 +112,97 @@ class InHand:
         """The handler with the mark around it; `refuse` is given what was in hand too often.
 
         `settle` does at once all that is still owed for what was handled, its acknowledgement
-        included; it is called only after a message that is in doubt.
+        included; it is called only after messages that are in doubt.
         """
-        mark, clock = self._mark, self.clock
-        assert mark is not None
+        file, clock, mark = self._file, self.clock, slice(0, SIZE)
+        assert file is not None
         after = _NOTHING if settle is _at_once else _OWED
 
         def handle(delivery: Delivery) -> None:
             digest = digest_of(delivery)
-            doubtful = delivery.redelivered and self._is_doubtful(digest)
-            if doubtful and self._is_deadly(digest):
+            group = self._group(digest) if delivery.redelivered and self.suspects else 0
+            if group and self._is_deadly(digest):
                 refuse(delivery, DEADLY)
                 return
-            mark[:], began = digest, clock()
+            file[mark], began = digest, clock()
             handler(delivery)
-            if doubtful:
+            if group == 1:
                 settle()
                 self._forget(digest)
             if clock() - began > SLOW:
                 self._slow = digest
-            self._last = digest
-            mark[:] = after
+            file[mark] = after
+            if group > 1:
+                self._settle_each(group, settle)
 
         return handle
-
-    def settled(self) -> None:
-        """Nothing is owed any more: the program ends in good order."""
-        if self._mark is not None:
-            self._mark[:] = _NOTHING
 
     def lived(self) -> None:
         """The program has lived for SHORT_LIFE; its owner calls this once."""
         self._forget(_OWED)
 
     def lost(self) -> None:
-        """The connection was lost: a message that is always the last one, or the slow one, when
-        that happens is not handled any more. If it was acknowledged, it does not come again."""
-        blamed = self._last if self._slow == _NOTHING else self._slow
-        self._last = self._slow = _NOTHING
-        if blamed == _NOTHING:
+        """The connection was lost: a message that was handled for long each time when that
+        happened is not handled any more. If it was acknowledged, it does not come again."""
+        slow, self._slow = self._slow, _NOTHING
+        if slow == _NOTHING:
             return
         before, times = self._lost
-        self._lost = blamed, times + 1 if blamed == before else 1
+        self._lost = slow, times + 1 if slow == before else 1
         if self._lost[1] == LOSSES:
-            self._suspect(blamed, DEATHS)
+            self._suspect(slow, DEATHS)
 
-    def _is_doubtful(self, digest: bytes) -> bool:
-        suspects = self.suspects
-        return bool(suspects) and (
-            digest.hex() in suspects or suspects.get(_OWED.hex(), 0) >= DEATHS
-        )
+    def _group(self, digest: bytes) -> int:
+        """How many messages are settled at once with this one; 0 when it is not in doubt."""
+        if digest in self.suspects:
+            return 1
+        further = self.suspects.get(_OWED, 0) - DEATHS
+        return GROUPS[min(further, len(GROUPS) - 1)] if further >= 0 else 0
+
+    def _settle_each(self, group: int, settle: Callable[[], None]) -> None:
+        self._unsettled += 1
+        if self._unsettled >= group:
+            self._unsettled = 0
+            settle()
 
     def _is_deadly(self, digest: bytes) -> bool:
-        return self.suspects.get(digest.hex(), 0) >= DEATHS
+        return self.suspects.get(digest, 0) >= DEATHS
 
     def _suspect(self, digest: bytes, times: int = 1) -> None:
-        count = self.suspects.pop(digest.hex(), 0) + times
-        self.suspects[digest.hex()] = count
+        count = self.suspects.pop(digest, 0) + times
+        self.suspects[digest] = min(count, 255)
         for oldest in list(self.suspects)[:-MOST_SUSPECTS]:
             del self.suspects[oldest]
+        if digest != _OWED and self._is_deadly(digest):
+            self.suspects.pop(_OWED, None)  # the cause is found
         _LOG.warning("%s in hand when the program or its connection ended", _named(digest))
         self._save()
 
     def _forget(self, digest: bytes) -> None:
-        if self.suspects.pop(digest.hex(), 0):
+        if self.suspects.pop(digest, 0):
             self._save()
 
     def _save(self) -> None:
-        """As well as it goes: a full disk must not end the program that this is to protect."""
-        draft = self._file.with_suffix(".new")
-        try:
-            draft.write_bytes(msgspec.json.encode(self.suspects))
-            draft.replace(self._file)
-        except OSError as error:
-            _LOG.warning("%s cannot be written: %s", self._file, error.strerror or error)
-
-    def _load(self) -> dict[str, int]:
-        read = attempt(lambda: msgspec.json.decode(self._file.read_bytes(), type=dict[str, int]))
-        return {} if isinstance(read, Unreadable) else read
-
-    @property
-    def _file(self) -> Path:
-        return self.path.with_suffix(".suspects")
+        assert self._file is not None
+        rows = b"".join(digest + bytes([count]) for digest, count in self.suspects.items())
+        self._file[SIZE:] = rows.ljust(BYTES - SIZE, b"\0")
 
 
 def _mapped(path: Path) -> mmap.mmap:
-    """The file's one digest. It is written in full first: a hole in a file on a disk that is full
-    would end the program when it is filled."""
+    """The file, whole: a hole in a file on a full disk would end the program when it is filled."""
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if os.fstat(file).st_size != SIZE:
+        if os.fstat(file).st_size != BYTES:
             os.ftruncate(file, 0)
-            os.write(file, _NOTHING)
-        return mmap.mmap(file, SIZE)
+            os.posix_fallocate(file, 0, BYTES)
+        return mmap.mmap(file, BYTES)
     finally:
         os.close(file)
+
+
+def _suspects(file: mmap.mmap) -> dict[bytes, int]:
+    rows = (file[at : at + ROW] for at in range(SIZE, BYTES, ROW))
+    return {row[:SIZE]: row[SIZE] for row in rows if row[SIZE]}
 
 
 def digest_of(delivery: Delivery) -> bytes:

@@ -101,8 +101,6 @@ class IngestService:
         self.memory.save()
         self._beats.flush()
         self._samples.flush()
-        if self.in_hand is not None:
-            self.in_hand.settled()
         self.transport.stop()
 
     # --- what comes in

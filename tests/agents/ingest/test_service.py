@@ -9,8 +9,10 @@ import pytest
 
 from nm_agents.ingest.reader import Reader
 from nm_agents.ingest.service import IngestService
-from nm_agents.inhand import DEATHS, LOSSES, InHand
+from nm_agents.inhand import DEATHS, GROUPS, LOSSES, SHORT_LIFE, SLOW, InHand
 from nm_bus.codec import Reason, Rejected, decode, encode
+from nm_bus.core.ingest import Ingest
+from nm_bus.errors import StorageError
 from nm_bus.grants import Role, grant
 from nm_bus.messages import (
     Connection,
@@ -35,6 +37,10 @@ from tests.agents.supernode.conftest import Process, Simulation, Site, Talker
 
 HERE, NODE = "sn1.example.org", "n1.example.org"
 COPY = "copy-of-reports"
+
+
+class KilledError(RuntimeError):
+    """The process was killed: what stands in its marker stays there."""
 
 
 @dataclass
@@ -96,18 +102,18 @@ class Ground:
         self.clock.advance(0.5)
         sender.stop()
 
-    def live(self, marker: Path, seconds: Seconds = 3.0) -> bool:
-        """A life of the process that is killed at its end; whether it failed before that."""
+    def live(self, marker: Path, seconds: Seconds = 3.0) -> str:
+        """A life of the process, which is killed in the end: the error that ended it before."""
         self.site.kill()
-        with InHand(marker, clock=self.clock.now) as in_hand:
-            self.service = self.site.ingest(0, in_hand)
-            try:
+        try:
+            with InHand(marker, clock=self.clock.now) as in_hand:
+                self.service = self.site.ingest(0, in_hand)
                 self.clock.advance(seconds)
-            except RuntimeError:
-                return True
-            finally:
-                self.site.kill()
-        return False
+                raise KilledError
+        except (RuntimeError, StorageError) as error:
+            return str(error)
+        finally:
+            self.site.kill()
 
     def hint(self, *, connected: bool) -> None:
         hint = Connection(NODE, connected=connected, reason="" if connected else "connection lost")
@@ -295,12 +301,18 @@ def ended(ground: Ground) -> Ground:
     return ground
 
 
+OURS = "a fault of ours"
+
+FOUND = DEATHS + len(GROUPS) - 1 + DEATHS
+"""After so many deaths in the storing, or the tick, it is known which message is the cause."""
+
+
 class Fragile(MemoryStore):
     """A store that ends the program over one series."""
 
     def put_many(self, kind: str, items: Mapping[str, bytes]) -> None:
         if any(b"host.deadly" in value for value in items.values()):
-            raise RuntimeError("a fault of ours")
+            raise RuntimeError(OURS)
         super().put_many(kind, items)
 
 
@@ -315,9 +327,9 @@ def test_a_sample_that_ends_it_when_it_is_stored_is_put_aside_and_the_others_are
     ended.site.shares[0] = Fragile()
     for number, name in enumerate(("host.one", "host.deadly", "host.two"), 1):
         ended.publish(METRICS, sample(name, number))
-    lives = [ended.live(tmp_path / "marker") for _ in range(2 * DEATHS + 1)]
-    assert lives == [True] * (2 * DEATHS) + [False]
-    assert not ended.live(tmp_path / "marker"), "it does not come again"
+    lives = [ended.live(tmp_path / "marker") for _ in range(FOUND + 1)]
+    assert lives == [OURS] * FOUND + [""]
+    assert ended.live(tmp_path / "marker") == "", "it does not come again"
     assert [record.reason for record in ended.dead] == [Reason.KILLED]
     kept = b"".join(body for _, body in ended.site.shares[0].load("minutes"))
     assert b"host.one" in kept
@@ -331,30 +343,94 @@ def test_a_heartbeat_that_ends_it_when_it_is_read_is_put_aside(
 
     def fragile(self: Reader, delivery: Delivery, now: Seconds) -> Rejected | None:
         if delivery.body == b"deadly":
-            raise RuntimeError("a fault of ours")
+            raise RuntimeError(OURS)
         return take(self, delivery, now)
 
     monkeypatch.setattr(Reader, "take", fragile)
     ended.publish(HEARTBEAT, b"deadly")
     lives = [ended.live(tmp_path / "marker") for _ in range(DEATHS + 1)]
-    assert lives == [True] * DEATHS + [False]
+    assert lives == [OURS] * DEATHS + [""]
     assert [record.reason for record in ended.dead] == [Reason.KILLED]
 
 
-def test_a_sample_that_ends_the_connection_again_and_again_is_put_aside(
+def test_a_sample_that_ends_it_in_the_tick_is_put_aside(
     ended: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = Reader.take
+    read, take, tick = list[bytes](), Reader.take, Ingest.tick
 
-    def fragile(self: Reader, delivery: Delivery, now: Seconds) -> Rejected | None:
-        if delivery.body == b"deadly":
-            ended.site.broker.close_connections(HERE)
+    def taken(self: Reader, delivery: Delivery, now: Seconds) -> Rejected | None:
+        read.append(delivery.body)
         return take(self, delivery, now)
 
-    monkeypatch.setattr(Reader, "take", fragile)
-    ended.publish(HEARTBEAT, b"deadly")
-    ended.live(tmp_path / "marker", 60.0 * LOSSES)
+    def ticked(self: Ingest, now: Seconds) -> list[str]:
+        if any(b"host.deadly" in body for body in read):
+            raise RuntimeError(OURS)
+        return tick(self, now)
+
+    monkeypatch.setattr(Reader, "take", taken)
+    monkeypatch.setattr(Ingest, "tick", ticked)
+    for number, name in enumerate(("host.one", "host.deadly", "host.two"), 1):
+        ended.publish(METRICS, sample(name, number))
+    for _ in range(FOUND):
+        assert ended.live(tmp_path / "marker") == OURS
+        read.clear()
+    assert ended.live(tmp_path / "marker") == ""
     assert [record.reason for record in ended.dead] == [Reason.KILLED]
+
+
+def test_what_is_read_for_long_whenever_the_connection_is_lost_is_put_aside(
+    ended: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, now = Reader.take, [0.0]
+
+    def slow(self: Reader, delivery: Delivery, time: Seconds) -> Rejected | None:
+        if delivery.body == b"deadly":
+            now[0] += 2 * SLOW
+            ended.site.broker.close_connections(HERE)
+        return take(self, delivery, time)
+
+    monkeypatch.setattr(Reader, "take", slow)
+    ended.publish(HEARTBEAT, b"deadly")
+    with InHand(tmp_path / "marker", clock=lambda: now[0]) as in_hand:
+        ended.site.ingest(0, in_hand)
+        ended.clock.advance(60.0 * LOSSES)
+        ended.site.kill()
+    assert [record.reason for record in ended.dead] == [Reason.KILLED]
+
+
+def test_a_full_disk_puts_nothing_aside(ended: Ground, tmp_path: Path) -> None:
+    class Full(MemoryStore):
+        def put_many(self, kind: str, items: Mapping[str, bytes]) -> None:
+            raise StorageError("the disk is full")
+
+    ended.site.shares[0] = Full()
+    for number in range(5):
+        ended.publish(METRICS, sample("host.load.1m", number + 1))
+    for _ in range(3 * FOUND):
+        assert ended.live(tmp_path / "marker") == "the disk is full"
+    ended.site.shares[0] = MemoryStore()
+    assert ended.live(tmp_path / "marker", 200.0) == ""
+    assert ended.dead == []
+    assert sum(r.nodes[NODE]["host.load.1m"].count for r in ended.rollups() if r.nodes) == 5
+
+
+def test_kills_that_are_far_apart_leave_no_doubt(
+    ground: Ground, member: Talker, tmp_path: Path
+) -> None:
+    for _ in range(2 * DEATHS):
+        ground.live(tmp_path / "marker", 2 * SHORT_LIFE)
+    with InHand(tmp_path / "marker") as in_hand:
+        assert list(in_hand.suspects.values()) == [1]
+
+
+def test_an_end_in_good_order_is_no_death(ground: Ground, member: Talker, tmp_path: Path) -> None:
+    ground.site.kill()
+    with InHand(tmp_path / "marker", clock=ground.clock.now) as in_hand:
+        service = ground.site.ingest(0, in_hand)
+        ground.clock.advance(10.0)
+        service.stop()
+    with InHand(tmp_path / "marker") as in_hand:
+        assert in_hand.suspects == {}
 
 
 def test_two_short_lives_that_an_operator_ended_put_nothing_aside(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nm_agents.inhand import DEATHS, LOSSES, InHand
+from nm_agents.inhand import DEATHS, LOSSES, SLOW, InHand
 from nm_agents.supernode.brokerwatch import BrokerWatch
 from nm_agents.supernode.service import LOOK, SupernodeService
 from nm_agents.supernode.worker import Worker
@@ -123,27 +123,33 @@ def test_what_ends_it_twice_is_put_aside(
     simulation = make_simulation(HERE)
     site = simulation.sites[HERE]
     event(simulation, "created", name="deadly")
-    for _ in range(DEATHS):
+
+    def live() -> None:
         with InHand(tmp_path / "marker") as site.in_hand:
             site.start()
-            with pytest.raises(RuntimeError):
-                simulation.clock.advance(5.0)
+            simulation.clock.advance(5.0)
+
+    for _ in range(DEATHS):
+        with pytest.raises(RuntimeError, match="ours"):
+            live()
         site.kill()
-    with InHand(tmp_path / "marker") as site.in_hand:
-        site.start()
-        simulation.clock.advance(5.0)
-        assert site.service.quarantine.count == 1
-        site.kill()
+    live()
+    assert site.service.quarantine.count == 1
 
 
-def test_what_ends_its_connection_again_and_again_is_put_aside(
+def test_what_takes_long_whenever_its_connection_is_lost_is_put_aside(
     make_simulation: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    simulation = make_simulation(HERE)
+    simulation, now = make_simulation(HERE), [0.0]
     site = simulation.sites[HERE]
-    fragile(monkeypatch, lambda: site.broker.close_connections(HERE))
+
+    def slow() -> None:
+        now[0] += 2 * SLOW
+        site.broker.close_connections(HERE)
+
+    fragile(monkeypatch, slow)
     event(simulation, "created", name="deadly")
-    with InHand(tmp_path / "marker", clock=simulation.clock.now) as site.in_hand:
+    with InHand(tmp_path / "marker", clock=lambda: now[0]) as site.in_hand:
         site.start()
         simulation.clock.advance(60.0 * LOSSES)
         assert site.service.quarantine.count == 1
