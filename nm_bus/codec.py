@@ -43,6 +43,9 @@ EXPLAINED = 32_768
 """How large a message may be whose fault is explained in words, which takes long: of a larger one
 only the first place is said."""
 
+LONGEST_ID = 128
+"""How long an event's id may be."""
+
 BOM = b"\xef\xbb\xbf"
 
 SHORT, LONG = 255, 1000
@@ -92,7 +95,7 @@ class _Envelope(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Named(msgspec.Struct, frozen=True, gc=False):
-    id: Annotated[str, msgspec.Meta(pattern=r"^[!-~]+\Z", max_length=128)]
+    id: Annotated[str, msgspec.Meta(pattern=r"^[!-~]+\Z", max_length=LONGEST_ID)]
 
 
 _encoder = msgspec.json.Encoder()

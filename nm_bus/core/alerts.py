@@ -4,6 +4,7 @@ Pure. Conditions come in as what holds now, transitions go out as messages. Anot
 alerts are learnt, so that whoever is responsible next goes on with the same id.
 """
 
+import hashlib
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
@@ -13,6 +14,10 @@ from nm_bus.messages import Alert, AlertState, NodeId, Seconds, Severity
 
 REMEMBERED = 10_000
 """Alerts that are remembered as over, so that a late word does not bring them back."""
+
+
+LONGEST_NAME, LONGEST_TEXT = 480, 2_000
+"""How long the schema lets an alert's names and texts be; a name is followed by its transition."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -106,7 +111,8 @@ class Alerts:
         return alert
 
     def _raised(self, condition: Condition, now: Seconds) -> Alert:
-        name = f"{condition.key}:{self.origin}:{round(now * 1000)}"
+        name = shortened(f"{condition.key}:{self.origin}:{round(now * 1000)}", LONGEST_NAME)
+        details = condition.details | ({"what": condition.what} if condition.what else {})
         return Alert(
             alert=name,
             transition=f"{name}/{AlertState.RAISED}",
@@ -114,11 +120,11 @@ class Alerts:
             severity=condition.severity,
             kind=condition.kind,
             subject=condition.subject,
-            summary=condition.summary,
+            summary=_cut(condition.summary),
             raised=now,
             changed=now,
             origin=self.origin,
-            details=condition.details | ({"what": condition.what} if condition.what else {}),
+            details={key: _cut(text) for key, text in details.items()},
         )
 
     def _is_over(
@@ -151,6 +157,18 @@ class Alerts:
 def key_of(alert: Alert) -> str:
     """The condition's name of an alert, as `Condition.key` gives it."""
     return _key(alert.kind, alert.subject, alert.details.get("what", ""))
+
+
+def shortened(name: str, most: int) -> str:
+    """A name as it is; of a longer one its beginning and its digest, so that it stays its own."""
+    if len(name) <= most:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+    return f"{name[: most - 33]}~{digest}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
 def _key(*parts: str) -> str:

@@ -6,9 +6,11 @@ stores or logs. The two streams of a member meet here, since both are spread by 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
+from nm_bus.codec import size_of
 from nm_bus.core.health import DOWN_AFTER, TWO_AGENTS, Evidence, judge
-from nm_bus.core.pages import pages
+from nm_bus.core.pages import PAGE_BYTES, pages
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.seen import Seen
 from nm_bus.core.sequence import Novelty, Sequence
@@ -28,6 +30,7 @@ from nm_bus.messages import (
     Statement,
     domain_key,
 )
+from nm_bus.topology import PEER_BYTES
 
 FORGET_LEFT = 3_600.0
 """Seconds after which a member that said goodbye is dropped."""
@@ -40,6 +43,13 @@ FRESH = 90.0
 
 DECLARED = 500
 """How many metrics of its own a member may declare."""
+
+MOST_SKEW = 31_557_600_000.0
+"""How far a member's clock is told to be off at most, in seconds: the bound of the schema."""
+
+ROSTER_BYTES, ROSTER_MEMBERS = PEER_BYTES - 65_536, 100_000
+"""How large the list of all members may be. A longer one is left out, since everybody would refuse
+the statement: then those who are gone are still shown by others."""
 
 LATEST = 64
 """How many of a member's latest values are told to other supernodes."""
@@ -123,7 +133,7 @@ class Ingest:
             return novelty
         member.interval = beat.interval
         member.uptime = beat.uptime
-        member.skew = sent - now
+        member.skew = max(-MOST_SKEW, min(sent - now, MOST_SKEW))
         member.spooled = beat.spooled
         if (
             member.health is not Health.ALIVE
@@ -265,24 +275,29 @@ class Ingest:
         self._changed.clear()
         self._beaten.clear()
         self.urgent = False
-        for page in self._pages(changed, now):
-            yield self._statement(page, now, heard=heard)
-            heard = {}
+        told = zip_longest(self._pages(changed, now), pages(heard.items()), fillvalue=())
+        for page, ages in told:
+            yield self._statement(page, now, heard=dict(ages))
         self._described.clear()
         self._moved.clear()
 
     def roster(self, now: Seconds) -> Iterator[Statement]:
-        """Everything, in pages; the last one carries the list of all members."""
+        """Everything, in pages; the last one carries the list of all members, unless that is
+        larger than a message may be."""
         everyone = list(self.members.values())
         self._changed.clear()
         self._beaten.clear()
         self._described.update(self.members)
         self._moved.update(self.members)
         self.urgent = False
-        told = list(self._pages(everyone, now))
+        names = tuple(member.node for member in everyone)
+        told, size = list(self._pages(everyone, now)), size_of(names)
+        if size > PAGE_BYTES:
+            told.append(())
         for page in told[:-1]:
             yield self._statement(page, now)
-        yield self._statement(told[-1], now, roster=tuple(m.node for m in everyone))
+        fits = size <= ROSTER_BYTES and len(names) <= ROSTER_MEMBERS
+        yield self._statement(told[-1], now, roster=names if fits else None)
         self._described.clear()
         self._moved.clear()
 

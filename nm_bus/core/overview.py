@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from nm_bus.core.links import LinkHealth
-from nm_bus.core.pages import pages
+from nm_bus.core.pages import first_page, pages
 from nm_bus.core.view import View
 from nm_bus.messages import (
     Alert,
@@ -41,7 +41,7 @@ def foremost(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
     """The alerts that matter most, as many as fit an answer: severe before mild, new before old."""
     rank = {severity: number for number, severity in enumerate(Severity)}
     ranked = sorted(alerts, key=lambda alert: (-rank[alert.severity], -alert.raised))
-    return tuple(ranked[:MOST_ALERTS])
+    return first_page(ranked, MOST_ALERTS)[0]
 
 
 def links(supernodes: Iterable[SupernodeView]) -> Iterator[LinkState]:

@@ -55,7 +55,9 @@ class Series(Part, frozen=True):
 
 
 class NodeDetail(Part, frozen=True):
-    """The answer to Query `node`: one member with its metrics."""
+    """The answer to Query `node`: one member with its metrics, by name, as many as fit a message;
+    `left_out` counts the others."""
 
     member: MemberView
     series: dict[str, Series] = {}
+    left_out: int = 0

@@ -51,6 +51,8 @@ class Memory:
         inherited = {node for node, _ in self.store.load(INHERITED)}
         for node, member in self._rows(MEMBERS, _members):
             taken = self.ingest.inherited if node in inherited else self.ingest.members
+            # the clock may have been set back meanwhile, and nothing was heard in the future
+            member.heard, member.changed = min(member.heard, now), min(member.changed, now)
             taken[domain_key(node)] = member
         for key, kept in self._rows(MINUTES, _minutes):
             node = node_of(key)

@@ -182,7 +182,9 @@ class IngestService:
         if now >= self._next_roster:
             self._next_roster = now + self.timing.roster
             self._next_statement = now + self.timing.statement
-            self._state(list(self.ingest.roster(now)))
+            self._state(told := list(self.ingest.roster(now)))
+            if told[-1].roster is None:
+                _LOG.warning("too many members for one list of them: raise limits.partitions")
         elif now >= self._next_statement or self.ingest.urgent:
             self._next_statement = now + self.timing.statement
             self._state(list(self.ingest.changes(now)))

@@ -13,7 +13,8 @@ from functools import partial
 import msgspec
 
 from nm_bus.boundary import attempt
-from nm_bus.codec import encode
+from nm_bus.codec import LONGEST_ID, encode
+from nm_bus.core.alerts import shortened
 from nm_bus.messages import Alert, NodeId
 from nm_bus.storage.base import Store
 from nm_bus.topology import ALERTS, OUT, LinkKind, alert_key
@@ -123,7 +124,8 @@ class Outbox:
 
     def _publish(self, exchange: str, key: str, alert: Alert, done: Published | None) -> None:
         now = self.transport.now()
-        body = encode(alert, source=alert.origin, id=alert.transition, time=now)
+        id = shortened(alert.transition, LONGEST_ID)
+        body = encode(alert, source=alert.origin, id=id, time=now)
         self.transport.publish(Outgoing(exchange, key, body, persistent=True), done)
 
 

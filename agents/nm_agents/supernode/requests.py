@@ -52,6 +52,7 @@ from nm_bus.topology import (
     DEAD,
     HEARTBEAT,
     METRICS,
+    PEER_BYTES,
     REPORTS,
     REQUESTS,
     UPDATES,
@@ -90,6 +91,9 @@ TOO_MANY_ANSWERS = "too many answers wait to be sent to you; read some first"
 
 MOST_ALERTS = 5_000
 """How many active alerts one answer holds; it says when there are more."""
+
+DETAIL_BYTES = PEER_BYTES // 2
+"""How large the series of one answer may be, beside the member's state; it counts the others."""
 
 MOST_TAILS = 20
 """The tail queues that a principal may have, read or not yet expired."""
@@ -163,7 +167,7 @@ class Requests:
         if asker is None:
             return
         if self._rate.allows(delivery.user_id or "", self.transport.now()):
-            self._refuse(asker, BAD_REQUEST, f"{rejected.reason}: {rejected.detail}"[:LONG])
+            self._refuse(asker, BAD_REQUEST, f"{rejected.reason}: {rejected.detail}")
         else:
             self._too_fast(asker)
 
@@ -298,7 +302,9 @@ class Requests:
         if member is None:
             self._refuse(asker, UNKNOWN_NODE, f"no supernode has ever heard of {node}")
         else:
-            self._reply(asker, NodeDetail(member, self.windows.node(node, now)))
+            series = self.windows.node(node, now)
+            told, _ = first_page(series.items(), len(series), DETAIL_BYTES)
+            self._reply(asker, NodeDetail(member, dict(told), len(series) - len(told)))
 
     # --- questions to members
 
@@ -350,8 +356,10 @@ class Requests:
         self._send(asker, lambda: Answer(asker.request, ok=True, data=msgspec.to_builtins(data)))
 
     def _refuse(self, asker: Asker, code: str, error: str) -> None:
+        error = error[:LONG]
         if asker.supernode:
-            self._relay(asker.supernode, Report(asker.request, "", ok=False, error=error))
+            report = Report(asker.request, self.settings.node, ok=False, error=error)
+            self._relay(asker.supernode, report)
         else:
             refusal = Answer(asker.request, ok=False, code=code, error=error)
             self.transport.publish(self._outgoing(asker, refusal))

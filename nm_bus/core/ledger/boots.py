@@ -51,7 +51,7 @@ class Boots:
         before = self.known.get(sender)
         if before is not None and (boot < before.boot or is_another(before, boot, nonce)):
             return False
-        if before is None and len(self.known) >= MOST_KNOWN:
+        while before is None and len(self.known) >= MOST_KNOWN:
             self.known.pop(next(iter(self.known)))
         self.known[sender] = furthest(before, Echo(boot, nonce, *reached(step)))
         return True

@@ -6,12 +6,12 @@ import pytest
 
 from nm_agents.ingest.memory import MEMBERS, MINUTES, Memory
 from nm_agents.ingest.reader import Reader
-from nm_bus.codec import encode
+from nm_bus.codec import decode, encode
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.windows import Windows
 from nm_bus.errors import StorageError
-from nm_bus.messages import Heartbeat, Metrics, domain_key
+from nm_bus.messages import Event, Heartbeat, Metrics, domain_key
 from nm_bus.storage.memory import MemoryStore
 from nm_bus.transport.base import Delivery
 
@@ -196,3 +196,14 @@ def test_of_a_write_that_failed_nothing_is_stored() -> None:
     with pytest.raises(StorageError):
         life.memory.step(ALL)
     assert not list(store.load(MEMBERS))
+
+
+def test_what_was_heard_before_the_clock_was_set_back_is_heard_now(store: MemoryStore) -> None:
+    """A negative age would make everybody refuse what is said of all members."""
+    first = Life(store, now=START + 3_600.0)
+    first.take(Heartbeat("boot", 1, 5.0, 1.0, "x"))
+    first.keep()
+    (told,) = Life(store).ingest.roster(START)
+    body = encode(told, source="sn1.example.org", id="x", time=START)
+    assert isinstance(decode(body), Event)
+    assert told.members[0].heard == 0.0

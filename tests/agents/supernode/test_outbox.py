@@ -177,3 +177,14 @@ def test_a_row_that_cannot_be_read_ends_nothing_and_is_forgotten(
     assert len(caplog.records) == 3
     assert Life(store).active == [RAISED]
     assert len(caplog.records) == 3
+
+
+def test_an_alert_with_a_long_name_is_taken(store: MemoryStore) -> None:
+    """A link's alert names two hosts four times."""
+    name = f"link-trouble:{'n' * 400}:1"
+    alert = msgspec.structs.replace(RAISED, alert=name, transition=f"{name}/raised")
+    carrier = Carrier()
+    Outbox(carrier, store, HERE).put([alert], {}, name)
+    (event,) = (decode(message.body) for message, _ in carrier.sent)
+    assert isinstance(event, Event), event
+    assert event.data == alert

@@ -8,7 +8,8 @@ import pytest
 
 from nm_agents.supernode import requests
 from nm_agents.supernode.requests import MOST_TAILS, PATIENCE
-from nm_bus.codec import decode, encode
+from nm_bus.codec import LONG, decode, encode
+from nm_bus.core.kinds import kinds
 from nm_bus.grants import Role, grant
 from nm_bus.messages import (
     Alert,
@@ -372,6 +373,40 @@ def test_a_member_that_is_silent_is_told_in_time(simulation: Simulation, node: s
     code, error = refused(simulation.ask(HERE, Ask("r", node, "status")))
     assert (code, error) == ("unavailable", f"{node} did not answer within 30 s")
     assert simulation.clock.now() - began < PATIENCE + 2.0
+
+
+def test_what_a_peer_refuses_is_told_at_once(simulation: Simulation) -> None:
+    """Else its asker would wait in vain for what nobody will answer."""
+    simulation.sites[THERE].service.requests._open.update(
+        {str(n): requests.Asker(str(n)) for n in range(requests.MOST_OPEN)}
+    )
+    answer = simulation.ask(HERE, Ask("r", FAR, "status"))
+    assert refused(answer) == ("refused", "too many questions are open; ask again later")
+
+
+def test_a_refusal_is_no_longer_than_everybody_takes(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "TAILED", {"x" * 3_000})
+    _, error = refused(simulation.ask(HERE, Tail("alerts")))
+    assert len(error) == LONG
+
+
+def test_a_node_with_more_series_than_fit_is_told_with_their_number(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulation.clock.advance(90.0)
+    windows = simulation.sites[HERE].service.requests.windows
+    now = simulation.clock.now()
+    some = {f"m.{n:03}": 1.0 for n in range(400)}
+    windows.feed(NODE, some, now, now, kinds({}))
+    monkeypatch.setattr(requests, "DETAIL_BYTES", 20_000)
+    told = data(simulation.ask(HERE, Query("node", NODE)))
+    series, left_out = told["series"], told["left_out"]
+    assert isinstance(series, dict)
+    assert isinstance(left_out, int)
+    assert 0 < len(series) < 400
+    assert len(series) + left_out >= 400
 
 
 def test_one_member_cannot_answer_for_another(simulation: Simulation) -> None:

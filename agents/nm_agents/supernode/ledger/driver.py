@@ -23,7 +23,7 @@ from nm_bus.codec import Reason, Rejected
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.batches import FAR_AHEAD
-from nm_bus.core.ledger.boots import JOIN_ANEW, Boots
+from nm_bus.core.ledger.boots import JOIN_ANEW, MOST_KNOWN, Boots
 from nm_bus.core.ledger.effects import Effect, Send, SendLog
 from nm_bus.core.ledger.epochs import is_ahead
 from nm_bus.core.ledger.genesis import is_same_beginning, other_beginning
@@ -303,7 +303,10 @@ class LedgerDriver:
         return True
 
     def _compare(self, sender: VoterId, message: Ledger, beat: Beat) -> None:
+        self._heights.pop(sender, None)
         self._heights[sender] = beat.height
+        if len(self._heights) > MOST_KNOWN:
+            del self._heights[next(iter(self._heights))]
         echo = beat.echoes.get(self.voter_id)
         reason = self.boots.echoed(sender, echo, self.height, self.agreement.votes)
         if reason:
@@ -346,8 +349,9 @@ class LedgerDriver:
 
     def _own_beat(self) -> Beat:
         known, last = self.boots.known, self.checkpoints
+        echoes = dict(list(known.items())[-MOST_KNOWN:])
         return Beat(
-            max(self.height, 0), dict(known), last.revision, last.head, last.signer, last.signature
+            max(self.height, 0), echoes, last.revision, last.head, last.signer, last.signature
         )
 
     # --- what is done

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from nm_agents.supernode.ledger.driver import LedgerDriver
+from nm_bus.core.ledger.keys import is_key
 from nm_bus.core.ledger.vigil import Vigil
 from nm_bus.core.ledger.voters import node_of
 from nm_bus.core.view import View
@@ -35,7 +36,7 @@ class Sessions:
 
     def asked(self, key: str, user: NodeId) -> None:
         """A principal asked for a key: for its own session, that is a sign of life."""
-        if key.startswith(f"{PREFIX}{user}/"):
+        if key.startswith(f"{PREFIX}{user}/") and is_key(key):
             self.vigil.sign(key, self.now())
 
     def told(self, sessions: Iterable[str]) -> None:

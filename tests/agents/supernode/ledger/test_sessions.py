@@ -78,3 +78,11 @@ def test_who_hears_no_majority_ends_nothing(watched: Watched) -> None:
 def test_reading_another_ones_session_is_no_sign_of_its_life(watched: Watched) -> None:
     watched.sessions[0].asked(KEY, "guest.example.org")
     assert watched.sessions[0].vigil.tell() == ()
+
+
+def test_a_sign_for_what_is_no_session_is_not_told(watched: Watched) -> None:
+    """The others would refuse all that its supernode says."""
+    sessions = watched.sessions[0]
+    sessions.asked(f"session/{ADMIN}/{'x' * 400}", ADMIN)
+    sessions.asked(KEY, ADMIN)
+    assert sessions.vigil.tell() == (KEY,)
