@@ -108,6 +108,8 @@ class Ingest:
     """Members taken over when the number of processes changed; whose they are is found out."""
     received: int = 0
     refused: int = 0
+    dropped: int = 0
+    """How many of those that were refused are nowhere."""
     _spoken: int = 0
     urgent: bool = False
     """Whether a health or a check changed since the last statement: worth telling at once."""
@@ -326,6 +328,7 @@ class Ingest:
             roster,
             self.received,
             self.refused,
+            self.dropped,
         )
 
     def _member(self, node: NodeId, now: Seconds) -> Member:

@@ -51,6 +51,7 @@ class Stream:
     pipe: PipeState | None = None
     received: int = 0
     refused: int = 0
+    dropped: int = 0
     replaced: tuple[str, ...] = ()
     rostered: int = 0
     roster: frozenset[NodeId] = frozenset()
@@ -105,6 +106,7 @@ class View:
         if statement.sequence > stream.version:
             stream.version, stream.said, stream.pipe = statement.sequence, now, statement.pipe
             stream.received, stream.refused = statement.received, statement.refused
+            stream.dropped = statement.dropped
         for state in statement.members:
             _tell(stream, state, statement.sequence, now)
         for node, age in statement.heard.items():
@@ -207,6 +209,10 @@ class View:
     def refused(self, supernode: NodeId) -> int:
         """How many messages a supernode's ingest processes have refused so far."""
         return sum(s.refused for (origin, _), s in self.streams.items() if origin == supernode)
+
+    def dropped(self, supernode: NodeId) -> int:
+        """How many of them could not be put aside either."""
+        return sum(s.dropped for (origin, _), s in self.streams.items() if origin == supernode)
 
     def is_complete(self, supernode: NodeId, partitions: int, since: Seconds) -> bool:
         """Whether each ingest process of a supernode has told all its members since then."""

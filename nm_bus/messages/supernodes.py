@@ -84,6 +84,7 @@ class Statement(Data, frozen=True):
     roster: tuple[NodeId, ...] | None = None
     received: int = 0
     refused: int = 0
+    dropped: int = 0
 
 
 class Rollup(Part, frozen=True, array_like=True):
@@ -134,7 +135,8 @@ class LinkState(Part, frozen=True):
 
 
 class BrokerState(Part, frozen=True):
-    """A supernode's broker as its own supernode sees it."""
+    """A supernode's broker as its own supernode sees it. `dropped` counts the refused messages that
+    quarantine did not take, since the supernode's processes started."""
 
     state: str
     reason: str = ""
@@ -144,6 +146,7 @@ class BrokerState(Part, frozen=True):
     disk_free: int = 0
     connections: int = 0
     quarantined: int = 0
+    dropped: int = 0
     queues: dict[str, int] = {}
 
 

@@ -199,9 +199,16 @@ def _broker_figures(broker: BrokerState) -> list[Text]:
     return [
         cell(f"{figures.size(broker.memory)}/{figures.size(broker.memory_limit)}"),
         cell(str(broker.connections)),
-        cell(figures.number(broker.quarantined)),
+        _quarantined(broker),
         cell(broker.version),
     ]
+
+
+def _quarantined(broker: BrokerState) -> Text:
+    count = figures.number(broker.quarantined)
+    if not broker.dropped:
+        return cell(count)
+    return cell(f"{count}, {figures.number(broker.dropped)} lost", "bold red")
 
 
 def _because(state: str, reason: str) -> str:

@@ -5,6 +5,7 @@ metrics that were read before it began are on disk and may be acknowledged. A se
 stored with the minutes that it counted in, so that what is read again counts once.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +27,8 @@ INHERITED = "inherited"
 """Marks a member that was taken over when the number of processes changed."""
 
 Row = TypeVar("Row")
+
+_LOG = logging.getLogger(__name__)
 
 _encoder = msgspec.msgpack.Encoder()
 _members = msgspec.msgpack.Decoder(Member)
@@ -61,10 +64,16 @@ class Memory:
                 self.windows.load(node, kept, now)
 
     def _rows(self, kind: str, decoder: msgspec.msgpack.Decoder[Row]) -> Iterator[tuple[str, Row]]:
+        unread = 0
         for key, body in self.store.load(kind):
             row = attempt(partial(decoder.decode, body))
-            if not isinstance(row, Unreadable):
+            if isinstance(row, Unreadable):
+                unread += 1
+            else:
                 yield key, row
+        if unread:
+            what = "ingest.%d.db: %d rows of kind %r cannot be read, and are left out"
+            _LOG.warning(what, self.ingest.partition, unread, kind)
 
     def changed(self, node: NodeId) -> None:
         """A member has something to be stored."""

@@ -179,6 +179,7 @@ class IngestService:
         self._next_roster = now + self.timing.roster
 
     def _tell(self, now: Seconds) -> None:
+        self.ingest.dropped = self.quarantine.dropped
         if now >= self._next_roster:
             self._next_roster = now + self.timing.roster
             self._next_statement = now + self.timing.statement

@@ -1,5 +1,6 @@
 """A supernode's view over a restart: what the others said last, shown as old until they speak."""
 
+import logging
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,6 +11,8 @@ from nm_bus.core.view import Stream, View
 from nm_bus.storage.base import Store
 
 KIND = "stream"
+
+_LOG = logging.getLogger(__name__)
 
 _decoder = msgspec.msgpack.Decoder(Stream)
 
@@ -35,9 +38,15 @@ class Keeping:
 
     def load(self) -> None:
         """Take up what was stored. A row of another layout is left out and told anew."""
+        unread = 0
         for key, body in self.store.load(KIND):
             self._stored.add(key)
             origin, _, partition = key.rpartition("/")
             stream = attempt(partial(_decoder.decode, body))
             if isinstance(stream, Stream) and partition.isdecimal():
                 self.view.streams[(origin, int(partition))] = stream
+            else:
+                unread += 1
+        if unread:
+            what = "the supernode's store: %d rows of kind %r cannot be read, and are left out"
+            _LOG.warning(what, unread, KIND)

@@ -228,7 +228,8 @@ class SupernodeService:
         self._settle()
         if self._served:
             self.children.watch(now)
-        refusals = self.view.refused(self.settings.node) + self.quarantine.count
+        own = self.quarantine.count + self.quarantine.dropped
+        refusals = self.view.refused(self.settings.node) + own
         if refusals > self._refusals:
             self._last_refusal = now
         self._refusals = refusals
@@ -289,7 +290,7 @@ class SupernodeService:
             started=self._started,
             sent=now,
             agent=self.agent,
-            broker=self._broker,
+            broker=msgspec.structs.replace(self._broker, dropped=self._dropped()),
             links=tuple(self._links.values()),
             partitions=self.settings.limits.partitions,
             incoming=tuple(self.hearing.states(now)),
@@ -299,6 +300,10 @@ class SupernodeService:
         self.view.described(state, now)
         self.transport.publish(Outgoing(OUT, f"{LinkKind.CONTROL}.supernode", self._encoded(state)))
         self.transport.later(self.timing.statement, self._speak)
+
+    def _dropped(self) -> int:
+        """How many refused messages are nowhere, by this process and those of ingest."""
+        return self.quarantine.dropped + self.view.dropped(self.settings.node)
 
     def _listen_to_itself(self) -> None:
         """A canary through its own broker: who does not hear itself cannot call others silent."""

@@ -15,7 +15,12 @@ import pytest
 from msgspec.structs import replace
 
 from nm_agents.cli.doctor import admission, examine, read_settings
-from nm_agents.cli.examinations.answers import clock_difference, examine_answers, judge
+from nm_agents.cli.examinations.answers import (
+    broker_findings,
+    clock_difference,
+    examine_answers,
+    judge,
+)
 from nm_agents.cli.examinations.broker import machine_findings, queue_findings, shovel_findings
 from nm_agents.cli.examinations.certificates import examine_certificates
 from nm_agents.cli.examinations.finding import Finding, Level, worst
@@ -44,7 +49,7 @@ from nm_bus.settings import (
 from nm_bus.transport.diagnosis import not_admitted
 
 from ..test_folder import NOBODY, as_ordinary_user
-from .conftest import FakeBus, Run
+from .conftest import RUNNING, FakeBus, Run
 
 SN1, ME = "sn1.llnl.gov", "n1.llnl.gov"
 
@@ -382,6 +387,13 @@ def test_troubles_of_the_federation_are_told_one_by_one(bus: FakeBus) -> None:
     assert ("supernode", Level.WARN) in told
     assert ("quarantine", Level.WARN) in told
     assert all(f.mend for f in found)
+
+
+def test_refused_messages_that_are_lost_are_a_warning() -> None:
+    lost = list(broker_findings("sn1", msgspec.structs.replace(RUNNING, quarantined=0, dropped=2)))
+    (found,) = (each for each in lost if each.about == "quarantine")
+    assert found.level is Level.WARN
+    assert found.text == "sn1: 2 refused messages could not be kept"
 
 
 def test_the_links_of_a_lost_supernode_are_one_finding(bus: FakeBus) -> None:

@@ -197,6 +197,15 @@ def test_what_a_silent_supernode_said_before_is_not_shown_as_now(bus: FakeBus) -
     assert "proven" not in row
 
 
+def test_refused_messages_that_are_lost_stand_beside_those_in_quarantine(bus: FakeBus) -> None:
+    picture = fetch(bus, 1.0)
+    state = next(view.state for view in picture.supernodes if view.node == "sn1.llnl.gov")
+    assert state is not None
+    lossy = msgspec.structs.replace(state, broker=msgspec.structs.replace(state.broker, dropped=2))
+    shown = drawn(with_supernode(picture, "sn1.llnl.gov", state=lossy), None)
+    assert "3, 2 lost" in row_of(shown.split("SUPERNODES")[1], "sn1.llnl.gov")
+
+
 def test_a_supernode_outside_the_ledger_is_not_green_and_no_trouble(bus: FakeBus) -> None:
     picture = fetch(bus, 1.0)
     for view in picture.supernodes:

@@ -207,3 +207,18 @@ def test_what_was_heard_before_the_clock_was_set_back_is_heard_now(store: Memory
     body = encode(told, source="sn1.example.org", id="x", time=START)
     assert isinstance(decode(body), Event)
     assert told.members[0].heard == 0.0
+
+
+def test_rows_that_cannot_be_read_are_left_out_and_the_log_counts_them(
+    store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Life(store)
+    first.take(Heartbeat("boot", 1, 5.0, 1.0, "x"))
+    first.keep()
+    store.put_many(MEMBERS, {OTHER: b"\xc1", "n3.example.org": b"\xc1"})
+    store.put_many(MINUTES, {f"{NODE}/0": b"\xc1"})
+    assert [member.node for member in Life(store).ingest.members.values()] == [NODE]
+    assert [record.getMessage() for record in caplog.records] == [
+        "ingest.0.db: 2 rows of kind 'member' cannot be read, and are left out",
+        "ingest.0.db: 1 rows of kind 'minutes' cannot be read, and are left out",
+    ]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 
 from nm_bus.codec import Reason, decode, encode
 from nm_bus.grants import Role, grant, link_user
@@ -152,3 +153,20 @@ def test_quarantine_that_grows_is_told_and_is_over_after_a_minute(simulation: Si
     assert simulation.transitions(HERE, "quarantine-growing") == [raised]
     simulation.clock.advance(15.0)
     assert len(simulation.transitions(HERE, "quarantine-growing")) == 2
+
+
+def test_an_alert_of_a_peer_is_active_after_a_restart_until_it_is_resolved(
+    simulation: Simulation,
+) -> None:
+    site, raised = simulation.sites[HERE], alert(THERE)
+    say(simulation, raised)
+    site.kill()
+    site.start()
+    assert [each.alert for each in site.active()] == [raised.alert]
+    over = structs.replace(
+        raised, state=AlertState.RESOLVED, transition=f"{raised.alert}/resolved", changed=2.0
+    )
+    say(simulation, over)
+    site.kill()
+    site.start()
+    assert site.active() == []

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from nm_agents.inhand import DEATHS, LOSSES, SLOW, InHand
+from nm_agents.quarantine import TRIES, Quarantine
 from nm_agents.supernode.brokerwatch import BrokerWatch
 from nm_agents.supernode.service import LOOK, SupernodeService
 from nm_agents.supernode.worker import Worker
+from nm_bus.codec import quarantine
 from nm_bus.errors import ConnectionLostError, NmBusError
 from nm_bus.messages import Health, domain_key
 from nm_bus.topology import EVENTS, HEARTBEAT
-from nm_bus.transport.base import Delivery, Outgoing
+from nm_bus.transport.base import Delivery, Outcome, Outgoing
 
 from .conftest import Process, Simulation
 
@@ -99,6 +101,26 @@ def test_what_was_refused_in_an_earlier_life_is_no_news(simulation: Simulation) 
     site.start()
     simulation.clock.advance(60.0)
     assert len(simulation.transitions(HERE, "quarantine-growing")) == 2
+
+
+def lose(of: Quarantine) -> None:
+    """The broker takes no record of a refused message, however often it is tried."""
+    record = quarantine(b"x", reason="invalid", detail="", who=NODE, exchange="", key="")
+    for _ in range(TRIES):
+        of._done(Outcome.REFUSED, record, lambda _kept: None)
+
+
+def test_a_refused_message_that_is_lost_is_counted_and_an_alert(simulation: Simulation) -> None:
+    site = simulation.sites[HERE]
+    lose(site.service.quarantine)
+    lose(site.ingests[0].quarantine)
+    simulation.clock.advance(10.0)
+    (raised,) = simulation.transitions(HERE, "quarantine-growing")
+    assert raised.endswith("/raised")
+    for at in simulation.sites.values():
+        state = at.service.view.supernodes[HERE].state
+        assert state is not None
+        assert state.broker.dropped == 2
 
 
 def fragile(monkeypatch: pytest.MonkeyPatch, fails: Callable[[], None]) -> None:

@@ -103,6 +103,9 @@ def broker_findings(node: NodeId, broker: BrokerState) -> Iterator[Finding]:
     if broker.quarantined:
         text = f"{node}: {plural(broker.quarantined, 'refused message')}"
         yield warn("quarantine", text, "`nm-bus dead list` on its host shows who sent them and why")
+    if broker.dropped:
+        text = f"{node}: {plural(broker.dropped, 'refused message')} could not be kept"
+        yield warn("quarantine", text, "the supernode's log there has who sent them and why")
     for queue, waiting in sorted(broker.queues.items()):
         if waiting > BACKLOG and queue != "dead":
             yield backlog(node, queue, waiting)
