@@ -194,6 +194,10 @@ Software = Annotated[str, Meta(min_length=1, max_length=128)]
 Version = Annotated[str, Meta(max_length=256)]
 
 
+PROPERTIES_BYTES = 240 * 1024
+"""How large they may be when they are sent: a larger message is refused at the supernode."""
+
+
 class PropertiesSettings(Section, frozen=True):
     """What this node says of itself. The bounds are those of `schemas/properties`."""
 
@@ -205,6 +209,12 @@ class PropertiesSettings(Section, frozen=True):
     country: Annotated[str, Meta(max_length=128)] = ""
     endpoints: Annotated[tuple[EndpointSettings, ...], Meta(max_length=200)] = ()
     software: Annotated[dict[Software, Version], Meta(max_length=500)] = {}
+
+    def __post_init__(self) -> None:
+        size = len(msgspec.json.encode(self))
+        if size > PROPERTIES_BYTES:
+            what = f"all properties take {size} bytes, {PROPERTIES_BYTES} are allowed"
+            raise ValueError(f"{what}: leave out endpoints or software")
 
 
 class MemberSettings(Section, frozen=True):

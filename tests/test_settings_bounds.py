@@ -74,6 +74,16 @@ def test_what_the_settings_allow_at_most_is_a_message_that_supernodes_take(tmp_p
     assert isinstance(decode(body), Event)
 
 
+def test_properties_that_supernodes_would_refuse_are_a_configuration_error(tmp_path: Path) -> None:
+    endpoints = [{"name": "n", "url": 2_000 * "u"}] * 150
+    file = tmp_path / "member.toml"
+    file.write_text(NEEDED + tomli_w.dumps({"properties": {"endpoints": endpoints}}))
+    with pytest.raises(ConfigError) as raised:
+        load(file, MemberSettings)
+    assert "properties: all properties take" in str(raised.value)
+    assert "leave out endpoints or software" in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("key", "says"),
     [

@@ -8,14 +8,19 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
+from nm_agents.member.documents import REASON_LENGTH
+from nm_agents.member.following import _bounded as bounded
 from nm_agents.supernode.ledger.snapshots import Cutting, Whole
 from nm_bus.codec import LONG, decode, encode, quarantine
+from nm_bus.core.agent import Agent
 from nm_bus.core.alerts import Alerts, Condition
 from nm_bus.core.conditions import check_conditions, link_trouble, member_conditions
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.ledger.batches import fill
 from nm_bus.core.ledger.boots import Boots
 from nm_bus.core.ledger.state import State
+from nm_bus.core.measurement import fitting
+from nm_bus.core.nagios import Verdict
 from nm_bus.core.overview import overview
 from nm_bus.core.pages import first_page
 from nm_bus.core.pipe import Pipe
@@ -36,6 +41,7 @@ from nm_bus.messages import (
     Event,
     Health,
     Heartbeat,
+    Hello,
     Ledger,
     LinkState,
     MemberState,
@@ -50,7 +56,7 @@ from nm_bus.messages import (
     Step,
     Synced,
 )
-from nm_bus.topology import PEER_BYTES
+from nm_bus.topology import PEER_BYTES, PRINCIPAL_BYTES
 
 NOW: Seconds = 1_800_000_000.0
 LIFE = "x" * 64
@@ -66,11 +72,11 @@ def longest(number: int, length: int = 200) -> str:
 HERE, THERE, NODE = longest(1), longest(2), longest(3)
 
 
-def pass_all(messages: Iterable[Message]) -> None:
+def pass_all(messages: Iterable[Message], limit: int = PEER_BYTES) -> None:
     """Hold messages to what receivers ask of them."""
     for message in messages:
         body = encode(message, source=HERE, id="x", time=NOW)
-        event = decode(body, limit=PEER_BYTES)
+        event = decode(body, limit=limit)
         assert isinstance(event, Event), event
         assert msgspec.json.encode(event.data) == msgspec.json.encode(message)
 
@@ -100,6 +106,29 @@ def properties() -> Properties:
 def running() -> Running:
     documents = {f"config/c/{n:0200}": 2**53 - 1 for n in range(300)}
     return Running(LIFE, 1, 1, "a" * 64, documents, dict.fromkeys(documents, "r" * 500))
+
+
+# --- what members say
+
+
+def test_a_member_s_largest_messages_are_taken_by_its_home() -> None:
+    agent = Agent(NODE, LIFE, 86_400.0, WORST * 128, 0.0)
+    for number in range(100):
+        verdict = Verdict(CheckStatus.CRITICAL, WORST * 256)
+        agent.checked(f"{number:064}", verdict, NOW + number / 7)
+    values = {f"m{number}[{WORST * 250}]": -1.2345678901234567e-300 for number in range(2_000)}
+    fit = fitting(values)
+    assert fit.troubles
+    told = [Hello(WORST * 128), agent.heartbeat(NOW, spooled=2**53 - 1), agent.metrics(fit.values)]
+    pass_all(told, PRINCIPAL_BYTES)
+
+
+def test_a_member_s_report_of_many_documents_is_taken_by_its_home() -> None:
+    keys = [f"config/thredds/{number:0200}" for number in range(2_000)]
+    documents = bounded(dict.fromkeys(keys, 2**53 - 1))
+    troubles = bounded(dict.fromkeys(keys, WORST * REASON_LENGTH))
+    assert 0 < len(troubles) < len(documents) < len(keys)
+    pass_all([Running(LIFE, 1, 1, "a" * 64, documents, troubles)], PRINCIPAL_BYTES)
 
 
 # --- what ingest processes say

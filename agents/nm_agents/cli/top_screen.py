@@ -104,7 +104,10 @@ def _metrics(detail: NodeDetail, width: int) -> RenderableType:
     )
     for name, series in sorted(detail.series.items()):
         rows.add_row(cell(name), *(_value(column, series) for column in columns))
-    return Group(Text("min, mean, max of the newest 5 minutes", style="dim"), rows)
+    above = "min, mean, max of the newest 5 minutes"
+    if detail.left_out:
+        above += f"; {detail.left_out} more series are too many for one answer"
+    return Group(Text(above, style="dim"), rows)
 
 
 def _value(column: "MetricColumn", series: Series) -> Text:

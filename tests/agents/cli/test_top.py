@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from nm_agents.cli.console import screen, show
 from nm_agents.cli.top import node_detail
@@ -24,6 +25,13 @@ def test_the_screen_looks_as_it_did(bus: FakeBus, width: int | None, golden: str
         file.write_text(out.getvalue(), encoding="utf-8")
         pytest.fail(f"{golden} was written; read it and run again")
     assert file.read_text(encoding="utf-8") == out.getvalue()
+
+
+def test_series_that_are_left_out_are_counted(bus: FakeBus) -> None:
+    detail = structs.replace(node_detail(bus, "esgf-node1.llnl.gov", 1.0), left_out=7)
+    out = io.StringIO()
+    show(screen(out, 120), top_page(detail, 120))
+    assert "; 7 more series are too many for one answer" in out.getvalue()
 
 
 def test_a_name_in_capitals_is_found(run: Run) -> None:

@@ -13,6 +13,7 @@ from nm_agents.supernode.ledger.composing import FILE
 from nm_agents.supernode.ledger.making import begin
 from nm_agents.supernode.ledger.troubles import IGNORED, troubles
 from nm_bus.core.alerts import Condition
+from nm_bus.core.ledger.boots import MOST_KNOWN
 from nm_bus.messages import Beat, Change, Ledger, Proposed
 from nm_bus.project import FirstSupernode, Project
 from nm_bus.settings import Broker, SupernodeSettings, Tls
@@ -441,3 +442,12 @@ def test_of_one_id_it_is_told_once_by_whoever_asked_last(make_crowd: Make) -> No
     crowd.settle()
     assert one == []
     assert [answer.state for answer in other] == ["agreed"]
+
+
+def test_of_lives_without_number_no_more_are_told_than_others_take(make_crowd: Make) -> None:
+    here, there = make_crowd(2)
+    for number in range(MOST_KNOWN + 50):
+        step = Ledger(there.node, f"x{number}", here.ledger.state.epoch, 1, "n", Beat(1))
+        assert here.ledger.take(there.node, step) is None
+    assert len(here.ledger.standing().heights) == MOST_KNOWN
+    assert len(here.ledger._own_beat().echoes) == MOST_KNOWN
