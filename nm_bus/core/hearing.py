@@ -7,6 +7,7 @@ its canaries arrive, by the hearer's own clock.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from nm_bus.core import skew
 from nm_bus.core.links import LinkHealth
 from nm_bus.messages import Canary, LinkState, NodeId, Seconds
 
@@ -40,7 +41,7 @@ class Hearing:
         """A canary came out of a link; one of a link that is not expected is ignored."""
         heard = self.ends.get(link)
         if heard is not None:
-            heard.at, heard.difference = now, now - canary.sent
+            heard.at, heard.difference = now, skew.told(now - canary.sent)
             heard.moved += 1
 
     def states(self, now: Seconds) -> Iterator[LinkState]:

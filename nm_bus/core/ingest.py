@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from nm_bus.codec import size_of
+from nm_bus.core import skew
 from nm_bus.core.health import DOWN_AFTER, TWO_AGENTS, Evidence, judge
 from nm_bus.core.pages import PAGE_BYTES, pages
 from nm_bus.core.pipe import Pipe
@@ -43,9 +44,6 @@ FRESH = 90.0
 
 DECLARED = 500
 """How many metrics of its own a member may declare."""
-
-MOST_SKEW = 31_557_600_000.0
-"""How far a member's clock is told to be off at most, in seconds: the bound of the schema."""
 
 ROSTER_BYTES, ROSTER_MEMBERS = PEER_BYTES - 65_536, 100_000
 """How large the list of all members may be. A longer one is left out, since everybody would refuse
@@ -135,7 +133,7 @@ class Ingest:
             return novelty
         member.interval = beat.interval
         member.uptime = beat.uptime
-        member.skew = max(-MOST_SKEW, min(sent - now, MOST_SKEW))
+        member.skew = skew.told(sent - now)
         member.spooled = beat.spooled
         if (
             member.health is not Health.ALIVE

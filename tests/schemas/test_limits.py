@@ -15,6 +15,7 @@ from nm_bus.codec import LONG, decode, encode, quarantine
 from nm_bus.core.agent import Agent
 from nm_bus.core.alerts import Alerts, Condition
 from nm_bus.core.conditions import check_conditions, link_trouble, member_conditions
+from nm_bus.core.hearing import Hearing
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.ledger.batches import fill
 from nm_bus.core.ledger.boots import Boots
@@ -32,6 +33,8 @@ from nm_bus.messages import (
     Ballot,
     Batch,
     Beat,
+    BrokerState,
+    Canary,
     Change,
     Check,
     CheckStatus,
@@ -54,9 +57,10 @@ from nm_bus.messages import (
     Severity,
     Statement,
     Step,
+    Supernode,
     Synced,
 )
-from nm_bus.topology import PEER_BYTES, PRINCIPAL_BYTES
+from nm_bus.topology import PEER_BYTES, PRINCIPAL_BYTES, LinkKind
 
 NOW: Seconds = 1_800_000_000.0
 LIFE = "x" * 64
@@ -119,7 +123,11 @@ def test_a_member_s_largest_messages_are_taken_by_its_home() -> None:
     values = {f"m{number}[{WORST * 250}]": -1.2345678901234567e-300 for number in range(2_000)}
     fit = fitting(values)
     assert fit.troubles
-    told = [Hello(WORST * 128), agent.heartbeat(NOW, spooled=2**53 - 1), agent.metrics(fit.values)]
+    told: list[Message] = [
+        Hello(WORST * 128),
+        agent.heartbeat(NOW, spooled=2**53 - 1),
+        agent.metrics(fit.values),
+    ]
     pass_all(told, PRINCIPAL_BYTES)
 
 
@@ -188,6 +196,15 @@ def test_a_member_whose_clock_is_at_the_beginning_of_time_silences_nobody() -> N
     it = ingest()
     it.heard(NODE, beat(), -62_135_596_800.0, NOW)
     pass_all(it.changes(NOW))
+
+
+@pytest.mark.parametrize("sent", [0.0, 253_402_300_799.0])
+def test_a_peer_whose_clock_is_at_the_end_of_time_silences_nobody(sent: Seconds) -> None:
+    hearing = Hearing(HERE, 3.0)
+    hearing.expect([(THERE, LinkKind.CONTROL)])
+    hearing.canary((THERE, LinkKind.CONTROL), Canary("control", LIFE, 1, sent), NOW)
+    links = tuple(hearing.states(NOW))
+    pass_all([Supernode(HERE, LIFE, 1, NOW, NOW, "x", BrokerState("up"), incoming=links)])
 
 
 # --- alerts
