@@ -16,6 +16,9 @@ Amount = Count | str | None
 QueueName = Annotated[str, Meta(max_length=255)]
 """AMQP's own bound."""
 
+Version = Annotated[str, Meta(max_length=64)]
+"""As long as a supernode may report it."""
+
 
 class Named(Struct, frozen=True):
     """A vhost, an exchange or a queue, of which only the name matters."""
@@ -112,7 +115,7 @@ class Connection(Struct, frozen=True):
 class Overview(Struct, frozen=True):
     """The broker's statement of itself."""
 
-    rabbitmq_version: str
+    rabbitmq_version: Version
     node: str = ""
 
 

@@ -121,6 +121,12 @@ def test_a_count_that_is_none_is_refused(count: bytes) -> None:
         api(url).depths("nm.demo")
 
 
+def test_a_version_that_no_supernode_could_report_is_refused() -> None:
+    said = pytest.raises(RefusedError, match="is it the management API")
+    with answering(b'{"rabbitmq_version": "%b"}' % (b"3" * 65)) as url, said:
+        api(url).overview()
+
+
 @pytest.mark.parametrize("status", [400, 401, 404, 500])
 @pytest.mark.parametrize("odd", ODD)
 def test_a_no_in_any_form_is_a_refusal(odd: str, status: int) -> None:

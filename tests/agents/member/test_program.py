@@ -85,7 +85,7 @@ def run(tmp_path: Path) -> Run:
         ),
         (
             {"properties": {"endpoints": [{"name": "n", "url": "u" * 2000}] * 200}},
-            "properties: 4",
+            "properties: all properties take 4",
         ),
         ({"documents": [{"component": "c", "folder": "d", "hook": [""]}]}, "`hook` names no"),
         ({"documents": [{"component": "c", "folder": "d", "mode": "9"}]}, "documents"),
