@@ -10,6 +10,9 @@ NO_LEDGER = "no-ledger"
 
 BAD_REQUEST, UNKNOWN_NODE = "bad-request", "unknown-node"
 
+REFUSED = "refused"
+"""The member that was asked said no."""
+
 NOT_ALLOWED, CONFLICT, HELD, UNKNOWN_KEY = "not-allowed", "conflict", "held", "unknown-key"
 BAD_VALUE, GONE, TOO_OLD, NO_MAJORITY = "bad-value", "gone", "too-old", "no-majority"
 """Why a change is refused, alike at every supernode."""

@@ -21,7 +21,7 @@ HostName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z", max
 ProjectName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*\Z", max_length=63)]
 Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=128)]
 """A component's name, as the ledger knows it."""
-CheckName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z", max_length=64)]
+CheckName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=64)]
 Positive = Annotated[float, Meta(gt=0, le=366 * 86_400)]
 """Seconds, at most a year: so neither infinity nor what is no number."""
 Interval = Annotated[float, Meta(ge=0.1, le=86_400)]
@@ -57,7 +57,7 @@ class Timing(Section, frozen=True):
     statement: Positive = 2.0
     """How often changes are told to the other supernodes."""
     roster: Positive = 30.0
-    """How often everything is told to the other supernodes."""
+    """How often everything is reported to the other supernodes."""
     link_canary: Positive = 2.0
     """How often a canary is sent through each link."""
     link_limit: Positive = 8.0
@@ -283,7 +283,7 @@ class AdministratorSettings(Section, frozen=True):
     """
 
     project: ProjectName
-    supernodes: tuple[Peer, ...]
+    supernodes: Annotated[tuple[Peer, ...], Meta(min_length=1)]
     tls: Tls
     folder: Path = Path("~/.local/state/nm-bus")
     network: str = "lan"

@@ -200,7 +200,9 @@ def _signature(key: PrivateKeyTypes, text: bytes) -> bytes:
             return key.sign(text)
         case rsa.RSAPrivateKey():
             return key.sign(text, padding.PKCS1v15(), SHA256())
-    raise ConfigError("tls.key", "is neither an EC, an Ed25519 nor an RSA key", "issue it anew")
+    raise ConfigError(
+        "tls.key", "is neither an EC, an Ed25519 nor an RSA key", "have it issued again"
+    )
 
 
 def _text(path: Path) -> str:

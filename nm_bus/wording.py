@@ -11,7 +11,6 @@ MEANT = {
     ),
     "[a-z0-9][a-z0-9-]*": "lower-case letters, digits and hyphens",
     "[A-Za-z0-9][A-Za-z0-9._-]*": "letters, digits, dots, underscores and hyphens",
-    "[A-Za-z0-9][A-Za-z0-9_.-]*": "letters, digits, dots, underscores and hyphens",
     "[A-Za-z0-9][A-Za-z0-9._@-]*": "a name as in a certificate: letters, digits, . _ @ -",
     "/": "the full path of a mount point",
     "0?[0-7]{3}": "three octal digits, such as 0644",
@@ -52,19 +51,23 @@ _KIND = re.compile(r"Expected `(?P<kinds>[a-z |]+)`(, got `(?P<got>[a-z]+)`)?")
 _LENGTH = re.compile(r"Expected `(?P<kind>[a-z]+)` of length (?P<sign><=|>=) (?P<bound>\d+)")
 _BOUND = re.compile(r"Expected `(?:int|float)` (?P<sign><=|>=|<|>) (?P<bound>\S+)")
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]+)`")
+_ENUM = re.compile(r"Invalid enum value (?P<value>.+)")
 
 
 def in_words(problem: str) -> str:
     """Turn `Expected `int`, got `str` - at `$.a.port`` into `a.port: must be a whole number`."""
-    what, _, where = problem.partition(" - at `$")
+    what, key, where = problem.partition(" - at `key` in `$")
+    if not key:
+        what, _, where = problem.partition(" - at `$")
     where = where.rstrip("`").lstrip(".")
-    missing = _MISSING.fullmatch(what)
-    if missing:
+    table = f"{where}." if where else ""
+    if missing := _MISSING.fullmatch(what):
         what = NEEDED.get(missing["field"], "")
-        return f"{where + '.' if where else ''}{missing['field']} is missing" + (
-            f": {what}" if what else ""
-        )
-    said = _said(what)
+        return f"{table}{missing['field']} is missing" + (f": {what}" if what else "")
+    if unknown := _UNKNOWN.fullmatch(what):
+        return f"{table}{unknown['field']} is no setting"
+    said = f"a name in it {_said(what)}" if key else _said(what)
     return f"{where}: {said}" if where else said
 
 
@@ -77,6 +80,8 @@ def _said(what: str) -> str:
         return f"must have {_SIGNS[length['sign']]} {length['bound']} {unit}"
     if bound := _BOUND.fullmatch(what):
         return f"must be {_SIGNS[bound['sign']]} {bound['bound']}"
+    if enum := _ENUM.fullmatch(what):
+        return f"cannot be {enum['value']}"
     kind = _KIND.fullmatch(what)
     if not kind:
         return what

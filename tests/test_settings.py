@@ -58,18 +58,18 @@ def settings_of(kind: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[
             yield name, field.default
 
 
-def names_in(value: object, prefix: str = "") -> Iterator[str]:
-    """Every name that a TOML document gives a value, in the same form."""
+def values_in(value: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Every name that a TOML document gives a value, in the same form, and the value."""
     assert isinstance(value, dict)
     for key, item in value.items():
         tables = [i for i in item if isinstance(i, dict)] if isinstance(item, list) else []
         if tables:
             for table in tables:
-                yield from names_in(table, f"{prefix}{key}[].")
+                yield from values_in(table, f"{prefix}{key}[].")
         elif isinstance(item, dict) and key != "software":
-            yield from names_in(item, f"{prefix}{key}.")
+            yield from values_in(item, f"{prefix}{key}.")
         else:
-            yield prefix + key
+            yield prefix + key, item
 
 
 def unfolded(name: str) -> str:
@@ -91,8 +91,20 @@ def test_an_example_loads_with_everything_it_mentions(name: str, tmp_path: Path)
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_shows_every_setting(name: str) -> None:
-    shown = set(names_in(msgspec.toml.decode(unfolded(name))))
+    shown = {setting for setting, _ in values_in(msgspec.toml.decode(unfolded(name)))}
     assert shown == {setting for setting, _ in settings_of(EXAMPLES[name])}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_shows_what_a_setting_is_by_default(name: str) -> None:
+    shown = dict(values_in(msgspec.toml.decode(unfolded(name))))
+    defaults = {
+        setting: default
+        for setting, default in settings_of(EXAMPLES[name])
+        if isinstance(default, str | int | float) and default != ""
+    }
+    del defaults["network"]  # an example has one network, and says which others there are
+    assert {setting: shown[setting] for setting in defaults} == defaults
 
 
 def test_paths_are_relative_to_their_file_wherever_it_was_named_from(
@@ -105,7 +117,7 @@ def test_paths_are_relative_to_their_file_wherever_it_was_named_from(
 
 def test_an_unknown_key_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "member.toml").write_text('colour = "red"\n' + unfolded("member"))
-    with pytest.raises(ConfigError, match="unknown field `colour`"):
+    with pytest.raises(ConfigError, match="colour is no setting"):
         load(tmp_path / "member.toml", MemberSettings)
 
 

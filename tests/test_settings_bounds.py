@@ -99,6 +99,9 @@ def test_properties_that_supernodes_would_refuse_are_a_configuration_error(tmp_p
         ('node = "n"\ndrop_in.folder = "a\\u0000"', "drop_in.folder: holds a character that no"),
         ("node = 5", "node: must be a text in quotes, not a whole number"),
         ('node = "n"\nheartbeat.interval = "5"', "must be a number, not a text in quotes"),
+        ('node = "n"\nheartbeat.intervall = 5', "heartbeat.intervall is no setting"),
+        ('node = "n"\nheartbeet = 5', "heartbeet is no setting; `nm-bus files settings`"),
+        ('node = "n"\nproperties.software."" = "1"', "properties.software: a name in it must have"),
         ('node = "n"\nmetrics = []', "metrics: must be a table, not a list in brackets"),
     ],
 )

@@ -11,7 +11,10 @@ from nm_bus.errors import ConfigError
 
 ROOT = 0
 
-OURS = ("*.db", "*.db-*", "*.sqlite", "*.sqlite-*", "*.lock", ".*.lock", "lock", ".nm-bus-*")
+OURS = (
+    *("*.db", "*.db-*", "*.sqlite", "*.sqlite-*", "*.inhand"),
+    *("*.lock", ".*.lock", "lock", ".nm-bus-*"),
+)
 """What a program makes in its folder and must be able to open again."""
 
 

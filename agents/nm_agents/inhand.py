@@ -26,16 +26,16 @@ from nm_bus.messages import Seconds
 from nm_bus.transport.base import Consume, Delivery
 
 DEATHS = 2
-"""A message in hand at so many ends of the program, in a row, is not handled any more."""
+"""The program ended so often, in a row, while it handled a message: then it handles it no more."""
 
 GROUPS = (64, 8, 1)
 """How many doubtful messages are settled at once: after DEATHS, after one more, and so on."""
 
 LOSSES = 5
-"""The same for ends of the connection while a message was handled for long."""
+"""So often, in a row, the connection was lost after a message was handled for longer than SLOW."""
 
 SHORT_LIFE: Seconds = 60.0
-"""Who lives longer was not killed by what was delivered again at the start."""
+"""A program that ran longer was not ended by what was delivered to it again at its start."""
 
 SLOW: Seconds = 1.0
 """What is handled for longer than that may be why the connection is lost."""
@@ -57,8 +57,8 @@ _LOG = logging.getLogger(__name__)
 
 DEADLY = Rejected(
     Reason.KILLED,
-    f"it was in hand at {DEATHS} ends of the program in a row, or handled for long at {LOSSES}"
-    " losses of the connection",
+    f"the program ended {DEATHS} times in a row while it handled this message, or lost its"
+    f" connection {LOSSES} times in a row after it had handled it for over {SLOW:g} s",
 )
 
 Refuse = Callable[[Delivery, Rejected], None]
@@ -175,7 +175,7 @@ class InHand:
             del self.suspects[oldest]
         if digest != _OWED and self._is_deadly(digest):
             self.suspects.pop(_OWED, None)  # the cause is found
-        _LOG.warning("%s in hand when the program or its connection ended", _named(digest))
+        _LOG.warning("%s being handled when the program or its connection ended", _named(digest))
         self._save()
 
     def _forget(self, digest: bytes) -> None:

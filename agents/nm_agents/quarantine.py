@@ -63,7 +63,7 @@ class Quarantine:
             _LOG.error(what, record.who, TRIES, outcome, record.reason, record.sha256)
             kept(True)
         else:
-            _LOG.warning("quarantine did not take a message (%s); it is read again", outcome)
+            _LOG.warning("a refused message could not be stored (%s): it is read again", outcome)
             self.transport.later(PAUSE, lambda: kept(False))
 
     def _is_hopeless(self, digest: str) -> bool:

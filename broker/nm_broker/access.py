@@ -1,6 +1,6 @@
 """Who may log in to a broker and do what: users by role, given and taken away.
 
-What a role may do is data in `nm_bus.topology`; who has which role is decided elsewhere. Users
+What a role may do is data in `nm_bus.grants`; who has which role is decided elsewhere. Users
 belong to the whole broker, hence one broker for one project.
 """
 

@@ -1,8 +1,8 @@
 """RabbitMQ's management API over loopback HTTP: users, grants, topology, parameters, health.
 
 Every call is whole in itself and may be made again: applying something twice is harmless. What a
-grant or a topology says is decided in `nm_bus.topology`; what an answer holds stands in
-`nm_broker.answers`, and one of another form is a refusal.
+grant or a topology says is decided in `nm_bus.grants` and `nm_bus.topology`; what an answer holds
+stands in `nm_broker.answers`, and one of another form is a refusal.
 """
 
 import base64

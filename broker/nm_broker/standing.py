@@ -1,7 +1,7 @@
 """What a broker holds of a project now: its parts by kind, and who may log in as what.
 
 Nothing is changed here. A user's role is told by its rights, which are compared with what
-`nm_bus.topology` grants: nothing else says what it may do.
+`nm_bus.grants` grants: nothing else says what it may do.
 """
 
 from collections import Counter

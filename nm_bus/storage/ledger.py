@@ -57,7 +57,7 @@ PAGE_SLOTS, PAGE_BYTES = 1_000, 1024**2
 NEWCOMER = 0
 """The epoch of a ledger that knows nothing yet, not even how the project began."""
 
-_MEND = "join anew and take a snapshot from the others: nm-bus init --anew --config FILE"
+_MEND = "join again and take a snapshot from the others: nm-bus init --anew --config FILE"
 
 _TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;

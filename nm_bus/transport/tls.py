@@ -91,7 +91,7 @@ def _seen_by_a_server(tls: Tls) -> dict[str, object]:
                 what = f"is not of the authority that issued {tls.certificate}"
                 raise ConfigError(tls.ca, what, "take the ca.crt of this project") from None
             what = f"would be refused by the broker: {error.verify_message}"
-            raise ConfigError(tls.certificate, what, "have it renewed or issued anew") from None
+            raise ConfigError(tls.certificate, what, "have it renewed or issued again") from None
     return dict(judging.getpeercert() or {})
 
 

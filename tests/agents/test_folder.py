@@ -72,7 +72,7 @@ def test_root_makes_no_folder_below_one_of_another_user(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["lock", "ledger.db", "ingest.0.lock", "spool.sqlite"])
+@pytest.mark.parametrize("name", ["lock", "ledger.db", "ingest.0.lock", "spool.sqlite", "a.inhand"])
 def test_a_file_that_the_user_cannot_open_is_one_sentence(open_folder: Path, name: str) -> None:
     (open_folder / name).touch(mode=0o000)
     with (

@@ -80,7 +80,7 @@ def life(tmp_path: Path) -> Life:
     return Life(tmp_path / "marker")
 
 
-def test_what_was_in_hand_at_two_deaths_isrefused_and_the_others_are_handled(life: Life) -> None:
+def test_what_was_in_hand_at_two_deaths_is_refused_and_the_others_are_handled(life: Life) -> None:
     for again in (False, True):
         with pytest.raises(RuntimeError):
             life.live(delivery(again=again))

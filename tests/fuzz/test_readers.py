@@ -148,11 +148,8 @@ def files(folder: Path) -> Iterator[tuple[str, Reader]]:
         (SupernodeSettings, "supernode.toml"),
         (AdministratorSettings, "admin.toml"),
     ):
-        good = CONFIGS / name
-        if good.exists():
-            path = folder / name
-            reads = of_file(path, lambda path, kind=kind: load(path, kind))  # type: ignore[misc]
-            yield name, Reader(good.read_bytes(), reads)
+        reads = of_file(folder / name, lambda path, kind=kind: load(path, kind))  # type: ignore[misc]
+        yield name, Reader((CONFIGS / name).read_bytes(), reads)
     project = CONFIGS / "project.toml"
     yield "a project", Reader(project.read_bytes(), of_file(folder / "project.toml", load_project))
     memory = b'{"project": "p", "documents": {"config/a/b": {"revision": 1, "digest": "ab"}}}'

@@ -250,7 +250,7 @@ def test_a_damaged_file_says_to_join_anew(path: Path) -> None:
     for offset in range(8192, len(data), 4096):
         data[offset : offset + 2000] = b"\xff" * len(data[offset : offset + 2000])
     path.write_bytes(data)
-    with pytest.raises(StorageError, match=r"damaged; join anew .* nm-bus init --anew"):
+    with pytest.raises(StorageError, match=r"damaged; join again .* nm-bus init --anew"):
         open_ledger(path)
 
 
@@ -258,13 +258,13 @@ def test_damage_that_sqlite_does_not_see_says_to_join_anew(path: Path) -> None:
     with closing(open_ledger(path)) as store:
         store.keep_change(structs.replace(change(1), value={"content": "x" * 500}))
     path.write_bytes(path.read_bytes().replace(b"x" * 100, b"\xff" * 100))
-    said = r"damaged; join anew .* nm-bus init --anew"
+    said = r"damaged; join again .* nm-bus init --anew"
     with closing(open_ledger(path)) as store, pytest.raises(StorageError, match=said):
         store.outbox()
 
 
 def test_a_folder_in_its_place_says_to_join_anew(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"no file; join anew .* nm-bus init --anew"):
+    with pytest.raises(StorageError, match=r"no file; join again .* nm-bus init --anew"):
         open_ledger(tmp_path)
 
 
@@ -286,7 +286,7 @@ def test_no_ledger_and_an_empty_file_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="there is no ledger; make one: nm-bus init"):
         open_ledger(tmp_path / "none.db")
     (tmp_path / "empty.db").touch()
-    with pytest.raises(StorageError, match=r"it holds no ledger; join anew .* nm-bus init --anew"):
+    with pytest.raises(StorageError, match=r"it holds no ledger; join again .* nm-bus init --anew"):
         open_ledger(tmp_path / "empty.db")
 
 

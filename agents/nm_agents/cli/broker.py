@@ -1,6 +1,7 @@
 """`nm-bus broker`: a supernode's RabbitMQ, set up and looked at without writing any code.
 
-What a project has on its broker and who may do what stands in `nm_broker` and `nm_bus.topology`.
+What a project has on its broker and who may do what stands in `nm_bus.topology` and
+`nm_bus.grants`.
 """
 
 from collections.abc import Callable, Iterable

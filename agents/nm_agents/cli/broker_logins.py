@@ -1,6 +1,6 @@
 """`nm-bus broker admit`, `revoke`, `users`: who may log in at one supernode's broker.
 
-What a role may do stands in `nm_bus.topology`. Here is what keeps one command from taking the
+What a role may do stands in `nm_bus.grants`. Here is what keeps one command from taking the
 rights of another role away.
 """
 

@@ -27,6 +27,4 @@ def administrator(given: Path | None) -> AdministratorSettings:
             path, "no administrator's settings here", f"give --config FILE or set {VARIABLE}"
         )
     settings = load(path, AdministratorSettings)
-    if not settings.supernodes:
-        raise ConfigError(path, "names no supernode", "add at least one [[supernodes]]")
     return msgspec.structs.replace(settings, folder=expanded(str(settings.folder)))

@@ -49,7 +49,8 @@ class Kept:
 
 
 Limit = Annotated[
-    int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="The oldest so many.")
+    int,
+    typer.Option("--limit", metavar="N", min=1, max=MOST, help="Show at most N, the oldest first."),
 ]
 
 
@@ -94,12 +95,14 @@ def show_dead(
     settings, api = opened(config, timeout)
     found = kept(api, vhost(settings.project), number)
     if len(found) < number:
-        raise RefusedError(f"{len(found)} refused messages are kept; see `nm-bus dead list`")
+        raise RefusedError(
+            f"there is no message {number}: {len(found)} are kept; see `nm-bus dead list`"
+        )
     one = found[number - 1]
     if json:
         say(as_json(one.data(), indent=True))
         return
-    told = one.data()["record"] or {"reason": "no record of nm-bus"}
+    told = one.data()["record"] or {"reason": "not a record of nm-bus"}
     begins = {"first": first_bytes(one.record.first, 1_000)} if one.record else {}
     show(screen(), pairs({"at": figures.date(one.at), **told, **begins}))
 
@@ -159,7 +162,7 @@ def _show(found: list[Kept]) -> None:
 def _cells(one: Kept) -> tuple[str, ...]:
     record = one.record
     if record is None:
-        return "-", "-", "no record of nm-bus", "-", "-", ""
+        return "-", "-", "not a record of nm-bus", "-", "-", ""
     to = f"{record.exchange} {record.key}"
     size = figures.size(record.size)
     why = printable(record.detail)

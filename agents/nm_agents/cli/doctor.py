@@ -1,7 +1,6 @@
 """`nm-bus doctor`: what is wrong on the way from here to an answer, and what to do."""
 
 import time
-import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,8 +37,9 @@ from nm_bus.settings import (
     MemberSettings,
     Peer,
     SupernodeSettings,
+    check,
     expanded,
-    load,
+    toml,
 )
 
 Settings = AdministratorSettings | MemberSettings | SupernodeSettings
@@ -162,14 +162,11 @@ def _examine_answers(
 
 
 def read_settings(path: Path) -> Settings:
-    """Read a settings file of any of the three kinds, told apart by what only one has."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return load(path, AdministratorSettings)
+    """Read a settings file of any of the three kinds, by the table that only one of them has."""
+    raw = toml(path)
     if "supernode" in raw:
-        return load(path, MemberSettings)
-    return load(path, SupernodeSettings if "broker" in raw else AdministratorSettings)
+        return check(raw, MemberSettings, path)
+    return check(raw, SupernodeSettings if "broker" in raw else AdministratorSettings, path)
 
 
 def supernodes_of(settings: Settings) -> tuple[Peer, ...]:

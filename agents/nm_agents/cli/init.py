@@ -116,7 +116,7 @@ def _warning(found: Survivor) -> Iterator[str]:
     yield "A new epoch goes on without " + (", ".join(found.others) or "anybody else") + "."
     yield "What may be lost: changes that the others agreed on after this height, and changes that"
     yield "were accepted elsewhere only. Locks granted after it may be granted again, with tokens"
-    yield "that were given before. Supernodes of the old epoch must join anew: nm-bus init --anew"
+    yield "that were given before. Supernodes of the old epoch must join again: nm-bus init --anew"
     yield "Nothing was changed. To begin the new epoch, say the same with --yes"
 
 
@@ -162,7 +162,7 @@ def _aside(made: Made) -> list[str]:
 def _lines(made: Made) -> list[str]:
     joined = made.incarnation != INCARNATION
     if not made.new:
-        how = "joined anew" if joined else "as this project file says"
+        how = "joined again" if joined else "as this project file says"
         found = f"{made.path}: is there already, {how}; nothing was changed"
         return [found, *(_to_admit(made) if joined else _fingerprint(made))]
     if not joined:
@@ -170,7 +170,7 @@ def _lines(made: Made) -> list[str]:
         return [*_aside(made), ready, *_fingerprint(made)]
     return [
         *_aside(made),
-        f"{made.path}: made for {made.node}, anew as {made.incarnation}",
+        f"{made.path}: made for {made.node}, as the new incarnation {made.incarnation}",
         *_to_admit(made),
     ]
 

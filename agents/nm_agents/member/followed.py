@@ -12,7 +12,7 @@ import msgspec
 from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.ledger.follower import NOWHERE, Place
 
-FETCHED = "all documents are fetched anew"
+FETCHED = "all documents are fetched again"
 
 
 class Held(msgspec.Struct, frozen=True):

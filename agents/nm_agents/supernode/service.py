@@ -215,7 +215,7 @@ class SupernodeService:
         self._served = True
 
     def _not_retired(self, error: NmBusError) -> None:
-        _LOG.warning("ingest waits until the broker's queues are seen to: %s", error)
+        _LOG.warning("ingest cannot start yet: old queues were not deleted: %s", error)
         self.transport.later(LOOK, self._retire)
 
     def _list_connections(self) -> None:
@@ -362,7 +362,7 @@ class SupernodeService:
         if before is None or before.state != verdict.health:
             log_link(self._links[link])
         for mend in mends:
-            _LOG.warning("link to %s, %s is made anew: %s", *link, mend.reason)
+            _LOG.warning("link to %s, %s: restarted: %s", *link, mend.reason)
             self._call(lambda watch: watch.restart(link), lambda _: None)
 
     def _heard_there(self, link: Link, now: Seconds) -> Seconds | None:

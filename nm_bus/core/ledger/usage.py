@@ -1,11 +1,11 @@
-"""How much of the ledger belongs to each principal: kept as entries change, never counted anew.
+"""How much of the ledger belongs to each principal: kept up to date with each change.
 
-It is derived of the entries alone, so all supernodes have the same, whether they applied every
+It is derived from the entries alone, so all supernodes have the same, whether they applied every
 change or began from a snapshot.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 import msgspec
 
@@ -30,13 +30,12 @@ NOTHING = Used()
 class Usage:
     """What each owner has of each counted family."""
 
-    entries: Iterable[Entry] = ()
+    entries: InitVar[Iterable[Entry]] = ()
     _used: dict[tuple[str, str], Used] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        for entry in self.entries:
+    def __post_init__(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
             self.add(entry)
-        self.entries = ()
 
     def of(self, owner: str, family: str) -> Used:
         """What an owner has of a family."""

@@ -61,7 +61,7 @@ def test_the_list_says_who_sent_what_and_takes_nothing(run: Run, kept: Api) -> N
     assert said.exit_code == 0
     assert "one.example" in said.stdout
     assert "not-json" in said.stdout
-    assert "no record of nm-bus" in said.stdout
+    assert "not a record of nm-bus" in said.stdout
     assert "\x1b" not in said.stdout
     path, body = kept.asked[0]
     assert path == ("POST", "queues", "nm.demo", "dead", "get")

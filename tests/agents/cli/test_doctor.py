@@ -341,7 +341,7 @@ def test_a_name_that_does_not_resolve_is_told(mine: Tls) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "level", "word"),
-    [(0.1, Level.OK, "behind"), (-5.0, Level.WARN, "before"), (100.0, Level.FAIL, "behind")],
+    [(0.1, Level.OK, "behind"), (-5.0, Level.WARN, "ahead"), (100.0, Level.FAIL, "behind")],
 )
 def test_the_clocks_are_compared(seconds: float, level: Level, word: str) -> None:
     found = clock_difference(seconds, SN1)
@@ -407,7 +407,7 @@ def test_the_links_of_a_lost_supernode_are_one_finding(bus: FakeBus) -> None:
     )
     found = bad(judge(dataclasses.replace(picture, links=(red,) * 8, supernodes=lost)))
     links = [f.text for f in found if f.about == "links"]
-    assert links == [f"8 links of {red.destination} cannot move"]
+    assert links == [f"8 links of {red.destination} bring nothing, since it does not answer"]
 
 
 # --- the broker and the host ---------------------------------------------------------------

@@ -68,7 +68,7 @@ def test_anew_it_says_what_an_administrator_must_do(run: Run, folder: Path) -> N
     assert f"nm-bus supernode add {NODE} --incarnation" in said.stdout
     assert f"nm-bus supernode promote {NODE}" in said.stdout
     again = run(*words(folder, "--project", str(folder / "project.toml")))
-    assert (again.exit_code, "joined anew; nothing was changed" in again.stdout) == (0, True)
+    assert (again.exit_code, "joined again; nothing was changed" in again.stdout) == (0, True)
     told = json.loads(run(*words(folder, "--anew", "--json")).stdout)
     assert told["incarnation"] in told["admission"]
     assert told["incarnation"] in said.stdout

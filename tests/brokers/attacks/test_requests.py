@@ -14,7 +14,7 @@ import pytest
 
 from nm_broker.pki import Authority
 from nm_bus.client import Client
-from nm_bus.codes import NOT_ALLOWED
+from nm_bus.codes import BAD_VALUE, NOT_ALLOWED
 from nm_bus.errors import NmBusError, RefusedError
 from nm_bus.grants import Role
 from nm_bus.messages import Change, Hello, Message, Propose, Query, Sync
@@ -61,8 +61,7 @@ def test_a_certificate_that_no_library_reads_is_refused(
     proposed = Propose(change(asker), forged(name))
     for node in SUPERNODES:
         answer = asker.ask(proposed, node)
-        assert not answer.ok
-        assert answer.error
+        assert (answer.ok, answer.code) == (False, NOT_ALLOWED), answer.error
     arena.all_answer()
 
 
@@ -79,8 +78,9 @@ def test_a_schema_is_refused_while_others_are_answered(arena: Arena, what: str) 
     schema, content = SCHEMAS[what]
 
     def attack() -> None:
-        with pytest.raises(RefusedError, match=r"\w+"):
+        with pytest.raises(RefusedError, match=r"\w+") as raised:
             publish(arena, "a.json", content, schema)
+        assert raised.value.code == BAD_VALUE
 
     arena.while_others_ask(attack)
 
@@ -96,8 +96,9 @@ def test_a_document_is_refused_while_others_are_answered(arena: Arena, what: str
     name, content = DOCUMENTS[what]
 
     def attack() -> None:
-        with pytest.raises(RefusedError, match=r"\w+"):
+        with pytest.raises(RefusedError, match=r"\w+") as raised:
             publish(arena, name, content)
+        assert raised.value.code == BAD_VALUE
 
     arena.while_others_ask(attack)
 

@@ -33,7 +33,7 @@ def examine_answers(
     except NmBusError as error:
         yield fail("login", error, _mend(error, login))
         return
-    yield ok("login", f"{supernode} lets us in and answers")
+    yield ok("login", f"{supernode} accepts the login and answers")
     if isinstance(told, int | float):
         yield clock_difference(float(told) - (before + clock()) / 2, supernode)
 
@@ -46,7 +46,9 @@ def _mend(error: NmBusError, login: str) -> str:
 
 def clock_difference(seconds: Seconds, supernode: NodeId) -> Finding:
     """How far this host's clock is from a supernode's."""
-    text = f"this clock is {span(abs(seconds))} {'behind' if seconds > 0 else 'before'} {supernode}"
+    text = (
+        f"this clock is {span(abs(seconds))} {'behind' if seconds > 0 else 'ahead of'} {supernode}"
+    )
     mend = "let NTP (chrony, systemd-timesyncd) set both clocks"
     if abs(seconds) > CLOCK_FAIL:
         return fail("clock", text, mend)
@@ -70,7 +72,11 @@ def judge(picture: Picture) -> Iterator[Finding]:
         yield from _supernode(view)
     causes, links = links_by_cause(picture)
     for node, count in causes.items():
-        yield warn("links", f"{plural(count, 'link')} of {node} cannot move", PROCESS)
+        yield warn(
+            "links",
+            f"{plural(count, 'link')} of {node} bring nothing, since it does not answer",
+            PROCESS,
+        )
     troubled = [link for link in links if link.state not in HEALTHY]
     yield from map(_link, troubled)
     if picture.links and not troubled and not causes:

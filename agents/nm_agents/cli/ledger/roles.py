@@ -138,12 +138,15 @@ def revoke(
         entry = client.get(f"role/{principal}")
         if entry is None:
             raise RefusedError(f"{principal} has no role; see `nm-bus role list`", UNKNOWN_KEY)
-        if right is Right.ADMINISTRATOR and entry.value.get("administrator") is True:
+        less = _without(entry, right, component)
+        if right is Right.ADMINISTRATOR and less != entry.value:
             what = f"{principal} is an administrator; left are {_others(client, principal)}"
             confirm(what, yes=yes, dry_run=dry_run)
         elif dry_run:
-            confirm(f"{principal} is to lose a right: {right} {component}", yes=True, dry_run=True)
-        _propose(client, principal, entry, _without(entry, right, component), json=json)
+            loses = "loses" if less != entry.value else "does not have"
+            words = f"{right} {component}".strip()
+            confirm(f"{principal} {loses} the right {words}", yes=True, dry_run=True)
+        _propose(client, principal, entry, less, json=json)
 
 
 def _check(right: Right, component: str) -> None:

@@ -20,7 +20,11 @@ def place_of(option: str, text: str) -> tuple[str, dict[str, Any]]:
     try:
         parts = urlsplit(f"//{rest}")
         address, port_number = parts.hostname or "", parts.port
+        is_place = not (parts.path or parts.query or parts.fragment or "@" in rest)
     except ValueError:
-        raise ConfigError(option, f"{text!r} is no place", "give NODE[@ADDRESS][:PORT]") from None
+        is_place = False
+    if not is_place or port_number == 0:
+        mend = "give NODE[@ADDRESS][:PORT], an IPv6 address in brackets: NODE@[::1]:5671"
+        raise ConfigError(option, f"{text!r} cannot be read", mend)
     table: dict[str, Any] = {"host": node, "port": port_number or AMQPS}
     return node, table | ({"address": address} if address else {})

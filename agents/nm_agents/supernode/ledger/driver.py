@@ -271,9 +271,9 @@ class LedgerDriver:
         with another project file, or its epoch with a date that has not come."""
         peer, why = message.origin, self._why_ignored(message)
         if why and why != self.ignored.get(peer):
-            _LOG.error("the ledger takes nothing of %s: %s", peer, why)
+            _LOG.error("the ledger ignores the messages of %s: %s", peer, why)
         elif not why and peer in self.ignored:
-            _LOG.info("the ledger takes what %s says again", peer)
+            _LOG.info("the ledger accepts the messages of %s again", peer)
         self.ignored.pop(peer, None)
         if why:
             self.ignored[peer] = why
@@ -321,7 +321,7 @@ class LedgerDriver:
             self.machine.listens = False
             votes = self.voter_id in self.state.voters
             does = "it votes" if votes else "it follows, and has no vote"
-            _LOG.info("ledger of %s: the others know it: %s", self.voter_id, does)
+            _LOG.info("ledger of %s: confirmed by the other supernodes: %s", self.voter_id, does)
 
     def stop(self, reason: str) -> None:
         """Vote and speak no more: this file is not the one that the others know."""

@@ -54,7 +54,7 @@ def _ignored(ledger: LedgerDriver, peer: NodeId, why: str) -> Condition:
         subject=peer,
         what=ledger.node,
         severity=Severity.CRITICAL,
-        summary=f"{ledger.node} takes nothing of {peer} into the ledger: {why}",
+        summary=f"{ledger.node} ignores {peer} in the ledger: {why}",
     )
 
 

@@ -24,5 +24,5 @@ def test_a_place_is_a_node_with_an_address_and_a_port_if_given(
 
 @pytest.mark.parametrize("text", ["sn1.org:x", "sn1.org:70000", "sn1.org@[::1"])
 def test_what_is_no_place_is_said_with_the_form(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"--peer: .* is no place; give NODE\[@ADDRESS\]"):
+    with pytest.raises(ConfigError, match=r"--peer: .* cannot be read; give NODE\[@ADDRESS\]"):
         place_of("--peer", text)
