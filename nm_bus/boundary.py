@@ -27,7 +27,7 @@ class Unreadable:
 def attempt(read: Callable[[], T]) -> T | Unreadable:
     """Call `read`; an exception of any kind becomes a value with its reason.
 
-    Errors of our own (NmBusError) pass: they are decisions of the caller already.
+    Errors of our own (NmBusError) pass: they already say what the caller has to decide.
     """
     try:
         return read()
@@ -37,7 +37,7 @@ def attempt(read: Callable[[], T]) -> T | Unreadable:
         return Unreadable("is nested too deep")
     except MemoryError:
         return Unreadable("needs too much memory")
-    except Exception as error:  # noqa: BLE001 # see above: the one place where this is right
+    except Exception as error:  # noqa: BLE001  # libraries do not list what they raise
         return Unreadable(_reason(error))
     except BaseException as error:
         if not _is_panic(error):

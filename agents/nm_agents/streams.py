@@ -1,4 +1,4 @@
-"""The standard streams: one that is closed or full is said in a sentence, and never a traceback."""
+"""The standard streams: one that is closed or full gives one sentence instead of a traceback."""
 
 import io
 import os

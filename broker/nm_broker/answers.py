@@ -54,7 +54,7 @@ class TopicPermission(Struct, frozen=True):
 
 
 class MessageStats(Struct, frozen=True):
-    """What a queue counted since it is there."""
+    """What a queue has counted since it was declared."""
 
     ack: Count | None = None
 

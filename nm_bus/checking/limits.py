@@ -1,4 +1,4 @@
-"""What one check may take. Whoever needs more is refused, and the others are not kept waiting."""
+"""What one check may use. One that needs more is refused, so that it does not delay the others."""
 
 import msgspec
 

@@ -12,7 +12,7 @@ SLOW: Seconds = 1.0
 """So long nothing is said: most often the next supernode answers at once."""
 
 QUICK: Seconds = 2.5
-"""How long the first round waits at a supernode for what it can answer from memory."""
+"""How long the first round waits for each supernode, where it can answer from memory."""
 
 Said = Callable[[str], None]
 

@@ -1,8 +1,8 @@
 """Samples that come more than an hour late, out of a member's spool.
 
-They are too old for a ring, so they are gathered by minute, told once when no more of them have
-come for a while, and forgotten. Limits on what is gathered bound them, for each member and for all,
-so that one member's spool takes no room from another's.
+They are too old for a ring, so they are gathered by minute, reported once, when no more of them
+have come for a while, and forgotten. What is gathered is bounded, for each member and for all, so
+that one member's spool takes no room from another's.
 """
 
 from dataclasses import dataclass, field

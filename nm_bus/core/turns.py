@@ -1,4 +1,4 @@
-"""A queue that serves principals in turn: who asks for much waits for himself, not others for him.
+"""A queue that serves principals in turn: many requests of one principal delay only its own.
 
 Pure; each principal's own order is kept.
 """

@@ -9,7 +9,7 @@ def drained(turns: Turns[int]) -> list[tuple[str, int]]:
     return [turns.pop() for _ in range(len(turns))]
 
 
-def test_who_asks_for_much_waits_for_himself() -> None:
+def test_many_requests_of_one_principal_delay_only_its_own() -> None:
     turns: Turns[int] = Turns(100, 100)
     for number in range(4):
         turns.push("a", number)

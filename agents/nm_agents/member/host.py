@@ -21,8 +21,6 @@ hours; it hangs in a thread of its own, and its series are missing as long as it
 
 Values = dict[str, float]
 
-_ABSENT = {True: "nothing is mounted there", False: "not there"}
-
 
 class Host:
     """This host's metrics. `mounts` are the mount points whose disks are measured."""
@@ -91,7 +89,7 @@ class Disk:
     def _usage(self) -> Values:
         if not is_mounted(self._mount):
             # what lies there is the disk of the folder above, whose figures would be a lie here
-            raise OSError(_ABSENT[Path(self._mount).is_dir()])
+            raise OSError("nothing is mounted there" if Path(self._mount).is_dir() else "not there")
         usage = psutil.disk_usage(self._mount)
         return {
             f"disk.used[{self._label}]": float(usage.used),

@@ -59,7 +59,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class BrokerWatch:
-    """Reads and mends one broker. Every call may wait for the API's time limit."""
+    """Reads the state of one broker, and repairs its links and queues.
+
+    Every call may wait for the API's time limit.
+    """
 
     api: ManagementApi
     settings: SupernodeSettings

@@ -17,6 +17,7 @@ from nm_agents.cli.ledgers import (
 from nm_agents.cli.ledgers import votes as votes_of
 from nm_agents.cli.overview import Picture
 from nm_bus.client.asking import understood
+from nm_bus.core.ledger.troubles import FORKED, IGNORED
 from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.errors import NmBusError
 from nm_bus.messages import Health, MemberView, Page, Read, Seconds, Standing, VoterId
@@ -29,12 +30,6 @@ ENOUGH = 3
 
 MOST = 3
 """So many names are told; the rest is counted."""
-
-FORKED = "ledger-forked"
-"""The kind of the alert by which supernodes tell of two heads for one revision."""
-
-IGNORED = "ledger-peer-ignored"
-"""The kind of the alert by which one tells that it does not count another's votes, and why."""
 
 INIT = "`nm-bus init --project FILE --config FILE` there, or --anew in a running project; restart"
 GROW = "`nm-bus supernode add` more of them, then `promote`, to three or five"

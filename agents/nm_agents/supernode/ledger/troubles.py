@@ -6,10 +6,8 @@ from nm_agents.supernode.ledger.checkpoints import Fork
 from nm_agents.supernode.ledger.driver import LedgerDriver
 from nm_bus.core.alerts import Condition
 from nm_bus.core.ledger.batches import FAR_AHEAD
+from nm_bus.core.ledger.troubles import FORKED, IGNORED
 from nm_bus.messages import NodeId, Severity
-
-IGNORED = "ledger-peer-ignored"
-"""The kind of the alert about a peer whose votes do not count."""
 
 
 def troubles(ledger: LedgerDriver | None) -> Iterator[Condition]:
@@ -78,7 +76,7 @@ def _forked(fork: Fork) -> Condition:
     """The same alert at both: whichever tells it first."""
     one, other = sorted((fork.node, fork.peer))
     return Condition(
-        kind="ledger-forked",
+        kind=FORKED,
         subject=one,
         what=f"{other}.{fork.revision}",
         severity=Severity.CRITICAL,

@@ -11,9 +11,10 @@ import pytest
 
 from nm_agents.supernode.ledger.composing import FILE
 from nm_agents.supernode.ledger.making import begin
-from nm_agents.supernode.ledger.troubles import IGNORED, troubles
+from nm_agents.supernode.ledger.troubles import troubles
 from nm_bus.core.alerts import Condition
 from nm_bus.core.ledger.boots import MOST_KNOWN
+from nm_bus.core.ledger.troubles import IGNORED
 from nm_bus.messages import Beat, Change, Ledger, Proposed
 from nm_bus.project import FirstSupernode, Project
 from nm_bus.settings import Broker, SupernodeSettings, Tls
