@@ -1,13 +1,15 @@
 """What the project says of itself is true: versions, licence, documents, and what is installed."""
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 import sysconfig
 import tomllib
+from collections.abc import Iterator
 from configparser import ConfigParser
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,35 @@ def test_the_changelog_tells_of_this_version() -> None:
 
 def test_the_library_says_the_version_that_is_installed() -> None:
     assert __version__ == version("nm-bus")
+
+
+ONLY_ASKED_FOR = {"ddsketch"}
+"""What the library imports for nodes alone, when one of them first asks for it."""
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The first word of every module that a file imports, wherever in it the import stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names = [node.module]
+        yield from (name.partition(".")[0] for name in names)
+
+
+def test_the_library_imports_nothing_that_only_nodes_install() -> None:
+    distributions = packages_distributions()
+    needed = {re.split(r"[^\w-]", line)[0] for line in project()["project"]["dependencies"]}
+    modules = {
+        module
+        for path in (CHECKOUT / "nm_bus").rglob("*.py")
+        if "testing" not in path.parts
+        for module in imported(path)
+    } - ONLY_ASKED_FOR
+    used = {
+        name.replace("_", "-") for module in modules for name in distributions.get(module, ())
+    } - {"nm-bus"}
+    assert {"pika", "cryptography"} <= used
+    assert used <= needed
 
 
 def test_every_dependency_has_its_reason() -> None:
