@@ -1,7 +1,8 @@
 """The parent's side of the child process: it is started when it is needed, and replaced when ended.
 
-For one thread at a time. What exceeds a limit is refused with a sentence; that no process can be
-started is an error of this host, and says nothing about what was to be checked.
+For one thread at a time. What itself uses more than a limit is refused with a sentence. That no
+process can be started, or that it was killed or got no processor time, is an error of this host,
+and says nothing about what was to be checked.
 """
 
 import signal
@@ -17,7 +18,7 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from nm_bus.checking.check import Check, OfDocument, is_needed
-from nm_bus.checking.limits import Limits
+from nm_bus.checking.limits import NO_MEMORY, Limits
 from nm_bus.documents import Document, why_not
 from nm_bus.errors import NmBusError
 
@@ -25,7 +26,8 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 class NoCheckError(NmBusError):
-    """The process that checks cannot be started. The caller tries again later, or elsewhere."""
+    """The check was not made: its process did not start, or was ended by something else than the
+    check. The caller tries again later, or elsewhere."""
 
 
 @dataclass(slots=True)
@@ -66,7 +68,7 @@ class Child:
         return self.checks < most and self.process.poll() is None
 
     def ask(self, check: Check, patience: float) -> str | None:
-        """What is wrong; None when the process gave no answer."""
+        """What is wrong; None when the process ended, or says nothing for so long."""
         self.checks += 1
         with suppress(OSError):
             self.line.send_bytes(_encoder.encode(check))
@@ -84,15 +86,15 @@ class Child:
         self.process.kill()
         self.end()
 
-    def end(self) -> int:
-        """End it; gives the signal that had ended it before, 0 for none."""
+    def end(self) -> int | None:
+        """End it; gives the code with which it had ended by itself, None when it still ran."""
         self.line.close()
         with suppress(subprocess.TimeoutExpired):
             # its end of the socket closes a moment before it can be waited for
-            return -self.process.wait(0.1)
+            return self.process.wait(0.1)
         self.process.kill()
         self.process.wait()
-        return signal.SIGXCPU
+        return None
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -107,17 +109,24 @@ class Checker:
     def why_not(self, check: Check) -> str:
         """What is wrong, in one sentence without its subject; empty when nothing is.
 
-        Raises NoCheckError when no process can be started.
+        What was not made is tried once more, by a new process. Raises NoCheckError.
         """
+        try:
+            return self.once(check)
+        except NoCheckError:
+            return self.once(check)
+
+    def once(self, check: Check) -> str:
+        """The same, tried once."""
         if not is_needed(check):
             return ""
         child = self._ready()
         said = child.ask(check, self.limits.patience)
         if said is not None:
             return said
-        ended_by = child.end()
+        code = child.end()
         self.close()
-        return self._exceeded(ended_by)
+        return self._exceeded(code)
 
     def why_no_document(self, document: Document, *, forced: bool = False) -> str:
         """Why a document may not be proposed, as `nm_bus.documents.why_not`, under limits."""
@@ -140,7 +149,14 @@ class Checker:
         self._end = weakref.finalize(self, child.kill)
         return child
 
-    def _exceeded(self, ended_by: int) -> str:
-        if ended_by == signal.SIGXCPU:
+    def _exceeded(self, code: int | None) -> str:
+        """The limit that a process met, by the code with which it ended; or raises NoCheckError."""
+        if code == -signal.SIGXCPU:
             return f"takes too long to check: more than {self.limits.seconds} s; make it simpler"
-        return f"cannot be checked: it needs too much memory, or ends the check (code {ended_by})"
+        if code == NO_MEMORY:
+            return "needs too much memory to be checked; make it simpler"
+        raise NoCheckError(
+            f"the process that checks gave no answer in {self.limits.patience:g} s"
+            if code is None
+            else f"the process that checks was ended (code {code})"
+        )

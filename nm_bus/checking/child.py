@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from nm_bus.checking.check import Check, OfDocument, found
-from nm_bus.checking.limits import Limits
+from nm_bus.checking.limits import NO_MEMORY, Limits
 from nm_bus.documents.media import JSON
 
 
@@ -27,10 +27,13 @@ def _serve(line: "Connection[bytes, bytes]", limits: Limits) -> None:
     while True:
         try:
             asked = line.recv_bytes()
+            _bound_time(limits.seconds)
+            said = found(decoder.decode(asked)).encode()
         except EOFError:
             return
-        _bound_time(limits.seconds)
-        line.send_bytes(found(decoder.decode(asked)).encode())
+        except MemoryError:
+            sys.exit(NO_MEMORY)
+        line.send_bytes(said)
 
 
 def _load() -> None:

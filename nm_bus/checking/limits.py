@@ -2,14 +2,17 @@
 
 import msgspec
 
+NO_MEMORY = 77
+"""With this code the child process ends when a check needs more memory than it may have."""
+
 
 class Limits(msgspec.Struct, frozen=True):
     """The limits of a child process and of its checks."""
 
     seconds: int = 2
     """Of processor time, for one check."""
-    patience: float = 10.0
-    """Seconds by the clock, for one check: on a machine that is busy with other things."""
+    patience: float = 5.0
+    """Seconds by the clock, for one check. Whose is over was not made: the machine is too busy."""
     start: float = 20.0
     """Seconds by the clock, until the process is ready for its first check."""
     memory: int = 512 * 1024 * 1024

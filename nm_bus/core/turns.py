@@ -36,6 +36,13 @@ class Turns(Generic[T]):
         self._count += 1
         return True
 
+    def put_back(self, who: str, what: T) -> None:
+        """Let what was popped wait again: the first of its principal, after all others' turn."""
+        own = self._waiting.pop(who, None) or deque()
+        own.appendleft(what)
+        self._waiting[who] = own
+        self._count += 1
+
     def pop(self) -> tuple[str, T]:
         """The next one, of whoever waits longest for a turn. Raises KeyError when none waits."""
         who, own = self._waiting.popitem(last=False)

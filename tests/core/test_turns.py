@@ -35,3 +35,14 @@ def test_who_waits_no_more_is_not_in_it() -> None:
     assert "a" not in turns
     with pytest.raises(KeyError):
         turns.pop()
+
+
+def test_what_is_put_back_is_the_first_of_its_own_after_the_others_turn() -> None:
+    turns: Turns[int] = Turns(3, 2)
+    turns.push("a", 1)
+    turns.push("a", 2)
+    turns.push("b", 10)
+    turns.put_back(*turns.pop())
+    assert drained(turns) == [("b", 10), ("a", 1), ("a", 2)]
+    turns.put_back("c", 20)
+    assert drained(turns) == [("c", 20)]

@@ -16,6 +16,7 @@ from nm_agents.publishing.memory import Memory
 from nm_agents.publishing.reasons import Reasons
 from nm_agents.publishing.scanning import Found, Signature
 from nm_agents.publishing.told import Told, What
+from nm_bus.checking.checker import NoCheckError
 from nm_bus.core.ledger.history import diff
 from nm_bus.core.publishing import (
     DELETED,
@@ -213,7 +214,7 @@ class Publisher:
         schema = str(entry.value.get("schema", "")) if entry else ""
         document = Document(*named(put.key), content, schema)
         with self.in_hand.holding(put.key, put.digest) as set_aside:
-            reason = set_aside or self.why_not(document, forced=self.force)
+            reason = set_aside or self._flaw(document)
         if reason:
             return {put.key: reason}
         if self.dry:
@@ -229,6 +230,13 @@ class Publisher:
             )
 
         return self._asked(put.key, What.PUT, (put.digest, put.expected), ask)
+
+    def _flaw(self, document: Document) -> str:
+        """Why a document may not be proposed. What could not be checked is looked at again."""
+        try:
+            return self.why_not(document, forced=self.force)
+        except NoCheckError as error:
+            return f"was not checked, and will be at the next look: {error}"
 
     def _delete(self, delete: Delete) -> dict[str, str]:
         if delete.moved_to and not self._is_agreed(delete.moved_to):

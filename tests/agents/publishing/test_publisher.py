@@ -14,9 +14,11 @@ from nm_agents.publishing.inhand import FILE as IN_HAND
 from nm_agents.publishing.memory import FILE, remembered
 from nm_agents.publishing.publisher import Publisher
 from nm_agents.publishing.told import Told, What
+from nm_bus.checking.checker import NoCheckError
 from nm_bus.client import Client, content_of
 from nm_bus.core.ledger.state import State
 from nm_bus.core.settling import Rest
+from nm_bus.documents import Document, why_not
 from nm_bus.errors import ConfigError, RefusedError
 from nm_bus.messages import Entry
 from nm_bus.settings import LOCAL, AdministratorSettings, Broker, Peer, Tls
@@ -375,6 +377,27 @@ def test_a_key_that_the_ledger_refuses_is_that_file_s_trouble_alone(stage: Stage
     stage.settle()
     assert stage.ledger().keys() == {"thredds/good.txt"}
     assert stage.reason("thredds/bad.txt") == "no such key for you\n"
+
+
+def test_a_file_that_could_not_be_checked_holds_up_no_other_and_is_checked_again(
+    stage: Stage,
+) -> None:
+    def killed(document: Document, *, forced: bool = False) -> str:
+        if document.name == "a.txt":
+            raise NoCheckError("it was killed")
+        return why_not(document, forced=forced)
+
+    stage.publisher.why_not = killed
+    for name in ("a.txt", "b.txt"):
+        stage.save(f"thredds/{name}", name)
+    stage.settle()
+    assert stage.ledger() == {"thredds/b.txt": b"b.txt"}
+    assert "was not checked" in stage.reason("thredds/a.txt")
+    stage.publisher.why_not = why_not
+    stage.look()
+    assert set(stage.ledger()) == {"thredds/a.txt", "thredds/b.txt"}
+    stage.look()
+    assert stage.reason("thredds/a.txt") == ""
 
 
 def test_a_folder_in_the_place_of_a_file_deletes_nothing(stage: Stage) -> None:

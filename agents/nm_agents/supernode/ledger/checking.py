@@ -13,7 +13,7 @@ from functools import partial
 from nm_agents.supernode.ledger.checks import check_of
 from nm_agents.supernode.worker import Worker
 from nm_bus.checking.check import Check
-from nm_bus.checking.checker import Checker
+from nm_bus.checking.checker import Checker, NoCheckError
 from nm_bus.codes import BAD_VALUE, UNAVAILABLE
 from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.ledger.state import State
@@ -28,10 +28,14 @@ MOST, MOST_OF_ONE = 500, 20
 PATIENCE: Seconds = 6.0
 """How long a change may wait for its turn."""
 
+MOST_ASKING = 20
+"""How often one change may be asked again while it waits; all of them are told together."""
+
 REMEMBERED = 100
 """Refusals that are remembered: who was not answered in time asks again, and is answered."""
 
 TOO_MANY = "too many changes wait for their check; ask again in a moment"
+TOO_OFTEN = "the change waits for its check, and was asked too often; ask again in a moment"
 TOO_LATE = f"other changes were checked for {PATIENCE:g} s, and this one was not yet; ask again"
 
 Judge = Callable[[Check, Callable[[str | NmBusError], None]], None]
@@ -46,17 +50,26 @@ NONE: tuple[Change | None, Refusal | None] = None, None
 def judge_of(transport: Transport) -> Iterator[Judge]:
     """A judge with a process and a thread of its own, which end with it."""
     with closing(Checker()) as checker, closing(Worker(transport)) as worker:
-        yield lambda check, done: worker.call(partial(checker.why_not, check), done)
+        yield lambda check, done: worker.call(partial(checker.once, check), done)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Waiting:
     """A change in the queue."""
 
     change: Change
     since: Seconds
     asking: list[Checked]
-    """Who is told: whoever asks again meanwhile is told as well."""
+    """Who is told: whoever asks again meanwhile is told as well, up to MOST_ASKING."""
+    tried: bool = False
+    """Whether it had a turn in which no check was made."""
+
+    def ask(self, checked: Checked) -> None:
+        """Tell this one as well."""
+        if len(self.asking) < MOST_ASKING:
+            self.asking.append(checked)
+        else:
+            checked(Refusal(UNAVAILABLE, TOO_OFTEN))
 
     def told(self, refusal: Refusal | None) -> None:
         """Tell all that ask."""
@@ -84,7 +97,7 @@ class Checking:
         """
         waiting, (before, refusal) = self._open.get(change.id), self._refused.get(change.id, NONE)
         if waiting is not None and waiting.change == change:
-            waiting.asking.append(checked)
+            waiting.ask(checked)
         elif before == change:
             checked(refusal)
         else:
@@ -104,6 +117,9 @@ class Checking:
         return Waiting(change, self.transport.now(), [checked])
 
     def _ended(self, waiting: Waiting, refusal: Refusal | None) -> None:
+        if self.state().answer(waiting.change.id) is not None:
+            # it came by another supernode meanwhile, and the ledger's own answer counts
+            refusal = None
         if self._open.get(waiting.change.id) is waiting:
             del self._open[waiting.change.id]
         if refusal is not None and refusal.code == BAD_VALUE:
@@ -117,21 +133,30 @@ class Checking:
         while self._turns and not self._checked:
             who, waiting = self._turns.pop()
             found = check_of(waiting.change, self.state())
-            if self.transport.now() - waiting.since > PATIENCE:
+            if self._is_late(waiting):
                 self._ended(waiting, Refusal(UNAVAILABLE, TOO_LATE))
             elif isinstance(found, str):
                 self._ended(waiting, _refusal(found))
             else:
                 self._checked = who
-                self.judge(found, partial(self._judged, waiting))
+                self.judge(found, partial(self._judged, waiting, found))
 
-    def _judged(self, waiting: Waiting, said: str | NmBusError) -> None:
-        self._checked = ""
-        if isinstance(said, NmBusError):
+    def _judged(self, waiting: Waiting, check: Check, said: str | NmBusError) -> None:
+        who, self._checked = self._checked, ""
+        if isinstance(said, NoCheckError) and not waiting.tried and not self._is_late(waiting):
+            waiting.tried = True
+            self._turns.put_back(who, waiting)
+        elif isinstance(said, NmBusError):
             self._ended(waiting, Refusal(UNAVAILABLE, f"the change was not checked: {said}"))
+        elif check_of(waiting.change, self.state()) != check:
+            # the schema that it was held against is not in force any more
+            self._turns.put_back(who, waiting)
         else:
             self._ended(waiting, _refusal(f"{waiting.change.key} {said}" if said else ""))
         self._next()
+
+    def _is_late(self, waiting: Waiting) -> bool:
+        return self.transport.now() - waiting.since > PATIENCE
 
 
 def _refusal(wrong: str) -> Refusal | None:
