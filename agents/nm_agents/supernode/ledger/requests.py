@@ -134,11 +134,14 @@ class LedgerRequests:
     def _propose(self, asked: Propose, user: str, answered: Answered) -> None:
         change = asked.change
         refusal = _wrong_asker(change, user)
-        given = None if refusal else self.driver.state.answer(change.id)
-        if given is not None:
-            answered(_told(given))
+        if refusal is None and self._is_answered(change, answered):
             return
-        refusal = refusal or self._foreign(asked, user) or self._unready(change)
+        refusal = refusal or self._foreign(asked, user)
+        if refusal is None and self.driver.is_waiting(change.id):
+            # it was taken already: what was found wrong only now would be said of what is agreed
+            self._gather(asked, user, answered)
+            return
+        refusal = refusal or self._unready(change)
         if refusal is not None:
             answered(_refused(change, refusal))
         else:
@@ -147,12 +150,25 @@ class LedgerRequests:
     def _checked(
         self, asked: Propose, user: str, answered: Answered, refusal: Refusal | None
     ) -> None:
-        if refusal is not None:
-            answered(_refused(asked.change, refusal))
+        """The check may have taken long, and the change may be decided or on its way by now."""
+        if self._is_answered(asked.change, answered):
             return
+        if refusal is None or self.driver.is_waiting(asked.change.id):
+            self._gather(asked, user, answered)
+        else:
+            answered(_refused(asked.change, refusal))
+
+    def _gather(self, asked: Propose, user: str, answered: Answered) -> None:
         self._gathered.append((asked, user, answered))
         if len(self._gathered) == 1:
             self.transport.later(0.0, self._offer)
+
+    def _is_answered(self, change: Change, answered: Answered) -> bool:
+        """Give the ledger's own answer if it has one, which counts whatever else is found."""
+        given = self.driver.state.answer(change.id)
+        if given is not None:
+            answered(_told(given))
+        return given is not None
 
     def _offer(self) -> None:
         """Propose what came since the last turn, in one transaction; nobody waits before it."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from nm_agents.supernode.ledger.checking import Judge
 from nm_agents.supernode.ledger.requests import PATIENCE, Given, LedgerRequests
 from nm_agents.supernode.ledger.waits import MOST_OF_ONE
 from nm_broker.pki import Authority
@@ -32,11 +33,13 @@ def in_place(check: Check, done: Callable[[str | NmBusError], None]) -> None:
 class Asking:
     """Principals who ask a supernode, signed by the project's authority."""
 
-    def __init__(self, site: Site, authority: Authority, folder: Path) -> None:
+    def __init__(
+        self, site: Site, authority: Authority, folder: Path, judge: Judge = in_place
+    ) -> None:
         assert site.process is not None
         self.site, self.authority, self.folder = site, authority, folder
         self.ca = folder / "ca.crt"
-        self.requests = LedgerRequests(site.ledger, site.process, self._authority, in_place)
+        self.requests = LedgerRequests(site.ledger, site.process, self._authority, judge)
         self.requests.listen()
         self._sequence = 0
 
@@ -233,6 +236,60 @@ def test_a_document_is_held_against_the_schema_that_it_was_given(ask: Asking) ->
     assert "'port' is a required property" in error
     free = ask.change(value={"content": "{}", "schema": "", **json})
     assert ask.propose(free)[0].code == "ok"
+
+
+# --- the check takes long, and meanwhile the ledger moves on
+
+
+def judged_later(ask: Asking) -> tuple[Asking, list[Callable[[str | NmBusError], None]]]:
+    """The same askers, and the checks that are being made, which the test ends."""
+    open_: list[Callable[[str | NmBusError], None]] = []
+    return Asking(ask.site, ask.authority, ask.folder, lambda _, done: open_.append(done)), open_
+
+
+CHECKED = {"content": "{}", "media_type": "application/json"}
+
+
+@pytest.mark.parametrize("verdict", ["", "takes too long to check", NmBusError("killed")])
+def test_what_was_agreed_elsewhere_during_its_check_is_told_as_agreed(
+    verdict: str | NmBusError, make_crowd: Make, tmp_path: Path
+) -> None:
+    """The asker gave up waiting here, and another supernode took the same change."""
+    crowd = make_crowd(3)
+    crowd.awake()
+    here, there, _ = crowd
+    ask, open_ = judged_later(Asking(here, Authority.create(tmp_path / "ca"), tmp_path / "ca"))
+    change = ask.change(value=CHECKED)
+    answers = ask.propose(change)
+    there.ledger.propose(change, lambda _: None)
+    crowd.clock.run(lambda: here.ledger.state.answer(change.id) is not None, 60.0)
+    assert answers == []
+    open_.pop()(verdict)
+    crowd.clock.advance(0.0)
+    assert answers == [Given(Proposed(change.id, "agreed", 1))]
+
+
+@pytest.mark.parametrize("moment", ["before", "during"])
+def test_what_is_on_its_way_since_its_check_is_not_refused_by_a_later_one(
+    moment: str, apart: tuple[Crowd, Asking]
+) -> None:
+    crowd, ask = apart
+    ask, open_ = judged_later(ask)
+    change = ask.change(value=CHECKED)
+    if moment == "before":
+        ask.site.ledger.propose(change, lambda _: None)
+    answers = ask.propose(change, wait=60.0)
+    if moment == "during":
+        ask.site.ledger.propose(change, lambda _: None)
+    for done in open_:
+        done("is refused by its schema")
+    crowd.clock.advance(0.0)
+    assert answers == []
+    for site in crowd:
+        if site.process is None:
+            site.start()
+    crowd.clock.run(lambda: bool(answers), 60.0)
+    assert answers == [Given(Proposed(change.id, "agreed", 1))]
 
 
 def test_nobody_asks_as_somebody_else(ask: Asking) -> None:
