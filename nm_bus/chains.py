@@ -67,21 +67,22 @@ def why_untrusted(
 ) -> str:
     """Why the first certificate of a chain is not the authority's; empty when it is.
 
-    The chain has the order of TLS: each certificate stands before the one that issued it.
+    The chain has the order of TLS: each certificate stands before the one that issued it. All that
+    lead to the first one must be in force, the authority as well.
     """
     moment = datetime.fromtimestamp(now, UTC)
-    trusted = [each for each in authorities if _may_issue(each)]
+    issuers = [each for each in authorities if _may_issue(each)]
+    why = "the certificate that signed is not of this project's authority"
     for below, certificate in reversed(list(enumerate(chain))):
-        if not any(_is_issued_by(certificate, issuer) for issuer in trusted):
-            continue
-        if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
-            return f"the certificate that signed is not in force now, but {_life(certificate)}"
-        usable = is_usable(certificate.public_key())
-        if below == 0:
-            return "" if usable else "the key that signed is of a kind or size that is not taken"
-        if usable and _may_issue(certificate, below - 1):
-            trusted.append(certificate)
-    return "the certificate that signed is not of this project's authority"
+        found = [each for each in issuers if _is_issued_by(certificate, each)]
+        if any(_is_in_force(each, moment) for each in found):
+            if below == 0:
+                return _why_unusable(certificate, moment)
+            if is_usable(certificate.public_key()) and _may_issue(certificate, below - 1):
+                issuers.append(certificate)
+        elif found:
+            why = f"what issued the certificate that signed is not in force now, {_life(found[0])}"
+    return why
 
 
 def first_name(certificate: Certificate) -> str:
@@ -110,9 +111,22 @@ def is_usable(key: CertificatePublicKeyTypes) -> bool:
             return False
 
 
+def _why_unusable(certificate: Certificate, moment: datetime) -> str:
+    """Why a certificate that a trusted issuer signed may not sign now."""
+    if not _is_in_force(certificate, moment):
+        return f"the certificate that signed is not in force now, {_life(certificate)}"
+    if not is_usable(certificate.public_key()):
+        return "the key that signed is of a kind or size that is not taken"
+    return ""
+
+
+def _is_in_force(certificate: Certificate, moment: datetime) -> bool:
+    return certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc
+
+
 def _life(certificate: Certificate) -> str:
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return f"from {begin:%F %T} to {end:%F %T} UTC"
+    return f"but from {begin:%F %T} to {end:%F %T} UTC"
 
 
 @lru_cache(maxsize=256)  # the same few are asked about again and again, and a check is slow

@@ -24,6 +24,7 @@ from nm_bus.signing import Signer, head_text, is_signed, sign, verify
 ALICE, BOB = "alice.llnl.gov", "bob.llnl.gov"
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NOW = NOON.timestamp()
+DAY = timedelta(days=1)
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 KEYS: dict[str, Callable[[], Key]] = {
     "ec": lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -45,10 +46,17 @@ class Issuer:
         levels: int | None = None,
         rsa: bool = False,
         extensions: tuple[x509.ObjectIdentifier, ...] = (),
+        ends: datetime | None = None,
+        key: Key | None = None,
     ) -> None:
-        self.name, self.key = name, KEYS["rsa" if rsa else "ec"]()
+        self.name, self.key = name, key or KEYS["rsa" if rsa else "ec"]()
         self.certificate = (above or self).certify(
-            name, self.key, is_authority=is_authority, levels=levels, extensions=extensions
+            name,
+            self.key,
+            is_authority=is_authority,
+            levels=levels,
+            extensions=extensions,
+            ends=ends,
         )
 
     def certify(
@@ -60,15 +68,17 @@ class Issuer:
         levels: int | None = None,
         names: tuple[str, ...] = (),
         extensions: tuple[x509.ObjectIdentifier, ...] = (),
+        ends: datetime | None = None,
     ) -> x509.Certificate:
+        life = (10 if is_authority else 1) * DAY
         builder = (
             x509.CertificateBuilder()
             .subject_name(_named(name))
             .issuer_name(_named(self.name))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(NOON - timedelta(days=1))
-            .not_valid_after(NOON + timedelta(days=1))
+            .not_valid_before(min(NOON, ends or NOON) - life)
+            .not_valid_after(ends or NOON + life)
             .add_extension(x509.BasicConstraints(is_authority, levels), critical=True)
         )
         for each in extensions:
@@ -180,7 +190,47 @@ def test_another_certificate_of_the_same_name_is_found_out(tls: Tls, tmp_path: P
 def test_a_certificate_counts_only_within_its_life(tls: Tls) -> None:
     signed = sign(CHANGE, tls)
     for days in (-2, 2):
-        assert "not in force" in judged(signed, tls, now=NOW + days * 86_400)
+        said = judged(signed, tls, now=NOW + days * 86_400)
+        assert said == (
+            "the certificate that signed is not in force now,"
+            " but from 2026-11-20 12:00:00 to 2026-11-22 12:00:00 UTC"
+        )
+
+
+PAST = NOON - 5 * DAY
+
+
+@pytest.mark.parametrize(("root", "between"), [(PAST, None), (None, PAST)])
+def test_what_issued_a_certificate_counts_only_within_its_life(
+    root: datetime | None, between: datetime | None, tmp_path: Path
+) -> None:
+    authority = Issuer("root", ends=root)
+    issuer = Issuer("between", authority, ends=between)
+    tls = issuer.issue(tmp_path, ALICE)
+    chain = tls.certificate.read_text() + pem(issuer.certificate)
+    said = verify(sign(CHANGE, tls), chain, pem(authority.certificate), ALICE, NOW)
+    assert said == (
+        "what issued the certificate that signed is not in force now,"
+        " but from 2026-11-06 12:00:00 to 2026-11-16 12:00:00 UTC"
+    )
+
+
+def test_an_authority_whose_life_is_over_vouches_for_nobody(tmp_path: Path) -> None:
+    old = Issuer("authority", ends=PAST)
+    tls = old.issue(tmp_path, ALICE)
+    signed, own = sign(CHANGE, tls), tls.certificate.read_text()
+    for authorities in (pem(old.certificate), pem(AUTHORITY.certificate, old.certificate)):
+        assert "not in force" in verify(signed, own, authorities, ALICE, NOW)
+
+
+def test_an_authority_that_was_renewed_vouches_as_before(tmp_path: Path) -> None:
+    old = Issuer("authority", ends=PAST)
+    renewed = Issuer("authority", key=old.key)
+    tls = old.issue(tmp_path, ALICE)
+    both = pem(old.certificate, renewed.certificate)
+    for chain in ("", pem(old.certificate)):
+        own = tls.certificate.read_text() + chain
+        assert verify(sign(CHANGE, tls), own, both, ALICE, NOW) == ""
 
 
 def test_a_certificate_of_another_authority_does_not_count(tmp_path: Path) -> None:

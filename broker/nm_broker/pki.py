@@ -71,14 +71,20 @@ class Authority:
 
     @classmethod
     def create(
-        cls, folder: Path, name: str = "nm-bus demonstration", life: timedelta = timedelta(days=365)
+        cls,
+        folder: Path,
+        name: str = "nm-bus demonstration",
+        life: timedelta = timedelta(days=365),
+        *,
+        starts: datetime | None = None,
     ) -> "Authority":
         """Make a new authority and write it into `folder`."""
+        starts = starts or datetime.now(UTC) - SKEW
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         usage = _usage(signs_certificates=True)
         certificate = (
-            _builder(subject, key, datetime.now(UTC) - SKEW, life + SKEW)
+            _builder(subject, key, starts, life + SKEW)
             .issuer_name(subject)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)

@@ -112,7 +112,7 @@ def _held_against(schema: bytes) -> str:
 
 
 def certificates(folder: Path) -> Iterator[tuple[str, Reader]]:
-    authority = Authority.create(folder / "ca")
+    authority = Authority.create(folder / "ca", starts=NOW - timedelta(days=1))
     tls = authority.issue(ALICE, folder / "ca", starts=NOW - timedelta(days=1))
     ca, own = tls.ca.read_text(), tls.certificate.read_text()
     change = Signer.load(tls).sign(Change(f"{ALICE}/1/1", ALICE, "set", "config/a/b", 3, {}))

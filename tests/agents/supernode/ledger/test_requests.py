@@ -18,6 +18,7 @@ from nm_bus.errors import NmBusError
 from nm_bus.messages import Change, Page, Propose, Proposed, Read, Standing, Sync, Synced
 from nm_bus.settings import Tls
 from nm_bus.signing import sign
+from nm_bus.testing.clock import START
 
 from .conftest import ADMIN, Crowd, Site
 
@@ -28,6 +29,11 @@ MALLORY = "mallory.example.org"
 def in_place(check: Check, done: Callable[[str | NmBusError], None]) -> None:
     """Check at once, in this process."""
     done(found(check))
+
+
+def authority(folder: Path) -> Authority:
+    """One that is in force at the time of the virtual clock."""
+    return Authority.create(folder, starts=datetime.fromtimestamp(START, UTC) - timedelta(days=1))
 
 
 class Asking:
@@ -82,7 +88,7 @@ class Asking:
 def ask(make_crowd: Make, tmp_path: Path) -> Asking:
     """A supernode that is alone, and so agrees at once."""
     (site,) = make_crowd(1)
-    return Asking(site, Authority.create(tmp_path / "ca"), tmp_path / "ca")
+    return Asking(site, authority(tmp_path / "ca"), tmp_path / "ca")
 
 
 @pytest.fixture
@@ -93,7 +99,7 @@ def apart(make_crowd: Make, tmp_path: Path) -> tuple[Crowd, Asking]:
     first, *others = crowd
     for other in others:
         other.kill()
-    return crowd, Asking(first, Authority.create(tmp_path / "ca"), tmp_path / "ca")
+    return crowd, Asking(first, authority(tmp_path / "ca"), tmp_path / "ca")
 
 
 def refused(answers: list[Given]) -> tuple[str, str]:
@@ -258,7 +264,7 @@ def test_what_was_agreed_elsewhere_during_its_check_is_told_as_agreed(
     crowd = make_crowd(3)
     crowd.awake()
     here, there, _ = crowd
-    ask, open_ = judged_later(Asking(here, Authority.create(tmp_path / "ca"), tmp_path / "ca"))
+    ask, open_ = judged_later(Asking(here, authority(tmp_path / "ca"), tmp_path / "ca"))
     change = ask.change(value=CHECKED)
     answers = ask.propose(change)
     there.ledger.propose(change, lambda _: None)
@@ -367,7 +373,7 @@ def test_an_agreed_read_sees_what_was_agreed_elsewhere_before_it(
     crowd = make_crowd(3)
     crowd.awake()
     here, there, _ = crowd
-    ask = Asking(there, Authority.create(tmp_path / "ca"), tmp_path / "ca")
+    ask = Asking(there, authority(tmp_path / "ca"), tmp_path / "ca")
     here.put(1)
     crowd.clock.run(lambda: bool(here.answers), 60.0)
     answers = ask.ask(Read("entries", "config/", agreed=True))
