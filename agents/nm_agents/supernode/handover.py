@@ -42,10 +42,16 @@ def hand_over(folder: Path, partitions: int, store: Store) -> None:
             stores = [opened.enter_context(closing(_opened(place))) for place in places]
             share(stores, partitions)
     store.put_many(KIND, {NUMBER: str(partitions).encode()})
-    for n in range(partitions, before):
-        gone = database(folder, n)
-        for suffix in ("", "-wal", "-shm"):
-            gone.with_name(gone.name + suffix).unlink(missing_ok=True)
+    _remove_others(folder, partitions)
+
+
+def _remove_others(folder: Path, partitions: int) -> None:
+    """Remove what processes that are no more left, also when an earlier time was cut short: their
+    stores and in-hand markers. Locks stay: one that is removed could be held twice."""
+    for file in folder.glob("ingest.*.*"):
+        number = file.name.split(".")[1]
+        if number.isdecimal() and int(number) >= partitions and file.suffix != ".lock":
+            file.unlink(missing_ok=True)
 
 
 def share(stores: Sequence[Store], partitions: int) -> None:

@@ -106,3 +106,25 @@ def test_files_are_shared_once_and_those_of_no_process_go(tmp_path: Path) -> Non
     store = open_store(database(tmp_path, 0))
     assert [key for key, _ in store.load(MEMBERS)] == ["n0.b", "n1.b"]
     store.close()
+
+
+@pytest.mark.parametrize("is_cut_short", [False, True])
+def test_nothing_of_a_process_that_is_no_more_is_left_but_its_lock(
+    is_cut_short: bool, tmp_path: Path
+) -> None:
+    """`is_cut_short`: the new number was kept, and the program ended before it removed files."""
+    own = MemoryStore()
+    hand_over(tmp_path, 1 if is_cut_short else 11, own)
+    suffixes = ("db", "db-wal", "db-shm", "inhand", "suspects", "lock")
+    for n in (0, 1, 10):
+        open_store(database(tmp_path, n)).close()
+        for suffix in suffixes:
+            (tmp_path / f"ingest.{n}.{suffix}").touch()
+    others = {"supernode.inhand", "ingest.notes.txt"}
+    for name in others:
+        (tmp_path / name).touch()
+    hand_over(tmp_path, 1, own)
+    first = {f"ingest.0.{suffix}" for suffix in suffixes}
+    left = {file.name for file in tmp_path.iterdir()} | first
+    assert left == first | others | {"ingest.1.lock", "ingest.10.lock"}
+    assert {"ingest.0.inhand", "ingest.0.suspects"} <= {file.name for file in tmp_path.iterdir()}
