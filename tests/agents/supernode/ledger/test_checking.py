@@ -183,14 +183,19 @@ def test_a_refusal_is_of_that_change_alone() -> None:
     assert desk.told[-1] == ("a2", None)
 
 
-def test_another_change_of_the_same_id_has_a_check_of_its_own() -> None:
+@pytest.mark.parametrize("is_judged", [True, False])
+def test_another_change_of_the_same_id_has_a_check_of_its_own(is_judged: bool) -> None:
     desk = Desk()
-    first, second = change_of(ALICE, "a1"), change_of(ALICE, "a2")
+    first = change_of(ALICE, "a1")
     desk.take(first)
-    desk.judge("takes too long")
-    desk.take(replace(second, id=first.id))
+    if is_judged:
+        desk.judge("takes too long")
+    desk.take(replace(change_of(ALICE, "a2"), id=first.id))
+    if not is_judged:
+        desk.judge("takes too long")
     assert desk.judge() == b"a2"
-    assert desk.told[-1] == ("a2", None)
+    refusal = Refusal("bad-value", "config/thredds/a1 takes too long")
+    assert desk.told == [("a1", refusal), ("a2", None)]
 
 
 def test_so_many_refusals_are_remembered_and_the_oldest_is_forgotten() -> None:
