@@ -117,12 +117,11 @@ class Checking:
         return Waiting(change, self.transport.now(), [checked])
 
     def _ended(self, waiting: Waiting, refusal: Refusal | None) -> None:
-        if self.state().answer(waiting.change.id) is not None:
-            # it came by another supernode meanwhile, and the ledger's own answer counts
-            refusal = None
         if self._open.get(waiting.change.id) is waiting:
             del self._open[waiting.change.id]
-        if refusal is not None and refusal.code == BAD_VALUE:
+        # one that the ledger has answered meanwhile came by another supernode: that answer counts
+        is_answered = self.state().answer(waiting.change.id) is not None
+        if refusal is not None and refusal.code == BAD_VALUE and not is_answered:
             self._refused[waiting.change.id] = waiting.change, refusal
             while len(self._refused) > REMEMBERED:
                 self._refused.popitem(last=False)

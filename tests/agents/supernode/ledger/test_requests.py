@@ -287,6 +287,7 @@ def test_what_is_on_its_way_since_its_check_is_not_refused_by_a_later_one(
     answers = ask.propose(change, wait=60.0)
     if moment == "during":
         ask.site.ledger.propose(change, lambda _: None)
+    assert len(open_) == (moment == "during")
     for done in open_:
         done("is refused by its schema")
     crowd.clock.advance(0.0)
@@ -296,6 +297,16 @@ def test_what_is_on_its_way_since_its_check_is_not_refused_by_a_later_one(
             site.start()
     crowd.clock.run(lambda: bool(answers), 60.0)
     assert answers == [Given(Proposed(change.id, "agreed", 1))]
+
+
+def test_what_is_on_its_way_is_told_to_nobody_who_could_not_have_asked_for_it(
+    apart: tuple[Crowd, Asking],
+) -> None:
+    _, ask = apart
+    change = ask.change()
+    ask.propose(change)
+    altered = replace(change, key="config/a/c")
+    assert "altered" in refused(ask.propose(altered))[1]
 
 
 def test_nobody_asks_as_somebody_else(ask: Asking) -> None:
