@@ -81,20 +81,12 @@ class Child:
                 return self.line.recv_bytes().decode()
         return None
 
-    def kill(self) -> None:
-        """End it, whatever it does."""
-        self.process.kill()
-        self.end()
-
-    def end(self) -> int | None:
-        """End it; gives the code with which it had ended by itself, None when it still ran."""
+    def end(self) -> int:
+        """End it, whatever it does; gives the code with which it ended."""
         self.line.close()
-        with suppress(subprocess.TimeoutExpired):
-            # its end of the socket closes a moment before it can be waited for
-            return self.process.wait(0.1)
+        # whose end of the socket is closed already has its code, which this does not change
         self.process.kill()
-        self.process.wait()
-        return None
+        return self.process.wait()
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -146,17 +138,14 @@ class Checker:
             return child
         self.close()
         self._child = child = Child.start(self.limits)
-        self._end = weakref.finalize(self, child.kill)
+        self._end = weakref.finalize(self, child.end)
         return child
 
-    def _exceeded(self, code: int | None) -> str:
+    def _exceeded(self, code: int) -> str:
         """The limit that a process met, by the code with which it ended; or raises NoCheckError."""
         if code == -signal.SIGXCPU:
             return f"takes too long to check: more than {self.limits.seconds} s; make it simpler"
         if code == NO_MEMORY:
             return "needs too much memory to be checked; make it simpler"
-        raise NoCheckError(
-            f"the process that checks gave no answer in {self.limits.patience:g} s"
-            if code is None
-            else f"the process that checks was ended (code {code})"
-        )
+        within = f"{self.limits.patience:g} s"
+        raise NoCheckError(f"the process that checks was killed, or silent for {within} ({code})")

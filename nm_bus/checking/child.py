@@ -1,6 +1,7 @@
 """The child process: one check after the other, until its parent is gone or a limit ends it."""
 
 import math
+import os
 import resource
 import sys
 from multiprocessing.connection import Connection
@@ -32,7 +33,7 @@ def _serve(line: "Connection[bytes, bytes]", limits: Limits) -> None:
         except EOFError:
             return
         except MemoryError:
-            sys.exit(NO_MEMORY)
+            os._exit(NO_MEMORY)  # at once, so that the code is there before the line is closed
         line.send_bytes(said)
 
 
