@@ -5,7 +5,11 @@ process can be started, or that it was killed or got no processor time, is an er
 and says nothing about what was to be checked.
 """
 
+import math
+import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import weakref
@@ -42,6 +46,7 @@ class Child:
     def start(cls, limits: Limits) -> "Child":
         """Start one and wait until it is ready. Raises NoCheckError."""
         line, theirs = Pipe()
+        _bound_sending(line, limits.patience)
         words = [str(theirs.fileno()), msgspec.json.encode(limits).decode()]
         try:
             process = subprocess.Popen(
@@ -70,8 +75,10 @@ class Child:
     def ask(self, check: Check, patience: float) -> str | None:
         """What is wrong; None when the process ended, or says nothing for so long."""
         self.checks += 1
-        with suppress(OSError):
+        try:
             self.line.send_bytes(_encoder.encode(check))
+        except OSError:
+            return None
         return self.answer(patience)
 
     def answer(self, patience: float) -> str | None:
@@ -149,3 +156,11 @@ class Checker:
             return "needs too much memory to be checked; make it simpler"
         within = f"{self.limits.patience:g} s"
         raise NoCheckError(f"the process that checks was killed, or silent for {within} ({code})")
+
+
+def _bound_sending(line: "Connection[bytes, bytes]", patience: float) -> None:
+    """Let a write fail that takes so long: a process that is stopped reads nothing."""
+    fraction, whole = math.modf(patience)
+    with socket.socket(fileno=os.dup(line.fileno())) as same:
+        limit = struct.pack("ll", int(whole), int(fraction * 1e6))
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

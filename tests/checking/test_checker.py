@@ -193,6 +193,13 @@ def test_what_ends_a_check_twice_from_outside_says_nothing_about_the_document(
         assert checker.why_not(INTEGER) == ""
 
 
+def test_a_large_check_that_a_stopped_process_does_not_take_is_given_up_in_time() -> None:
+    with closing(Checker(Limits(patience=0.2))) as checker:
+        checker._ready().process.send_signal(signal.SIGSTOP)
+        with pytest.raises(NoCheckError):
+            checker.once(document(content=b" " * 4 * 1024 * 1024))
+
+
 def test_after_many_checks_a_new_process_takes_over() -> None:
     with closing(Checker(Limits(checks=2))) as checker:
         seen = []
