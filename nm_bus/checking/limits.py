@@ -9,10 +9,11 @@ NO_MEMORY = 77
 class Limits(msgspec.Struct, frozen=True):
     """The limits of a child process and of its checks."""
 
-    seconds: int = 2
+    seconds: int = 1
     """Of processor time, for one check."""
-    patience: float = 5.0
-    """Seconds by the clock, for one check. Whose is over was not made: the machine is too busy."""
+    patience: float = 10.0
+    """Seconds by the clock, for one check. Whose is over was not made: the machine is too busy.
+    Ten times the other, so that a check that is refused on one machine is refused on a busy one."""
     start: float = 20.0
     """Seconds by the clock, until the process is ready for its first check."""
     memory: int = 512 * 1024 * 1024

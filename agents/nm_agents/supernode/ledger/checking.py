@@ -25,7 +25,7 @@ from nm_bus.transport.base import Transport
 MOST, MOST_OF_ONE = 500, 20
 """How many changes may wait for their check, in all and of one principal."""
 
-PATIENCE: Seconds = 6.0
+PATIENCE: Seconds = 12.0
 """How long a change may wait for its turn."""
 
 MOST_ASKING = 20

@@ -150,7 +150,8 @@ def test_that_no_check_could_be_made_is_said_and_is_no_refusal_of_the_change() -
 
 
 @pytest.mark.parametrize(
-    ("error", "late"), [(NmBusError("too much is waiting"), 0.0), (NoCheckError("busy"), 6.1)]
+    ("error", "late"),
+    [(NmBusError("too much is waiting"), 0.0), (NoCheckError("busy"), PATIENCE + 0.1)],
 )
 def test_what_cannot_be_made_in_time_has_no_second_turn(error: NmBusError, late: float) -> None:
     desk = Desk()
