@@ -46,12 +46,16 @@ from nm_bus.topology import Binding, Exchange, Queue, Sizes, Topology
 Json = dict[str, Any]
 Messages = tuple[type[Message], ...]
 
+FROM_ANY_ROLE: Messages = (Hello, Query, Propose, Sync, Read)
+
 BETWEEN_SUPERNODES: Messages = (Statement, Rollups, Supernode, Alert, Canary, Ledger)
 
 CARRIED: dict[str, Messages] = {
     topology.HEARTBEAT: (Heartbeat, Connection, Canary),
     topology.METRICS: (Metrics, Properties, Running, Canary),
-    topology.REQUESTS: (Hello, Query, Ask, Report, Subscribe, Tail, Propose, Sync, Read),
+    topology.request_exchange(Role.MEMBER): (*FROM_ANY_ROLE, Report),
+    topology.request_exchange(Role.COMPONENT): (*FROM_ANY_ROLE, Subscribe, Tail),
+    topology.request_exchange(Role.ADMINISTRATOR): (*FROM_ANY_ROLE, Ask, Subscribe, Tail),
     topology.UPDATES: (Update,),
     topology.ALERTS: (Alert,),
     topology.DEAD: (Quarantined, Heartbeat, Metrics, Properties, Canary),
@@ -238,10 +242,10 @@ def _operation(action: str, channel: str, summary: str) -> Json:
 
 
 def _request(role: Role, verb: str) -> Json:
-    channel = _exchange_key(topology.REQUESTS)
+    channel = _exchange_key(topology.request_exchange(role))
     answer = {"$ref": f"#/channels/{ANSWERS}/messages/answer"}
     return {
-        **_operation("send", channel, f"The role {role} sends `{verb}`: key `{role}.{verb}`."),
+        **_operation("send", channel, f"The role {role} sends `{verb}`: key `{verb}`."),
         "messages": [{"$ref": f"#/channels/{channel}/messages/{verb.partition('.')[0]}"}],
         "reply": {"channel": {"$ref": f"#/channels/{ANSWERS}"}, "messages": [answer]},
     }

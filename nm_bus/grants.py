@@ -10,7 +10,14 @@ from enum import StrEnum
 
 from nm_bus import topology
 from nm_bus.messages import NodeId, domain_key
-from nm_bus.topology import HEARTBEAT, METRICS, REQUESTS, UPDATES, UPDATES_LOG, peer_exchange
+from nm_bus.topology import (
+    HEARTBEAT,
+    METRICS,
+    UPDATES,
+    UPDATES_LOG,
+    peer_exchange,
+    request_exchange,
+)
 
 
 class Role(StrEnum):
@@ -60,7 +67,7 @@ VERBS: dict[Role, tuple[str, ...]] = {
     Role.COMPONENT: ("hello", "query", "subscribe", TAIL_UPDATES, *LEDGER),
     Role.ADMINISTRATOR: ("hello", "query", "ask", "subscribe", "tail", TAIL_UPDATES, *LEDGER),
 }
-"""The requests that each role may make: with its name before them, its keys on `requests`."""
+"""The requests that each role may make: the keys on its own exchange of requests."""
 
 
 def link_user(origin: NodeId) -> str:
@@ -78,7 +85,7 @@ def grant(role: Role, user: str) -> Grant:
 
 def _requests(role: Role) -> dict[str, tuple[str, str]]:
     verbs = "|".join(map(re.escape, VERBS[role]))
-    return {REQUESTS: (rf"^{role}\.({verbs})\z", NOTHING)}
+    return {request_exchange(role): (rf"^({verbs})\z", NOTHING)}
 
 
 def _supernode(user: str, _name: str) -> Grant:
@@ -87,10 +94,11 @@ def _supernode(user: str, _name: str) -> Grant:
 
 def _member(user: str, name: str) -> Grant:
     key = rf"^{re.escape(domain_key(user))}\z"
+    requests = re.escape(request_exchange(Role.MEMBER))
     return Grant(
         user,
         NOTHING,
-        rf"^({HEARTBEAT}|{METRICS}|{REQUESTS})\z",
+        rf"^({HEARTBEAT}|{METRICS}|{requests})\z",
         rf"^(inbox\.{name}|{_LOG})\z",
         {HEARTBEAT: (key, NOTHING), METRICS: (key, NOTHING), **_requests(Role.MEMBER)},
     )
@@ -100,7 +108,7 @@ def _reader(role: Role, user: str, name: str) -> Grant:
     return Grant(
         user,
         NOTHING,
-        rf"^{REQUESTS}\z",
+        rf"^{re.escape(request_exchange(role))}\z",
         rf"^(alerts\.{name}(:[a-z0-9-]+)?|tail\.{name}:[a-z0-9-]+|{_LOG})\z",
         _requests(role),
     )

@@ -23,7 +23,7 @@ HEARTBEAT, METRICS, REQUESTS, UPDATES, ALERTS, DEAD = (
     "dead",
 )
 MEMBER, COMPONENT, ADMINISTRATOR = ASKERS = ("member", "component", "administrator")
-"""The roles that ask supernodes for something: the first words of the keys on `requests`."""
+"""The roles that ask supernodes for something, each on an exchange of its own."""
 
 UPDATES_LOG = "updates.log"
 """The stream that keeps a copy of the updates: for audit, and for readers in any language."""
@@ -212,20 +212,28 @@ def tail_queue(principal: str, name: str) -> str:
     return f"tail.{principal}:{name}"
 
 
+def request_exchange(role: str) -> str:
+    """Where one role asks: who may write there has that role, by the broker's word.
+
+    Roles share no exchange, since RabbitMQ before 4 checks no key in CC and BCC headers: copies
+    reach whatever is bound to the exchange that is written to, and no other.
+    """
+    return f"{REQUESTS}.{role}"
+
+
 def request_queue(role: str) -> str:
     """Where the requests of one role wait, so that the noise of another pushes none of them out."""
     return f"{REQUESTS}.{role}"
 
 
-def request_key(message: Message, role: str) -> str:
-    """The routing key of a request: the asker's role and the verb.
+def request_key(message: Message) -> str:
+    """The routing key of a request: its verb.
 
-    The broker lets nobody write another role's keys: so the first word says what the asker is. A
-    tail of updates alone is `tail.updates`, which may be granted to who may watch nothing else.
+    A tail of updates alone is `tail.updates`, which may be granted to who may watch nothing else.
     """
     verb = type(message).__name__.lower()
     is_of_updates = isinstance(message, Tail) and message.exchange == UPDATES
-    return f"{role}.{verb}.{UPDATES}" if is_of_updates else f"{role}.{verb}"
+    return f"{verb}.{UPDATES}" if is_of_updates else verb
 
 
 OF_A_NODE = frozenset({"member", "supernode"})
@@ -315,7 +323,10 @@ def project_topology(sizes: Sizes) -> Topology:
 def base_topology(sizes: Sizes) -> Topology:
     """What a supernode cannot work without."""
     own = Topology(
-        tuple(Exchange(name) for name in (REQUESTS, UPDATES, ALERTS, DEAD, REPORTS, OUT)),
+        (
+            *(Exchange(request_exchange(role)) for role in ASKERS),
+            *(Exchange(name) for name in (UPDATES, ALERTS, DEAD, REPORTS, OUT)),
+        ),
         (
             *(Queue(request_queue(r), arguments=_limited(sizes.requests_length)) for r in ASKERS),
             Queue(
@@ -326,7 +337,7 @@ def base_topology(sizes: Sizes) -> Topology:
             Queue(EVENTS_QUEUE, arguments=_limited(sizes.requests_length)),
         ),
         (
-            *(Binding(REQUESTS, request_queue(role), f"{role}.#") for role in ASKERS),
+            *(Binding(request_exchange(role), request_queue(role)) for role in ASKERS),
             Binding(REPORTS, REPORTS),
             Binding(REPORTS, OUT, to_exchange=True),
             Binding(EVENTS, EVENTS_QUEUE, "connection.*"),

@@ -6,6 +6,7 @@ import pytest
 
 from nm_bus.messages import Change, Query, Tail
 from nm_bus.topology import (
+    ASKERS,
     HEARTBEAT,
     KEY_BYTES,
     METRICS,
@@ -17,6 +18,7 @@ from nm_bus.topology import (
     Sizes,
     Topology,
     alert_bindings,
+    base_topology,
     hash_exchange,
     heartbeat_queue,
     inbox_queue,
@@ -26,7 +28,9 @@ from nm_bus.topology import (
     metrics_queue,
     out_queue,
     project_topology,
+    request_exchange,
     request_key,
+    request_queue,
     update_key,
 )
 
@@ -80,9 +84,16 @@ def test_an_update_is_found_by_what_it_changed(kind: str, key: str, routing_key:
 
 
 def test_a_request_is_sent_by_its_verb_and_a_tail_of_updates_by_one_of_its_own() -> None:
-    assert request_key(Query("status"), "member") == "member.query"
-    assert request_key(Tail("metrics"), "administrator") == "administrator.tail"
-    assert request_key(Tail("updates"), "component") == "component.tail.updates"
+    assert request_key(Query("status")) == "query"
+    assert request_key(Tail("metrics")) == "tail"
+    assert request_key(Tail("updates")) == "tail.updates"
+
+
+def test_roles_share_no_exchange_of_requests_and_no_queue_of_them() -> None:
+    ways = {(b.source, b.destination) for b in base_topology(Sizes()).bindings}
+    for role in ASKERS:
+        of_role = (request_exchange(role), request_queue(role))
+        assert {way for way in ways if set(way) & set(of_role)} == {of_role}
 
 
 def test_a_members_two_streams_are_bound_in_the_same_order() -> None:

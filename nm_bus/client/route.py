@@ -21,7 +21,7 @@ from nm_bus.errors import (
 )
 from nm_bus.messages import Answer, Message, NodeId, Seconds
 from nm_bus.settings import Peer, Timing, Tls, connects_to
-from nm_bus.topology import PEER_BYTES, REQUESTS, request_key
+from nm_bus.topology import PEER_BYTES, request_exchange, request_key
 from nm_bus.transport.diagnosis import SURELY, denied, diagnose, not_admitted
 from nm_bus.transport.reply_address import REPLY_TO
 from nm_bus.transport.tls import client_context
@@ -106,7 +106,7 @@ class Route:
         match error:
             case amqp.AccessRefused(reply_text=str(said)) if "Login was refused" in said:
                 return RefusedError(f"{self._where} {not_admitted(self._user)}")
-            case amqp.AccessRefused(reply_text=str(said)) if "topic" in said:
+            case amqp.AccessRefused(reply_text=str(said)) if "exchange" in said:
                 role = f"nobody admitted it as {self._role}: see `role` in the settings"
                 return RefusedError(f"{self._where} refuses {self._user}: {said}; {role}")
             case amqp.AccessRefused() | amqp.NotAllowed() | amqp.NotFound():
@@ -142,8 +142,8 @@ class Route:
         body = codec.encode(message, source=self._user, id=request, time=time.time())
         kombu.Producer(channel).publish(
             body,
-            exchange=REQUESTS,
-            routing_key=request_key(message, self._role),
+            exchange=request_exchange(self._role),
+            routing_key=request_key(message),
             content_type=codec.CONTENT_TYPE,
             content_encoding="utf-8",
             user_id=self._user,

@@ -19,7 +19,14 @@ FAR_FUTURE = 2 * 86_400.0
 
 
 def copied(headers: Mapping[str, Any] | None) -> Rejected | None:
-    """Refuse a message that its sender let the broker copy to further keys."""
+    """Refuse a message that its sender let the broker copy to further keys.
+
+    A BCC header copies too, and cannot be seen here: the broker takes it away. What it reaches is
+    bound to the same exchange: one of requests leads to the queue of its role alone, once.
+    RabbitMQ before 4 lets a member's copies on `heartbeat` and `metrics` reach those who watch
+    other members' keys there. They show its true key and sender, whose ingest process takes them
+    as one.
+    """
     return COPIED if headers and "CC" in headers else None
 
 

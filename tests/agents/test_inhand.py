@@ -18,7 +18,7 @@ FATAL = b"fatal"
 def delivery(
     body: bytes = FATAL, *, again: bool = True, queue: str = "requests.member"
 ) -> Delivery:
-    return Delivery(body, "requests", "member.query", "n1", queue, 1, 1, again)
+    return Delivery(body, "requests.member", "query", "n1", queue, 1, 1, again)
 
 
 class Life:

@@ -34,7 +34,7 @@ def carrier(clock: VirtualClock) -> Carrier:
 
 def put(quarantine: Quarantine, clock: VirtualClock, body: bytes = b"bad") -> list[bool]:
     kept: list[bool] = []
-    delivery = Delivery(body, "requests", "member.query", "n1", "requests.member", 1, 1)
+    delivery = Delivery(body, "requests.member", "query", "n1", "requests.member", 1, 1)
     quarantine.put(delivery, REFUSAL, kept.append)
     clock.advance(2.0)
     return kept

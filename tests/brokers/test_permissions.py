@@ -14,7 +14,15 @@ from nm_broker.testing.federation import Site, dissolve, federate
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.grants import SHOVEL_USER, link_user
 from nm_bus.settings import Broker, Peer
-from nm_bus.topology import ASKERS, Sizes, Topology, alerts_topology, inbox_topology, tail_topology
+from nm_bus.topology import (
+    ASKERS,
+    Sizes,
+    Topology,
+    alerts_topology,
+    inbox_topology,
+    request_exchange,
+    tail_topology,
+)
 
 pytestmark = pytest.mark.broker
 
@@ -47,13 +55,11 @@ OWN_KEYS = (
 KEYS = {
     "heartbeat": OWN_KEYS,
     "metrics": OWN_KEYS,
-    "requests": (
-        *(f"{role}.{verb}" for role in ASKERS for verb in VERBS),
-        *("query", "member.query\n"),
-    ),
+    **{request_exchange(role): (*VERBS, f"{role}.query", "query\n") for role in ASKERS},
 }
 EXCHANGES = (
-    *("heartbeat", "heartbeat.hash", "metrics", "metrics.hash", "requests", "updates", "alerts"),
+    *("heartbeat", "heartbeat.hash", "metrics", "metrics.hash", "updates", "alerts"),
+    *(request_exchange(role) for role in ASKERS),
     *("dead", "reports", "out", f"out.{PEER}", f"peer.{PEER}", "amq.topic", "amq.fanout", ""),
 )
 QUEUES = (
@@ -87,8 +93,8 @@ def attempts() -> Iterator[tuple[str, Attempt]]:
     for queue, source in BINDINGS:
         bind = partial(BlockingChannel.queue_bind, queue=queue, exchange=source)
         yield f"bind {queue} to {source}", partial(bind, routing_key="org.#")
-    join = partial(BlockingChannel.exchange_bind, destination="requests", source="heartbeat")
-    yield "join requests to heartbeat", partial(join, routing_key="none")
+    join = partial(BlockingChannel.exchange_bind, destination="requests.member", source="heartbeat")
+    yield "join requests.member to heartbeat", partial(join, routing_key="none")
     nameless = partial(BlockingChannel.queue_declare, queue="", exclusive=True)
     yield "declare a nameless queue", nameless
     own = partial(BlockingChannel.queue_declare, queue=f"inbox.{MEMBER}.mine", durable=True)
@@ -114,7 +120,7 @@ def reads(*queues: str) -> set[str]:
 
 
 def asks(role: str, *verbs: str) -> set[str]:
-    return {f"publish requests {role}.{verb}" for verb in verbs}
+    return {f"publish {request_exchange(role)} {verb}" for verb in verbs}
 
 
 ALLOWED: dict[str, set[str]] = {

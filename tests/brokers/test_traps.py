@@ -16,8 +16,10 @@ from pika.exceptions import (
 from nm_broker.project import Principals
 from nm_broker.testing.federation import Site, dissolve, eventually, federate
 from nm_broker.testing.sandbox import Sandbox
+from nm_bus.grants import Role
 from nm_bus.settings import Limits
 from nm_bus.topology import (
+    ASKERS,
     OUT,
     UPDATES,
     UPDATES_LOG,
@@ -28,6 +30,10 @@ from nm_bus.topology import (
     metrics_queue,
     out_queue,
     peer_queue,
+    request_exchange,
+    request_queue,
+    tail_queue,
+    tail_topology,
 )
 
 pytestmark = pytest.mark.broker
@@ -46,6 +52,16 @@ Got = tuple[str, str | None, bytes]
 def site(broker: Sandbox) -> Iterator[Site]:
     """One supernode without peers."""
     (site,) = federate([broker], PRINCIPALS)
+    yield site
+    dissolve([site], PRINCIPALS)
+
+
+@pytest.fixture
+def site_of_three(broker: Sandbox) -> Iterator[Site]:
+    """One supernode with three ingest processes."""
+    (alone,) = federate([broker], PRINCIPALS)
+    site = Site(broker, replace(alone.settings, limits=Limits(partitions=PARTITIONS)))
+    site.bring_up(PRINCIPALS)
     yield site
     dissolve([site], PRINCIPALS)
 
@@ -89,18 +105,59 @@ def test_a_message_without_a_user_id_shows_none_to_its_consumer(site: Site) -> N
         assert get(channel, heartbeat_queue(0)) == (KEY, None, b"")
 
 
-@pytest.mark.parametrize("header", ["CC", "BCC"])
-def test_a_copy_to_another_key_still_shows_its_true_key_and_sender(site: Site, header: str) -> None:
-    """RabbitMQ before 4 checks no topic permission for copies; later ones refuse them."""
-    properties = pika.BasicProperties(user_id=MEMBER, headers={header: [OTHER_KEY]})
+def copied(site: Site, exchange: str, key: str, header: str, keys: list[str]) -> bool:
+    """Publish as a member, with copies to further keys; whether the broker took it."""
+    properties = pika.BasicProperties(user_id=MEMBER, headers={header: keys})
     try:
         with site.channel(MEMBER) as channel:
-            channel.basic_publish("heartbeat", KEY, b"", properties)
+            channel.basic_publish(exchange, key, b"", properties)
     except ChannelClosedByBroker as refused:
         if refused.reply_code != 403:
             raise
+        return False
+    return True
+
+
+def checks_copies(site: Site) -> bool:
+    """Whether the broker checks the keys of copies as it does the first one: since RabbitMQ 4."""
+    return not site.sandbox.broker.api.overview().rabbitmq_version.startswith("3.")
+
+
+@pytest.mark.parametrize("header", ["CC", "BCC"])
+@pytest.mark.parametrize("exchange", ["heartbeat", "metrics"])
+def test_a_copy_to_another_members_key_shows_its_true_key_and_sender_and_stays_in_its_partition(
+    site_of_three: Site, exchange: str, header: str
+) -> None:
+    """RabbitMQ before 4 takes it, and gives it to whom watches the other one too."""
+    site, mine = site_of_three, (KEY, MEMBER, b"")
+    queues = [f"{exchange}.{n}" for n in range(PARTITIONS)]
+    site.sandbox.declare(tail_topology("boss", "1", exchange, OTHER_KEY, Sizes()))
+    assert copied(site, exchange, KEY, header, [])
     with site.channel() as channel:
-        assert set(drain(channel, heartbeat_queue(0))) <= {(KEY, MEMBER, b"")}
+        alone = [drain(channel, queue) for queue in queues]
+    others = [OTHER_KEY, *(f"org.example.n{n}" for n in range(50))]
+    took = copied(site, exchange, KEY, header, others)
+    with site.channel() as channel:
+        came = [drain(channel, queue) for queue in queues]
+        watched = drain(channel, tail_queue("boss", "1"))
+    assert took is not checks_copies(site)
+    assert sorted(alone) == [[], [], [mine]]
+    assert came == (alone if took else [[]] * PARTITIONS)
+    assert watched == [mine] * took
+
+
+@pytest.mark.parametrize("header", ["CC", "BCC"])
+def test_copies_of_a_request_reach_no_other_role_and_are_one_message(
+    site: Site, header: str
+) -> None:
+    """On RabbitMQ before 4 the copies' keys are unchecked, and lead to the same queue again."""
+    keys = ["hello", "ask", "member.query", "administrator.query", "component.query", "#"]
+    took = copied(site, request_exchange(Role.MEMBER), "query", header, keys)
+    assert took is not checks_copies(site)
+    with site.channel() as channel:
+        came = {role: drain(channel, request_queue(role)) for role in ASKERS}
+    assert came.pop(Role.MEMBER) == [("query", MEMBER, b"")] * took
+    assert not any(came.values())
 
 
 def test_a_name_is_not_taken_for_a_pattern(site: Site) -> None:
@@ -118,7 +175,7 @@ def test_a_member_asks_and_is_answered_without_any_right_but_to_ask(site: Site) 
     with site.channel(MEMBER) as asker, site.channel() as supernode:
         asker.basic_consume(REPLY_TO, lambda *args: heard.append(args[3]), auto_ack=True)
         asker.basic_publish(
-            "requests", "member.hello", b"", pika.BasicProperties(reply_to=REPLY_TO)
+            "requests.member", "hello", b"", pika.BasicProperties(reply_to=REPLY_TO)
         )
         _, asked, _ = supernode.basic_get("requests.member", auto_ack=True)
         assert asked.reply_to.startswith(REPLY_TO + ".")
@@ -132,7 +189,7 @@ def test_an_asker_can_name_the_queue_of_another_for_the_answer(site: Site) -> No
     site.sandbox.declare(inbox_topology(OTHER, Sizes()))
     asked = pika.BasicProperties(reply_to=f"inbox.{OTHER}")
     with site.channel(MEMBER) as channel:
-        channel.basic_publish("requests", "member.hello", b"", asked)
+        channel.basic_publish("requests.member", "hello", b"", asked)
     with site.channel() as channel:
         _, properties, _ = channel.basic_get("requests.member", auto_ack=True)
     assert not properties.reply_to.startswith(REPLY_TO + ".")
@@ -148,13 +205,9 @@ def test_a_supernode_reaches_its_peer_as_a_link_and_not_as_itself(pair: tuple[Si
 # --- what is kept, what is thrown away -----------------------------------------------------
 
 
-def test_the_two_streams_of_a_member_meet_in_the_same_partition(broker: Sandbox) -> None:
-    (alone,) = federate([broker], PRINCIPALS)
-    settings = replace(alone.settings, limits=Limits(partitions=PARTITIONS))
-    site = Site(broker, settings)
-    site.bring_up(PRINCIPALS)
+def test_the_two_streams_of_a_member_meet_in_the_same_partition(site_of_three: Site) -> None:
     keys = [f"org.example.m{n}" for n in range(300)]
-    with site.channel() as channel:
+    with site_of_three.channel() as channel:
         for exchange in ("heartbeat", "metrics"):
             for key in keys:
                 channel.basic_publish(exchange, key, b"")
@@ -162,7 +215,6 @@ def test_the_two_streams_of_a_member_meet_in_the_same_partition(broker: Sandbox)
             [{key for key, _, _ in drain(channel, queue(n))} for n in range(PARTITIONS)]
             for queue in (heartbeat_queue, metrics_queue)
         ]
-    dissolve([site], PRINCIPALS)
     assert shares[0] == shares[1]
     assert all(shares[0])
     assert set().union(*shares[0]) == set(keys)
@@ -233,7 +285,7 @@ def test_nothing_that_a_member_says_gets_into_a_link(pair: tuple[Site, Site]) ->
     here, there = pair
     here.links.remove(there.node)
     copies = {"CC": ["control.x", "bulk.x", f"out.{there.node}.control", "#"]}
-    for exchange, key in (("heartbeat", KEY), ("metrics", KEY), ("requests", "member.report")):
+    for exchange, key in (("heartbeat", KEY), ("metrics", KEY), ("requests.member", "report")):
         for header in (copies, {"BCC": copies["CC"]}, None):
             try:
                 with here.channel(MEMBER) as channel:

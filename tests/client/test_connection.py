@@ -30,7 +30,6 @@ from nm_bus.settings import LOCAL, AdministratorSettings, Broker, Peer, Tls
 from nm_bus.topology import (
     ADMINISTRATOR,
     ALERTS,
-    REQUESTS,
     Binding,
     Exchange,
     Queue,
@@ -38,6 +37,7 @@ from nm_bus.topology import (
     Topology,
     alerts_queue,
     alerts_topology,
+    request_exchange,
     request_queue,
 )
 from nm_bus.transport.base import Delivery, Flow, Outgoing
@@ -50,9 +50,9 @@ TIME = Query(what="time")
 NOWHERE = Peer("sn7.example.org", Broker("sn7.example.org", 9, "127.0.0.1"))
 """Nothing listens on the discard port."""
 
-QUEUE = request_queue(ADMINISTRATOR)
+ASKED, QUEUE = request_exchange(ADMINISTRATOR), request_queue(ADMINISTRATOR)
 BASIC = Topology(
-    (Exchange(REQUESTS), Exchange(ALERTS)), (Queue(QUEUE),), (Binding(REQUESTS, QUEUE),)
+    (Exchange(ASKED), Exchange(ALERTS)), (Queue(QUEUE),), (Binding(ASKED, QUEUE),)
 ) + alerts_topology(BOSS, "", ["#"], Sizes())
 
 
@@ -167,7 +167,8 @@ def test_what_a_broker_refuses_is_one_clear_sentence(broker: Sandbox, tmp_path: 
     expected: list[tuple[NmBusError, type[NmBusError], str]] = [
         (failure(but(tls=broker.issue("who.example.org"))), RefusedError, "refuses the user who"),
         (failure(but(project="none")), RefusedError, "serves no project none"),
-        (failure(asker, report), RefusedError, "topic 'administrator.report'"),
+        (failure(asker, report), RefusedError, "topic 'report'"),
+        (failure(but(role="member")), RefusedError, "nobody admitted it as member: see `role`"),
         (failure(but(tls=stranger)), ConfigError, "not accepted: self-signed"),
         (
             failure(but(tls=Tls(own.ca, stranger.certificate, stranger.key))),

@@ -38,11 +38,12 @@ from nm_bus.testing.mutated import mutations
 from nm_bus.topology import (
     DEAD,
     HEARTBEAT,
+    MEMBER,
     METRICS,
     PEER_BYTES,
     PRINCIPAL_BYTES,
-    REQUESTS,
     peer_exchange,
+    request_exchange,
 )
 from nm_bus.transport.tls import client_context
 
@@ -52,7 +53,7 @@ from .until import until
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
 SEED = 20260101
-KEY = domain_key(HOSTILE)
+KEY, ASKED = domain_key(HOSTILE), request_exchange(MEMBER)
 BEAT = Heartbeat("boot", 1, 5.0, 1.0, "nm-bus/0.1.0")
 SAMPLE = Metrics("boot", 1, 0.0, {"host.load.1m": 1.0})
 STATED = Statement(SN2, 0, "life", 1, PipeState("heartbeat.0", proven=True))
@@ -145,7 +146,7 @@ def test_thousands_of_malformed_messages_are_refused_and_stop_nobody(
     link, peer = federation.settings[SN2].link_tls, peer_exchange(SN2)
     assert link is not None
     publish(world, own, HOSTILE, beats, (HEARTBEAT, KEY), (METRICS, KEY))
-    publish(world, own, HOSTILE, requests, (REQUESTS, "member.hello"), (REQUESTS, "member.report"))
+    publish(world, own, HOSTILE, requests, (ASKED, "hello"), (ASKED, "report"))
     publish(world, link, link_user(SN2), told, (peer, "control.canary"), (peer, "bulk.statement"))
 
     until(lambda: in_quarantine(world) == total, "each of them is in quarantine")
@@ -155,7 +156,7 @@ def test_thousands_of_malformed_messages_are_refused_and_stop_nobody(
         HOSTILE: len(beats) + len(requests),
         link_user(SN2): len(told),
     }
-    assert {record.exchange for record in records} == {HEARTBEAT, METRICS, REQUESTS, peer}
+    assert {record.exchange for record in records} == {HEARTBEAT, METRICS, ASKED, peer}
     assert all(record.reason in set(Reason) and record.detail for record in records)
     sent = {sha256(body).hexdigest(): body for body in beats + requests + told}
     for record in records:

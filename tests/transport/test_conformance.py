@@ -15,11 +15,11 @@ from tests.transport.conftest import World
 
 SUPERNODE, MEMBER, OTHER = "sn9.example.org", "m1.example.org", "m2.example.org"
 BASIC = Topology(
-    (Exchange("heartbeat"), Exchange("requests"), Exchange("dead")),
+    (Exchange("heartbeat"), Exchange("requests.member"), Exchange("dead")),
     (Queue("heartbeats"), Queue("requests"), Queue("dead")),
     (
         Binding("heartbeat", "heartbeats"),
-        Binding("requests", "requests"),
+        Binding("requests.member", "requests"),
         Binding("dead", "dead"),
     ),
 )
@@ -388,7 +388,7 @@ def answer_all(world: World, transport: Transport, answer: bytes = b"pong") -> l
 
 def test_a_request_is_answered(world: World, supernode: Transport, member: Transport) -> None:
     answer_all(world, supernode)
-    answer = ask(world, member, Outgoing("requests", "member.hello", b"ping"), timeout=20)
+    answer = ask(world, member, Outgoing("requests.member", "hello", b"ping"), timeout=20)
     assert answer is not None
     assert (answer.body, answer.user_id) == (b"pong", SUPERNODE)
 
@@ -400,7 +400,7 @@ def test_answers_find_their_requests(world: World, supernode: Transport, member:
 
     def ask_thrice() -> None:
         for body in (b"a", b"b", b"c"):
-            message = Outgoing("requests", "member.query", body)
+            message = Outgoing("requests.member", "query", body)
             member.request(message, partial(answers.__setitem__, body), timeout=20)
 
     world.do(member, ask_thrice)
@@ -421,7 +421,7 @@ def test_answers_find_their_requests(world: World, supernode: Transport, member:
 def test_no_answer_in_time_is_none_and_a_late_one_is_dropped(
     world: World, supernode: Transport, member: Transport
 ) -> None:
-    request = Outgoing("requests", "member.hello", b"ping")
+    request = Outgoing("requests.member", "hello", b"ping")
     assert ask(world, member, request, timeout=0.2) is None
     asked = answer_all(world, supernode)
     world.until(lambda: len(asked) == 1)
@@ -429,7 +429,7 @@ def test_no_answer_in_time_is_none_and_a_late_one_is_dropped(
 
 
 def test_a_refused_request_has_no_answer_at_once(world: World, member: Transport) -> None:
-    assert ask(world, member, Outgoing("requests", "member.tail", b""), timeout=1000) is None
+    assert ask(world, member, Outgoing("requests.member", "tail", b""), timeout=1000) is None
 
 
 # --- losses

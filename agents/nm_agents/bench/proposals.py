@@ -21,7 +21,7 @@ from nm_bus.documents import Document, stored
 from nm_bus.messages import Answer, Change, Propose, Seconds
 from nm_bus.settings import SupernodeSettings, Tls, load
 from nm_bus.signing import Signer
-from nm_bus.topology import ADMINISTRATOR, PEER_BYTES, REQUESTS, request_key
+from nm_bus.topology import ADMINISTRATOR, PEER_BYTES, request_exchange, request_key
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Status, Transport
 
 WAIT: Seconds = 5.0
@@ -78,7 +78,7 @@ class Asker:
         request = uuid4().hex
         asked = Propose(self._change(), self.signer.certificate, WAIT)
         body = encode(asked, source=self.user, id=request, time=self.transport.now())
-        message = Outgoing(REQUESTS, request_key(asked, ADMINISTRATOR), body)
+        message = Outgoing(request_exchange(ADMINISTRATOR), request_key(asked), body)
         self.transport.request(message, self._answered, timeout=2 * WAIT)
 
     def _change(self) -> Change:

@@ -23,7 +23,9 @@ class Stream(StrEnum):
     ALERTS = topology.ALERTS
     DEAD = topology.DEAD
     UPDATES = topology.UPDATES
-    REQUESTS = topology.REQUESTS
+    MEMBERS_REQUESTS = topology.request_exchange(topology.MEMBER)
+    COMPONENTS_REQUESTS = topology.request_exchange(topology.COMPONENT)
+    ADMINISTRATORS_REQUESTS = topology.request_exchange(topology.ADMINISTRATOR)
     REPORTS = topology.REPORTS
 
 

@@ -27,7 +27,7 @@ from nm_bus.messages import (
     Synced,
     Update,
 )
-from nm_bus.topology import MEMBER, PEER_BYTES, REQUESTS, request_key
+from nm_bus.topology import MEMBER, PEER_BYTES, request_exchange, request_key
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Timer, Transport
 from nm_bus.transport.reconnect import Pauses
 
@@ -181,7 +181,8 @@ class Following:
         if question is None or self._asking or self._transport.status.flow is not Flow.UP:
             return
         self._asking = True
-        message = Outgoing(REQUESTS, request_key(question, MEMBER), self._encode(question))
+        exchange, key = request_exchange(MEMBER), request_key(question)
+        message = Outgoing(exchange, key, self._encode(question))
         answered = partial(self._answered, self._connection, question)
         self._transport.request(message, answered, timeout=ANSWER_WITHIN)
 

@@ -11,7 +11,14 @@ from functools import partial
 
 from nm_bus import codec
 from nm_bus.messages import Answer, Ask, Event, Hello, Message, NodeId, Report, Seconds, Update
-from nm_bus.topology import MEMBER, PEER_BYTES, REQUESTS, UPDATES, inbox_queue, request_key
+from nm_bus.topology import (
+    MEMBER,
+    PEER_BYTES,
+    UPDATES,
+    inbox_queue,
+    request_exchange,
+    request_key,
+)
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Transport
 from nm_bus.transport.reconnect import Pauses
 
@@ -59,7 +66,7 @@ class Inbox:
 
     def _say_hello(self, connection: int) -> None:
         if connection == self._connection:
-            hello = Outgoing(REQUESTS, request_key(self._hello, MEMBER), self._encode(self._hello))
+            hello = self._request(self._hello)
             answered = partial(self._welcomed, connection)
             self._transport.request(hello, answered, timeout=ANSWER_WITHIN)
 
@@ -113,8 +120,10 @@ class Inbox:
             LOGGER.warning("a message from %s in the inbox is ignored", delivery.user_id)
 
     def _reply(self, report: Report) -> None:
-        key = request_key(report, MEMBER)
-        self._transport.publish(Outgoing(REQUESTS, key, self._encode(report)))
+        self._transport.publish(self._request(report))
+
+    def _request(self, message: Message) -> Outgoing:
+        return Outgoing(request_exchange(MEMBER), request_key(message), self._encode(message))
 
 
 def _complaint(answer: Delivery | None) -> str:

@@ -49,18 +49,19 @@ from nm_bus.messages import (
 from nm_bus.settings import SupernodeSettings
 from nm_bus.topology import (
     ALERTS,
+    ASKERS,
     DEAD,
     HEARTBEAT,
     METRICS,
     PEER_BYTES,
     REPORTS,
-    REQUESTS,
     UPDATES,
     LinkKind,
     alert_bindings,
     inbox_queue,
     inbox_topology,
     out_exchange,
+    request_exchange,
     request_key,
     tail_queue,
     tail_topology,
@@ -98,7 +99,9 @@ DETAIL_BYTES = PEER_BYTES // 2
 MOST_TAILS = 20
 """The tail queues that a principal may have, read or not yet expired."""
 
-TAILED = frozenset({HEARTBEAT, METRICS, ALERTS, DEAD, REPORTS, REQUESTS, UPDATES})
+TAILED = frozenset(
+    {HEARTBEAT, METRICS, ALERTS, DEAD, REPORTS, UPDATES, *map(request_exchange, ASKERS)}
+)
 """The exchanges whose messages an administrator may watch."""
 
 
@@ -142,8 +145,9 @@ class Requests:
         burst, lasts = MOST_TAILS // 2, sizes_for(self.settings.limits).tail_expires
         self._tails = Rate(burst, burst / lasts)
 
-    def take(self, delivery: Delivery, event: Event[Message]) -> None:
-        """Answer a request that passed its schema; the broker vouches for the sender."""
+    def take(self, role: str, delivery: Delivery, event: Event[Message]) -> None:
+        """Answer a request that passed its schema; the broker vouches for the sender and its
+        role."""
         data, user = event.data, delivery.user_id or ""
         if isinstance(data, Report):
             self.reported(data, user)
@@ -155,9 +159,9 @@ class Requests:
         if not self._within_rate(data, user):
             self._too_fast(asker)
             return
-        role = delivery.key.partition(".")[0]
-        if delivery.key not in (f"{role}.{type(data).__name__.lower()}", request_key(data, role)):
-            self._refuse(asker, NOT_ALLOWED, f"{delivery.key} is not what the message asks for")
+        if delivery.key not in (type(data).__name__.lower(), request_key(data)):
+            error = f"the key {delivery.key} is not what the message asks for"
+            self._refuse(asker, NOT_ALLOWED, error)
             return
         self._answer(asker, data, user, role)
 

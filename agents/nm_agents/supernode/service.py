@@ -162,7 +162,7 @@ class SupernodeService:
 
     # --- what comes in
 
-    def _request(self, delivery: Delivery) -> None:
+    def _request(self, role: str, delivery: Delivery) -> None:
         # before anything is read: copies would cost as often as they came
         event = copied(delivery.headers) or decode(delivery.body)
         if isinstance(event, Event):
@@ -171,7 +171,7 @@ class SupernodeService:
             self.requests.rejected(delivery, event)
             self._refuse(delivery, event)
             return
-        self.requests.take(delivery, event)
+        self.requests.take(role, delivery, event)
         self.transport.ack(delivery)
 
     def _event(self, delivery: Delivery) -> None:
@@ -336,7 +336,7 @@ class SupernodeService:
         if not self._answering:
             self._answering = True
             for role in ASKERS:
-                self._consume(request_queue(role), self._request)
+                self._consume(request_queue(role), partial(self._request, role))
 
     def _looked(self, look: Look) -> None:
         self._looking = False

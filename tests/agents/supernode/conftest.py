@@ -43,13 +43,13 @@ from nm_bus.topology import (
     ALERTS,
     HEARTBEAT,
     METRICS,
-    REQUESTS,
     Binding,
     LinkKind,
     Queue,
     Topology,
     heartbeat_queue,
     metrics_queue,
+    request_exchange,
     request_key,
     thrown_queue,
 )
@@ -275,6 +275,7 @@ class Simulation:
         *,
         key: str = "",
         user: str = ADMIN,
+        role: Role | None = None,
         wait: Seconds = 60.0,
     ) -> Answer | None:
         """Ask a supernode as a client does; None when no answer came."""
@@ -283,8 +284,9 @@ class Simulation:
         client.start()
         self.clock.advance(0.1)
         body = encode(message, source=user, id=f"ask{next(self._asks)}", time=self.clock.now())
-        key = key or request_key(message, "administrator" if user == ADMIN else "member")
-        client.request(Outgoing(REQUESTS, key, body), answers.append, timeout=wait)
+        exchange = request_exchange(role or role_of(user))
+        asked = Outgoing(exchange, key or request_key(message), body)
+        client.request(asked, answers.append, timeout=wait)
         self.clock.run(lambda: bool(answers), wait + 1.0)
         client.stop()
         delivery = answers[0]
@@ -303,6 +305,11 @@ class Simulation:
         for site in self.sites.values():
             for worker in site.workers:
                 worker.close()
+
+
+def role_of(user: str) -> Role:
+    """What a principal of the simulation is, unless it is said."""
+    return Role.ADMINISTRATOR if user == ADMIN else Role.MEMBER
 
 
 def lossless(trouble: Trouble | None) -> Trouble | None:

@@ -30,18 +30,18 @@ from nm_bus.messages import (
 )
 from nm_bus.topology import (
     DEAD,
-    REQUESTS,
     UPDATES,
     UPDATES_LOG,
     Queue,
     Topology,
     inbox_queue,
+    request_exchange,
     request_key,
 )
 from nm_bus.transport.base import Delivery, Outgoing
 from nm_bus.transport.memory import MemoryTransport
 
-from .conftest import ADMIN, Process, Simulation
+from .conftest import ADMIN, Process, Simulation, role_of
 
 HERE, THERE = "sn1.example.org", "sn2.example.org"
 NODE, FAR = "n1.example.org", "n2.example.org"
@@ -94,7 +94,7 @@ class Inbox:
 
     def say(self, report: Report) -> None:
         body = encode(report, source=self.speaks_as, id="r", time=self.transport.now())
-        self.transport.publish(Outgoing(REQUESTS, "member.report", body))
+        self.transport.publish(Outgoing(request_exchange(Role.MEMBER), "report", body))
 
 
 def home_of(node: str) -> str:
@@ -134,14 +134,14 @@ def test_the_other_queries_are_answered(simulation: Simulation, what: str, key: 
 
 
 def test_a_verb_that_is_not_the_messages_own_is_refused(simulation: Simulation) -> None:
-    code, error = refused(simulation.ask(HERE, Ask("r", NODE, "status"), key="administrator.query"))
-    assert (code, error) == ("not-allowed", "administrator.query is not what the message asks for")
+    code, error = refused(simulation.ask(HERE, Ask("r", NODE, "status"), key="query"))
+    assert (code, error) == ("not-allowed", "the key query is not what the message asks for")
 
 
 def test_what_is_no_request_is_refused(simulation: Simulation) -> None:
     simulation.sites[HERE].broker.admit(grant(Role.SUPERNODE, "root.example.org"))
     canary = Canary("p", "i", 1, 0.0)
-    answer = simulation.ask(HERE, canary, key="administrator.canary", user="root.example.org")
+    answer = simulation.ask(HERE, canary, user="root.example.org")
     assert refused(answer) == ("bad-request", "Canary is no request")
 
 
@@ -162,8 +162,8 @@ def ask_by_hand(simulation: Simulation, message: Message, reply_to: str, source:
     client.start()
     simulation.clock.advance(0.1)
     body = encode(message, source=source, id="h", time=simulation.clock.now())
-    key = request_key(message, "administrator")
-    client.publish(Outgoing(REQUESTS, key, body, reply_to=reply_to))
+    exchange, key = request_exchange(Role.ADMINISTRATOR), request_key(message)
+    client.publish(Outgoing(exchange, key, body, reply_to=reply_to))
     simulation.clock.advance(1.0)
     client.stop()
 
@@ -189,9 +189,8 @@ def raw(
     client = MemoryTransport(broker, simulation.clock, user=user, random=lambda: 0.5)
     client.start()
     simulation.clock.advance(0.1)
-    role = "administrator" if user == ADMIN else "member"
     for body in bodies:
-        message = Outgoing(REQUESTS, f"{role}.{verb}", body)
+        message = Outgoing(request_exchange(role_of(user)), verb, body)
         client.request(message, answers.append, timeout=20.0)
     simulation.clock.run(lambda: len(answers) == len(bodies), 21.0)
     client.stop()
@@ -283,7 +282,7 @@ def test_only_a_members_inbox_hears_of_updates(simulation: Simulation) -> None:
     component = "dashboard.example.org"
     simulation.sites[HERE].broker.admit(grant(Role.COMPONENT, component))
     simulation.ask(HERE, Hello(), user=NODE)
-    simulation.ask(HERE, Hello(), user=component, key="component.hello")
+    simulation.ask(HERE, Hello(), user=component, role=Role.COMPONENT)
     supernode = simulation.sites[HERE].process(HERE)
     supernode.start()
     simulation.clock.advance(1.0)
@@ -298,14 +297,16 @@ def test_a_component_may_tail_updates_and_nothing_else(simulation: Simulation) -
     component = "dashboard.example.org"
     simulation.sites[HERE].broker.admit(grant(Role.COMPONENT, component))
     asked = Tail(UPDATES, "config.thredds.#")
-    told = data(simulation.ask(HERE, asked, key=request_key(asked, "component"), user=component))
+    told = data(simulation.ask(HERE, asked, user=component, role=Role.COMPONENT))
     assert str(told["queue"]).startswith(f"tail.{component}:")
     code, error = refused(
-        simulation.ask(HERE, Tail("alerts"), key=request_key(asked, "component"), user=component)
+        simulation.ask(
+            HERE, Tail("alerts"), key=request_key(asked), user=component, role=Role.COMPONENT
+        )
     )
     assert (code, error) == (
         "not-allowed",
-        "component.tail.updates is not what the message asks for",
+        "the key tail.updates is not what the message asks for",
     )
 
 
@@ -435,14 +436,14 @@ def test_open_questions_are_bounded_and_end(
 
 
 def test_a_component_that_calls_itself_a_member_is_none(simulation: Simulation) -> None:
-    """What it is, the broker says: it lets nobody write another role's keys."""
+    """What it is, the broker says: it lets nobody write to another role's exchange."""
     component = "dashboard.example.org"
     simulation.sites[HERE].broker.admit(grant(Role.COMPONENT, component))
     joined: list[str] = []
     asked = simulation.sites[HERE].service.requests
     asked.ledger = cast(Any, SimpleNamespace(joined=joined.append))
-    assert simulation.ask(HERE, Hello(), user=component, key="member.hello") is None
-    simulation.ask(HERE, Hello(), user=component, key="component.hello")
+    assert simulation.ask(HERE, Hello(), user=component, role=Role.MEMBER) is None
+    simulation.ask(HERE, Hello(), user=component, role=Role.COMPONENT)
     assert joined == []
     simulation.ask(HERE, Hello(), user=NODE)
     assert joined == [NODE]
@@ -468,15 +469,15 @@ def test_an_answer_of_alerts_is_bounded_and_says_that_there_are_more(
     assert 0 < len(cast(Any, told["alerts"])) <= requests.MOST_ALERTS
 
 
-def test_a_request_that_is_copied_to_other_roles_keys_is_refused_and_put_aside(
+def test_a_request_that_is_copied_to_other_keys_is_refused_and_put_aside(
     simulation: Simulation,
 ) -> None:
     broker, answers = simulation.sites[HERE].broker, list[Delivery | None]()
     client = MemoryTransport(broker, simulation.clock, user=NODE, random=lambda: 0.5)
     client.start()
     simulation.clock.advance(0.1)
-    copies = {"CC": ["administrator.query"]}
-    asked = Outgoing(REQUESTS, "member.query", question(NODE), headers=copies)
+    copies = {"CC": ["hello"]}
+    asked = Outgoing(request_exchange(Role.MEMBER), "query", question(NODE), headers=copies)
     client.request(asked, answers.append, timeout=20.0)
     simulation.clock.advance(21.0)
     code, error = refused(answer_in(answers[0]))

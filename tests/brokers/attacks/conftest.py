@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -34,7 +35,7 @@ from nm_bus.errors import NmBusError
 from nm_bus.grants import Role
 from nm_bus.messages import Answer, Message, NodeId, Query
 from nm_bus.settings import AdministratorSettings, Limits, Tls, load
-from nm_bus.topology import REQUESTS, request_key, vhost
+from nm_bus.topology import request_exchange, request_key, vhost
 from nm_bus.transport.tls import client_context
 
 SN1, SN2, SN3 = SUPERNODES = tuple(f"sn{n}.example.org" for n in range(1, 4))
@@ -42,6 +43,8 @@ HOSTILE, COMPONENT = "hostile.example.org", "component.example.org"
 """A member of SN1, and a component: their certificates are used here, and have no program."""
 
 REPLY_TO = "amq.rabbitmq.reply-to"
+Headers = dict[str, Any] | None
+
 ANSWERED = 60.0
 """Seconds within which whoever is not attacked is answered, on the slowest machine."""
 EVENTUALLY = 120.0
@@ -95,24 +98,43 @@ class Principal:
         """A message as this principal, or somebody else, would write it."""
         return codec.encode(message, source=source or self.name, id=str(uuid4()), time=time.time())
 
-    def publish(self, supernode: NodeId, exchange: str, key: str, bodies: Iterable[bytes]) -> None:
+    def publish(
+        self,
+        supernode: NodeId,
+        exchange: str,
+        key: str,
+        bodies: Iterable[bytes],
+        headers: Headers = None,
+    ) -> None:
         """Publish as fast as the broker takes it; returns when it has taken all."""
+        own = pika.BasicProperties(user_id=self.name, headers=headers)
         with self.channel(supernode) as channel:
             channel.confirm_delivery()
             for body in bodies:
-                channel.basic_publish(exchange, key, body, pika.BasicProperties(user_id=self.name))
+                channel.basic_publish(exchange, key, body, own)
 
-    def request_many(self, supernode: NodeId, messages: Iterable[Message]) -> int:
+    def answers(self, channel: BlockingChannel) -> list[bytes]:
+        """Where something empty is added for each answer, while the connection is looked after."""
+        came: list[bytes] = []
+        channel.basic_consume(REPLY_TO, lambda *told: came.append(told[-1][:0]), auto_ack=True)
+        return came
+
+    def send(self, channel: BlockingChannel, message: Message, headers: Headers = None) -> None:
+        """Ask, on a channel that reads answers."""
+        own = pika.BasicProperties(
+            user_id=self.name, reply_to=REPLY_TO, correlation_id=str(uuid4()), headers=headers
+        )
+        exchange, key = request_exchange(self.role), request_key(message)
+        channel.basic_publish(exchange, key, self.encoded(message), own)
+
+    def request_many(
+        self, supernode: NodeId, messages: Iterable[Message], headers: Headers = None
+    ) -> int:
         """Ask all at once, then read answers until none comes; gives how many came."""
         with self.channel(supernode) as channel:
-            came: list[bytes] = []
-            channel.basic_consume(REPLY_TO, lambda *told: came.append(told[-1][:0]), auto_ack=True)
+            came = self.answers(channel)
             for message in messages:
-                own = pika.BasicProperties(
-                    user_id=self.name, reply_to=REPLY_TO, correlation_id=str(uuid4())
-                )
-                key = request_key(message, str(self.role))
-                channel.basic_publish(REQUESTS, key, self.encoded(message), own)
+                self.send(channel, message, headers)
             before = -1
             while before != len(came):
                 before = len(came)
@@ -165,6 +187,11 @@ class Arena:
 
     def api(self, node: NodeId) -> ManagementApi:
         return self.federation.running[node].api
+
+    @property
+    def checks_copies(self) -> bool:
+        """Whether the brokers check the keys of copies, in CC and BCC headers: since RabbitMQ 4."""
+        return not self.api(SN1).overview().rabbitmq_version.startswith("3.")
 
     # --- what must hold
 

@@ -25,10 +25,10 @@ from nm_bus.topology import (
     DEAD,
     HEARTBEAT,
     METRICS,
-    REQUESTS,
     UPDATES,
     inbox_queue,
     peer_exchange,
+    request_exchange,
 )
 from nm_bus.transport.tls import client_context
 
@@ -82,9 +82,10 @@ FORBIDDEN = [
     (HEARTBEAT, f"{KEY}.more"),
     (METRICS, f"{KEY}\n"),
     (METRICS, "#"),
-    (REQUESTS, "member.ask"),
-    (REQUESTS, "member.hello\n"),
-    (REQUESTS, "administrator.query"),
+    (request_exchange(Role.MEMBER), "ask"),
+    (request_exchange(Role.MEMBER), "hello\n"),
+    (request_exchange(Role.ADMINISTRATOR), "query"),
+    (request_exchange(Role.COMPONENT), "query"),
     (UPDATES, "role.any"),
     (ALERTS, "critical.any"),
     (DEAD, "any"),
@@ -139,7 +140,7 @@ def test_no_answer_goes_into_the_queue_of_another(arena: Arena) -> None:
         channel.confirm_delivery()
         forged = pika.BasicProperties(user_id=HOSTILE, reply_to=queue, correlation_id="1")
         body = arena.hostile.encoded(Query("status"))
-        channel.basic_publish(REQUESTS, "member.query", body, forged)
+        channel.basic_publish(request_exchange(Role.MEMBER), "query", body, forged)
     arena.all_answer()
     with victim.channel(SN1) as channel:
         found, *_ = channel.basic_get(queue)

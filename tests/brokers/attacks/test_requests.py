@@ -1,6 +1,7 @@
 """What one principal asks for ends no supernode, and takes no answer from the others."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from nm_bus.errors import NmBusError, RefusedError
 from nm_bus.grants import Role
 from nm_bus.messages import Change, Hello, Message, Propose, Query, Sync
 from nm_bus.signing import Signer
-from nm_bus.topology import REQUESTS
+from nm_bus.topology import ASKERS, request_exchange, request_queue
 
 from .conftest import ANSWERED, COMPONENT, HOSTILE, SN1, SUPERNODES, Arena, Principal, until
 from .forged import (
@@ -146,9 +147,50 @@ def test_a_member_that_fills_the_ledger_is_refused_at_its_quota(arena: Arena) ->
 def test_noise_of_a_member_takes_no_request_of_an_administrator(arena: Arena) -> None:
     noise = [b"\x00" * 200_000] * 2_000
     arena.while_others_ask(
-        lambda: arena.hostile.publish(SN1, REQUESTS, f"{Role.MEMBER}.hello", noise)
+        lambda: arena.hostile.publish(SN1, request_exchange(Role.MEMBER), "hello", noise)
     )
     assert arena.hostile.ask(Query("status"), SN1).ok
+
+
+COPIES = [
+    *(f"{role}.query" for role in ASKERS),
+    *("hello", "ask", "query", "tail", "#", ""),
+    *(request_queue(role) for role in ASKERS),
+]
+"""Keys on which a copy could reach another role, or come twice."""
+
+
+@pytest.mark.parametrize("header", ["CC", "BCC"])
+def test_copies_of_a_request_are_refused_or_are_one_request(arena: Arena, header: str) -> None:
+    asked: list[Message] = [Query("status")] * 3
+    answers = 0
+    with suppress(pika.exceptions.ChannelClosedByBroker):
+        answers = arena.hostile.request_many(SN1, asked, {header: COPIES})
+    assert answers == (0 if arena.checks_copies else len(asked))
+    arena.all_answer()
+
+
+@pytest.mark.parametrize("header", ["CC", "BCC"])
+def test_noise_with_copies_pushes_out_no_request_of_another_role(arena: Arena, header: str) -> None:
+    """While nobody reads, noise before and after a request fills every queue that it reaches."""
+    boss, supernode = arena.administrator, arena.federation.supernode(SN1)
+    asking, noise = request_exchange(Role.MEMBER), [b"\x00" * 200_000] * 400
+
+    def flood() -> None:
+        with suppress(pika.exceptions.ChannelClosedByBroker):
+            arena.hostile.publish(SN1, asking, "hello", noise, {header: COPIES})
+
+    with boss.channel(SN1) as channel:
+        came = boss.answers(channel)
+        supernode.send_signal(signal.SIGSTOP)
+        try:
+            flood()
+            boss.send(channel, Query("status"))
+            flood()
+        finally:
+            supernode.send_signal(signal.SIGCONT)
+        until(lambda: channel.connection.process_data_events(0.1) or came, "its answer")
+    arena.all_answer()
 
 
 def test_a_component_that_says_it_is_a_member_does_not_join(arena: Arena) -> None:
@@ -161,7 +203,7 @@ def test_a_component_that_says_it_is_a_member_does_not_join(arena: Arena) -> Non
 
 def test_requests_of_another_role_are_refused_by_the_broker(arena: Arena) -> None:
     with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="ACCESS_REFUSED"):
-        arena.component.publish(SN1, REQUESTS, "member.hello", [b"{}"])
+        arena.component.publish(SN1, request_exchange(Role.MEMBER), "hello", [b"{}"])
 
 
 @pytest.mark.parametrize("kind", ["altered", "of another", "unsigned", "by another's key"])
