@@ -65,6 +65,7 @@ class Reason(StrEnum):
     NO_USER = "no-user"
     NOT_SENDER = "not-sender"
     NOT_KEY = "not-key"
+    UNREADABLE_HEADERS = "unreadable-headers"
     FAR_FUTURE = "far-future"
     FAR_SEQUENCE = "far-sequence"
     WRONG_STREAM = "wrong-stream"

@@ -14,12 +14,17 @@ COPIED = Rejected(
     Reason.NOT_KEY, "a CC header sends copies to other keys, which older brokers do not check"
 )
 
+UNREADABLE = Rejected(
+    Reason.UNREADABLE_HEADERS, "its headers are too long, or hold what no reader of AMQP takes"
+)
+
 FAR_FUTURE = 2 * 86_400.0
 """How far a sender's clock may be ahead. A wrong clock is no crime, nonsense is refused."""
 
 
-def copied(headers: Mapping[str, Any] | None) -> Rejected | None:
-    """Refuse a message that its sender let the broker copy to further keys.
+def refused_headers(headers: Mapping[str, Any] | None) -> Rejected | None:
+    """Refuse a message that its sender let the broker copy to further keys, or whose headers could
+    not be looked at for that.
 
     A BCC header copies too, and cannot be seen here: the broker takes it away. What it reaches is
     bound to the same exchange: one of requests leads to the queue of its role alone, once.
@@ -27,7 +32,11 @@ def copied(headers: Mapping[str, Any] | None) -> Rejected | None:
     other members' keys there. They show its true key and sender, whose ingest process takes them
     as one.
     """
-    return COPIED if headers and "CC" in headers else None
+    if not headers:
+        return None
+    if Reason.UNREADABLE_HEADERS in headers:
+        return UNREADABLE
+    return COPIED if "CC" in headers else None
 
 
 def vouched(event: Event[Message], user: NodeId | None) -> Rejected | None:

@@ -2,7 +2,8 @@
 
 A delivery is three frames, and pika takes each through a dozen calls: far more than all that an
 ingest process does with the message. Here the three are read as one where they lie side by side.
-Whatever else comes, a large body too, goes pika's own way, and whose it is the channel decides.
+Whatever else comes, a large body or long headers too, goes pika's own way, and whose it is the
+channel decides.
 """
 
 import struct
@@ -12,7 +13,7 @@ from typing import Any
 import pika
 from pika import frame, spec
 
-from nm_bus.transport.frames import UNREADABLE_AS, read_frame
+from nm_bus.transport.frames import LONG, UNREADABLE_AS, read_frame
 
 LARGE = 65_536
 """Bodies from here on come in parts that pika gathers better."""
@@ -86,7 +87,7 @@ def read_delivery(buffer: bytes) -> tuple[int, Delivered | None] | None:
     kind, _, header_length, _, _, size = _content_head(buffer, header)
     body = header + header_length + _AROUND
     end = body + size + _AROUND
-    if kind != spec.FRAME_HEADER or not 0 < size < LARGE:
+    if kind != spec.FRAME_HEADER or header_length > LONG or not 0 < size < LARGE:
         return None
     if len(buffer) < end:
         return INCOMPLETE

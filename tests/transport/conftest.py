@@ -5,9 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
+import pika.data
 import pytest
 
 from nm_broker.testing.sandbox import Sandbox
@@ -208,3 +209,17 @@ def up(world: World) -> Callable[[Transport], Transport]:
         return transport
 
     return wait
+
+
+@pytest.fixture
+def tables_read(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The tables of headers that pika reads during the test."""
+    read: list[bytes] = []
+    usual = pika.data.decode_table
+
+    def decode_table(encoded: bytes, offset: int) -> Any:
+        read.append(encoded)
+        return usual(encoded, offset)
+
+    monkeypatch.setattr("pika.data.decode_table", decode_table)
+    return read

@@ -10,6 +10,7 @@ from pika import frame, spec
 from pika.callback import CallbackManager
 from pika.exceptions import InvalidFrameError
 
+from nm_bus.codec import Reason
 from nm_bus.transport.deliveries import LARGE, DeliveryConnection, read_delivery
 
 FRAME_MAX = 131_072
@@ -51,10 +52,14 @@ class Wire(DeliveryConnection):
         self._heartbeat_checker = None
 
 
-def delivery(body: bytes, *, tag: int = 1, user: str | None = "n1.example.org") -> bytes:
+def delivery(
+    body: bytes, *, tag: int = 1, user: str | None = "n1.example.org", header: str = ""
+) -> bytes:
     method = spec.Basic.Deliver("ctag1.ü", tag, tag % 2 == 0, "heartbeat", "org.example.n1")
     properties = spec.BasicProperties(
-        content_type="application/json", user_id=user, headers={"x": [1, "y"]}
+        content_type="application/json",
+        user_id=user,
+        headers={"x": header or [1, "y"]},
     )
     bodies = [body[n : n + FRAME_MAX - 8] for n in range(0, len(body), FRAME_MAX - 8)]
     frames = [frame.Method(1, method), frame.Header(1, len(body), properties)]
@@ -112,6 +117,21 @@ def test_empty_and_large_bodies_arrive_among_small_ones(size: int) -> None:
     body = b"x" * size
     _, heard = read(delivery(b"a") + delivery(body) + delivery(b"b"), [1000, 70_000])
     assert [message[-1] for message in heard.messages] == [b"a", body, b"b"]
+
+
+@pytest.mark.parametrize("size", [1, 1000, LARGE])
+def test_the_headers_of_a_delivery_are_not_read_when_they_are_long(
+    size: int, tables_read: list[bytes]
+) -> None:
+    body = b"x" * size
+    _, heard = read(delivery(b"a") + delivery(body, header="y" * 100_000) + delivery(b"b"), [50])
+    assert [message[-1] for message in heard.messages] == [b"a", body, b"b"]
+    before, long, after = [message[2] for message in heard.messages]
+    assert before["headers"] == after["headers"] == {"x": [1, "y"]}
+    assert long["headers"] == {Reason.UNREADABLE_HEADERS: True}
+    assert long["user_id"] == "n1.example.org"
+    assert len(tables_read) == 2
+    assert heard.at_once == 2
 
 
 def test_other_frames_between_deliveries_go_pikas_own_way() -> None:

@@ -4,14 +4,17 @@ import struct
 
 import pika
 import pytest
+from pika.exceptions import InvalidFrameError
 from pika.frame import Header
-from pika.spec import BasicProperties
+from pika.spec import FRAME_HEADER, BasicProperties
 
 from nm_broker.testing.sandbox import Sandbox
+from nm_bus.codec import Reason
+from nm_bus.core.admission import refused_headers
 from nm_bus.grants import Role
 from nm_bus.topology import Binding, Exchange, Queue, Topology
 from nm_bus.transport.base import Delivery, Flow, Outcome, Outgoing
-from nm_bus.transport.frames import UNREADABLE, read_frame
+from nm_bus.transport.frames import LONG, read_frame
 from nm_bus.transport.reply_address import REPLY_PREFIX
 from tests.transport.test_pika import USER, at, running, until
 
@@ -27,7 +30,13 @@ def nested(depth: int) -> bytes:
     return value
 
 
-POISONS = {"a time that no calendar has": TOO_LATE, "arrays without end": nested(5_000)}
+MANY = b"A" + struct.pack(">I", 100_000) + b"V" * 100_000
+
+POISONS = {
+    "a time that no calendar has": TOO_LATE,
+    "arrays without end": nested(5_000),
+    "more values than can be read in time": MANY,
+}
 
 
 @pytest.fixture(params=POISONS)
@@ -59,13 +68,41 @@ def test_headers_that_cannot_be_read_lose_nothing_but_themselves(poison: BasicPr
     read = frame.properties
     assert (read.content_type, read.content_encoding) == ("text/plain", "utf-8")
     assert (read.user_id, read.correlation_id) == (USER, "7")
-    assert read.headers[UNREADABLE]
+    refusal = refused_headers(read.headers)
+    assert refusal is not None
+    assert refusal.reason is Reason.UNREADABLE_HEADERS
 
 
-def test_headers_that_cannot_be_read_count_as_copies(poison: BasicProperties) -> None:
-    _, frame = read_frame(Header(3, 42, poison).marshal())
+def of_length(length: int) -> bytes:
+    """A content header's frame of so many bytes, with a table."""
+    empty = len(Header(3, 42, BasicProperties(headers={"x": ""}, user_id=USER)).marshal()) - 8
+    properties = BasicProperties(headers={"x": "y" * (length - empty)}, user_id=USER)
+    return bytes(Header(3, 42, properties).marshal())
+
+
+@pytest.mark.parametrize(("length", "reads"), [(LONG, 1), (LONG + 1, 0)])
+def test_a_long_table_of_headers_is_not_read_at_all(
+    length: int, reads: int, tables_read: list[bytes]
+) -> None:
+    _, frame = read_frame(of_length(length))
     assert isinstance(frame, Header)
-    assert "CC" in frame.properties.headers
+    assert len(tables_read) == reads
+    assert (refused_headers(frame.properties.headers) is None) is bool(reads)
+    assert frame.properties.user_id == USER
+
+
+def test_what_is_long_without_a_table_keeps_its_properties() -> None:
+    properties = Header(3, 42, BasicProperties(user_id=USER)).marshal()[7:-1]
+    content = properties + b"\0" * LONG
+    data = struct.pack(">BHL", FRAME_HEADER, 3, len(content)) + content + b"\xce"
+    length, frame = read_frame(data)
+    assert isinstance(frame, Header)
+    assert (length, frame.properties.user_id) == (len(data), USER)
+
+
+def test_a_long_header_without_its_end_is_refused_as_pika_does() -> None:
+    with pytest.raises(InvalidFrameError):
+        read_frame(of_length(2 * LONG)[:-1] + b"\0")
 
 
 def test_half_a_frame_is_waited_for(poison: BasicProperties) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from nm_bus.codec import Reason, Rejected, decode
-from nm_bus.core.admission import admit, copied
+from nm_bus.core.admission import admit, refused_headers
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.kinds import kinds
 from nm_bus.core.pipe import Pipe
@@ -46,7 +46,7 @@ class Reader:
             return event
         if delivery.user_id == self.ingest.origin:
             return self._own(event.data, delivery.key, now)
-        if delivery.headers and (refusal := copied(delivery.headers)) is not None:
+        if delivery.headers and (refusal := refused_headers(delivery.headers)) is not None:
             return refusal
         sent = event.time.timestamp()
         refusal = admit(event, delivery.user_id, delivery.key, sent, now)

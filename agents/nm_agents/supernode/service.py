@@ -27,7 +27,7 @@ from nm_agents.supernode.worker import Worker
 from nm_broker.links import Link, link_state
 from nm_broker.project import log_of, topology_of
 from nm_bus.codec import Rejected, decode, encode
-from nm_bus.core.admission import copied, vouched
+from nm_bus.core.admission import refused_headers, vouched
 from nm_bus.core.alerts import Alerts, key_of
 from nm_bus.core.conditions import conditions, speaker
 from nm_bus.core.connections import Connections
@@ -164,7 +164,7 @@ class SupernodeService:
 
     def _request(self, role: str, delivery: Delivery) -> None:
         # before anything is read: copies would cost as often as they came
-        event = copied(delivery.headers) or decode(delivery.body)
+        event = refused_headers(delivery.headers) or decode(delivery.body)
         if isinstance(event, Event):
             event = vouched(event, delivery.user_id) or event
         if isinstance(event, Rejected):

@@ -1,5 +1,6 @@
 """Whatever the bytes, reading goes on: a message is taken, or refused with its reason."""
 
+from dataclasses import replace
 from itertools import islice
 from random import Random
 
@@ -61,12 +62,15 @@ def test_ten_thousand_spoilt_messages_stop_no_reader(seed: int) -> None:
         (delivery(encoded(BEAT), key="org.example.n2"), Reason.NOT_KEY),
         (delivery(encoded(BEAT, NOW + 30 * 86_400.0)), Reason.FAR_FUTURE),
         (delivery(encoded(Metrics("boot", 10**15, 0.0, {}))), Reason.FAR_SEQUENCE),
+        (replace(delivery(encoded(BEAT)), headers={"CC": ["x"]}), Reason.NOT_KEY),
+        (
+            replace(delivery(encoded(BEAT)), headers={Reason.UNREADABLE_HEADERS: True}),
+            Reason.UNREADABLE_HEADERS,
+        ),
     ],
     ids=lambda each: str(each) if isinstance(each, Reason) else "",
 )
-def test_who_is_not_the_sender_and_what_is_from_the_far_future_is_refused(
-    bad: Delivery, reason: Reason
-) -> None:
+def test_what_its_sender_may_not_say_so_is_refused(bad: Delivery, reason: Reason) -> None:
     reading = reader()
     reading.take(delivery(encoded(Metrics("boot", 1, 0.0, {}))), NOW)
     refusal = reading.take(bad, NOW)

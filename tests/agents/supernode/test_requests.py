@@ -8,7 +8,7 @@ import pytest
 
 from nm_agents.supernode import requests
 from nm_agents.supernode.requests import MOST_TAILS, PATIENCE
-from nm_bus.codec import LONG, decode, encode
+from nm_bus.codec import LONG, Reason, decode, encode
 from nm_bus.core.kinds import kinds
 from nm_bus.grants import Role, grant
 from nm_bus.messages import (
@@ -469,17 +469,24 @@ def test_an_answer_of_alerts_is_bounded_and_says_that_there_are_more(
     assert 0 < len(cast(Any, told["alerts"])) <= requests.MOST_ALERTS
 
 
-def test_a_request_that_is_copied_to_other_keys_is_refused_and_put_aside(
-    simulation: Simulation,
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"CC": ["hello"]}, "not-key: a CC header"),
+        ({Reason.UNREADABLE_HEADERS: True}, "unreadable-headers: its headers are too long"),
+    ],
+    ids=["copies", "unreadable"],
+)
+def test_a_request_is_refused_and_put_aside_for_its_headers(
+    simulation: Simulation, headers: dict[str, object], said: str
 ) -> None:
     broker, answers = simulation.sites[HERE].broker, list[Delivery | None]()
     client = MemoryTransport(broker, simulation.clock, user=NODE, random=lambda: 0.5)
     client.start()
     simulation.clock.advance(0.1)
-    copies = {"CC": ["hello"]}
-    asked = Outgoing(request_exchange(Role.MEMBER), "query", question(NODE), headers=copies)
+    asked = Outgoing(request_exchange(Role.MEMBER), "query", question(NODE), headers=headers)
     client.request(asked, answers.append, timeout=20.0)
     simulation.clock.advance(21.0)
     code, error = refused(answer_in(answers[0]))
-    assert (code, error.startswith("not-key: a CC header")) == ("bad-request", True)
+    assert (code, error[: len(said)]) == ("bad-request", said)
     assert len(broker.queues[DEAD]) >= 1

@@ -18,9 +18,9 @@ from nm_bus.client import Client
 from nm_bus.codes import BAD_VALUE, NOT_ALLOWED
 from nm_bus.errors import NmBusError, RefusedError
 from nm_bus.grants import Role
-from nm_bus.messages import Change, Hello, Message, Propose, Query, Sync
+from nm_bus.messages import Change, Hello, Message, Propose, Query, Sync, domain_key
 from nm_bus.signing import Signer
-from nm_bus.topology import ASKERS, request_exchange, request_queue
+from nm_bus.topology import ASKERS, HEARTBEAT, request_exchange, request_queue
 
 from .conftest import ANSWERED, COMPONENT, HOSTILE, SN1, SUPERNODES, Arena, Principal, until
 from .forged import (
@@ -150,6 +150,19 @@ def test_noise_of_a_member_takes_no_request_of_an_administrator(arena: Arena) ->
         lambda: arena.hostile.publish(SN1, request_exchange(Role.MEMBER), "hello", noise)
     )
     assert arena.hostile.ask(Query("status"), SN1).ok
+
+
+def test_headers_of_many_values_are_refused_while_others_are_answered(arena: Arena) -> None:
+    """Each would take tens of milliseconds to read: they are refused unread, with an answer."""
+    many = {"x": [None] * 100_000}
+    arena.while_others_ask(
+        lambda: arena.hostile.publish(
+            SN1, HEARTBEAT, domain_key(HOSTILE), [b"{}"] * 200, headers=many
+        )
+    )
+    asked: list[Message] = [Query("status")] * 3
+    assert arena.hostile.request_many(SN1, asked, headers=many) == len(asked)
+    arena.all_answer()
 
 
 COPIES = [
