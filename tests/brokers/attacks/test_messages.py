@@ -142,7 +142,8 @@ def test_no_answer_goes_into_the_queue_of_another(arena: Arena) -> None:
         body = arena.hostile.encoded(Query("status"))
         channel.basic_publish(request_exchange(Role.MEMBER), "query", body, forged)
     arena.all_answer()
-    with victim.channel(SN1) as channel:
+    supernode = Principal(SN1, Role.SUPERNODE, arena.federation.settings[SN1].tls, arena)
+    with supernode.channel(SN1) as channel:
         found, *_ = channel.basic_get(queue)
     assert found is None
 
