@@ -97,7 +97,7 @@ class Session(threading.Thread):
                 self._lose(f"no supernode confirmed it in time: {error}")
             return
         if entry is None or entry.value.get("generation") != self.generation:
-            self._lose("the supernodes ended it, since they had not heard of its owner")
+            self._lose("the supernodes ended it, since they received nothing of its owner")
         self._confirmed = asked
 
     def _lose(self, reason: str) -> None:

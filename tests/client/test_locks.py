@@ -85,7 +85,7 @@ def held_until(client: Client, harm: Callable[[], None], error: type[Exception])
 
 
 def test_a_lock_that_was_lost_is_said_so(client: Client, supernodes: FakeSupernodes) -> None:
-    with pytest.raises(LockLostError, match="had not heard of its owner"):
+    with pytest.raises(LockLostError, match="received nothing of its owner"):
         held_until(client, lambda: expire(supernodes), LockLostError)
 
 

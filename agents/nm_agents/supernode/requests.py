@@ -19,7 +19,15 @@ from nm_agents.supernode.replies import Replies
 from nm_agents.supernode.worker import Worker
 from nm_broker.project import sizes_for
 from nm_bus.codec import LONG, Rejected, encode, id_of
-from nm_bus.codes import BAD_REQUEST, NO_LEDGER, NOT_ALLOWED, OK, UNAVAILABLE, UNKNOWN_NODE
+from nm_bus.codes import (
+    BAD_REQUEST,
+    NO_LEDGER,
+    NOT_ALLOWED,
+    OK,
+    REFUSED,
+    UNAVAILABLE,
+    UNKNOWN_NODE,
+)
 from nm_bus.core.overview import overview
 from nm_bus.core.pages import first_page
 from nm_bus.core.rate import Rate
@@ -304,7 +312,7 @@ class Requests:
     def _detail(self, asker: Asker, node: NodeId, now: Seconds) -> None:
         member = self.view.member(node, now)
         if member is None:
-            self._refuse(asker, UNKNOWN_NODE, f"no supernode has ever heard of {node}")
+            self._refuse(asker, UNKNOWN_NODE, unknown(node))
         else:
             series = self.windows.node(node, now)
             told, _ = first_page(series.items(), len(series), DETAIL_BYTES)
@@ -316,7 +324,7 @@ class Requests:
         """Hand a question to the member, by way of its home; its report is the answer."""
         home = self.view.home(ask.node)
         if home is None:
-            self._refuse(asker, UNKNOWN_NODE, f"no supernode has ever heard of {ask.node}")
+            self._refuse(asker, UNKNOWN_NODE, unknown(ask.node))
         elif len(self._open) >= MOST_OPEN:
             self._refuse(asker, UNAVAILABLE, "too many questions are open; ask again later")
         elif home == self.settings.node:
@@ -336,7 +344,7 @@ class Requests:
     def reported(self, report: Report, user: NodeId, *, relayed: bool = False) -> None:
         """A member answers, or its supernode for it; one that nobody waits for is dropped."""
         if not relayed and report.node != user:
-            _LOG.warning("%s answers for %s: dropped", user, report.node)
+            _LOG.warning("%s sent an answer in the name of %s; it is dropped", user, report.node)
             return
         asker = self._open.pop(report.request, None)
         if asker is None:
@@ -347,7 +355,7 @@ class Requests:
         elif report.ok:
             self._reply(asker, report.answer)
         else:
-            self._refuse(asker, "refused", report.error)
+            self._refuse(asker, REFUSED, report.error)
 
     def _give_up(self, request: str, node: NodeId) -> None:
         asker = self._open.pop(request, None)
@@ -394,3 +402,8 @@ def _answer_of(request: str, given: Given) -> Answer:
     found = given.later() if given.later else given.data
     data: dict[str, object] = {} if found is None else msgspec.to_builtins(found)
     return Answer(request, given.code == OK, code=given.code, error=given.error[:LONG], data=data)
+
+
+def unknown(node: NodeId) -> str:
+    """What is said of a node of which no supernode has received anything."""
+    return f"{node} is no known node; see `nm-bus status --all`"

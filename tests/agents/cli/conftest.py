@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nm_agents.app import app
+from nm_agents.supernode.requests import unknown
 from nm_bus.client.following import Followed, Quiet
 from nm_bus.messages import (
     Alert,
@@ -227,7 +228,7 @@ def answers(message: Message) -> Answer:
     """The answer to a question, as a supernode gives it."""
     found = known(message)
     if found is None:
-        return Answer("r", False, "unknown-node", "nobody knows that node; see `nm-bus status`")
+        return Answer("r", False, "unknown-node", unknown("n9.example.org"))
     return answer(found)
 
 

@@ -27,10 +27,10 @@ def test_a_wrong_value_is_said_plainly(
 def test_an_error_is_json_for_who_asked_for_json(run: Run) -> None:
     failed = run("top", "nobody.example.org", "--json")
     assert failed.exit_code == 2
-    assert failed.stderr.startswith("nm-bus: nobody knows that node")
+    assert failed.stderr.startswith("nm-bus: n9.example.org is no known node")
     told = json.loads(failed.stdout)
     assert (told["code"], told["exit"]) == ("unknown-node", 2)
-    assert told["error"].startswith("nobody knows that node")
+    assert told["error"].startswith("n9.example.org is no known node")
 
 
 def test_an_error_is_text_alone_for_everybody_else(run: Run) -> None:

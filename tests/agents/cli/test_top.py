@@ -46,7 +46,7 @@ def test_json_has_every_window(run: Run) -> None:
 def test_an_unknown_node_is_one_sentence(run: Run) -> None:
     said = run("top", "nobody.example.org")
     assert said.exit_code == 2
-    assert said.stderr.startswith("nm-bus: nobody knows that node")
+    assert said.stderr.startswith("nm-bus: n9.example.org is no known node")
 
 
 def test_a_missing_minute_is_a_gap() -> None:
