@@ -87,6 +87,13 @@ class Watch(threading.Thread):
             if asked >= since and member.state.node == node
         ]
 
+    def last_heard(self, node: NodeId) -> float | None:
+        """When a member was last heard, by its supernode's clock."""
+        overview, state = self.now(), self.state(node)
+        if overview is None or state is None or state.heard is None:
+            return None
+        return overview.now - state.heard
+
     def state(self, node: NodeId) -> MemberState | None:
         overview = self.now()
         told = overview.members if overview else ()
@@ -152,10 +159,8 @@ class World:
 
     def heard_since(self, moment: float, node: NodeId) -> bool:
         """Whether a heartbeat of a member came after a moment, as another supernode was told."""
-        state = self.watches[SN2].state(node)
-        return (
-            state is not None and state.heard is not None and (time.time() - state.heard > moment)
-        )
+        last = self.watches[SN2].last_heard(node)
+        return last is not None and last > moment
 
     def is_calm(self) -> bool:
         return all(self._calm(watch.now()) for watch in self.watches.values())

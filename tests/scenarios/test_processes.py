@@ -42,11 +42,10 @@ def test_a_killed_member_is_late_at_once_and_down_after_three_intervals(world: W
     assert seen - late[0].changed - killed < 1.0 + SLACK
 
     (alert,) = world.alerts("member-down", victim)
-    down = world.watches[SN1].state(victim)
-    assert down is not None
-    assert down.heard is not None
-    last_heard = time.time() - down.heard
-    assert 3 * INTERVAL - 0.5 <= alert.raised - last_heard <= 3 * INTERVAL + 1.0 + SLACK
+    last_heard = world.watches[SN1].last_heard(victim)
+    assert last_heard is not None
+    # to the word of the process that heard it, its way to the supernode is added
+    assert 3 * INTERVAL - SLACK <= alert.raised - last_heard <= 3 * INTERVAL + 1.0 + SLACK
 
     world.federation.start_member(victim)
     until(lambda: world.life("member-down", victim) == [RAISED, RESOLVED], "back")
