@@ -42,6 +42,9 @@ START_LIMIT = 90.0
 STOP_LIMIT = 30.0
 """Seconds for a clean stop, six being usual with the management plugin; then it is killed."""
 
+CTL_LIMIT = 180.0
+"""Seconds for a `rabbitmqctl`, which starts a virtual machine; three are usual."""
+
 KILL_LIMIT = 5.0
 HANDSHAKE_LIMIT = 10.0
 
@@ -305,7 +308,7 @@ class RunningBroker:
         """Let a paused process go on."""
         self._signal(signal.SIGCONT)
 
-    def ctl(self, *arguments: str, timeout: float = 60.0) -> str:
+    def ctl(self, *arguments: str, timeout: float = CTL_LIMIT) -> str:
         """Run `rabbitmqctl` on it; gives what it printed, raises RefusedError, TimedOutError."""
         return self.settings.machine.ctl(*arguments, timeout=timeout)
 

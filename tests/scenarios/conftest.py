@@ -153,7 +153,7 @@ class World:
 
     def begin(self) -> None:
         """Wait until all is calm; what is said from now on is the next scenario's."""
-        until(self.is_calm, "all members alive, no alert active, at each supernode", 150.0)
+        until(self.is_calm, "all members alive, no alert active, at each supernode", 300.0)
         self.since, self.before = time.time(), frozenset(self.listener.heard)
         until(lambda: all(self.heard_since(self.since, n) for n in (*HURT, *WELL)), "all heard")
 

@@ -50,7 +50,7 @@ from nm_bus.transport.tls import client_context
 from .conftest import HOSTILE, HURT, SN1, SN2, WELL, World
 from .until import until
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(600)]
 
 SEED = 20260101
 KEY, ASKED = domain_key(HOSTILE), request_exchange(MEMBER)
@@ -120,6 +120,10 @@ def quarantined(world: World, total: int) -> list[Quarantined]:
     return [e.data for e in events if isinstance(e, Event) and isinstance(e.data, Quarantined)]
 
 
+def digest(body: bytes) -> str:
+    return sha256(body).hexdigest()
+
+
 def in_quarantine(world: World) -> int:
     return world.federation.running[SN1].api.depths(world.vhost)[DEAD]
 
@@ -149,18 +153,23 @@ def test_thousands_of_malformed_messages_are_refused_and_stop_nobody(
     publish(world, own, HOSTILE, requests, (ASKED, "hello"), (ASKED, "report"))
     publish(world, link, link_user(SN2), told, (peer, "control.canary"), (peer, "bulk.statement"))
 
-    until(lambda: in_quarantine(world) == total, "each of them is in quarantine")
-    records = quarantined(world, total)
-    assert len(records) == total
-    assert Counter(record.who for record in records) == {
-        HOSTILE: len(beats) + len(requests),
-        link_user(SN2): len(told),
-    }
-    assert {record.exchange for record in records} == {HEARTBEAT, METRICS, ASKED, peer}
-    assert all(record.reason in set(Reason) and record.detail for record in records)
-    sent = {sha256(body).hexdigest(): body for body in beats + requests + told}
+    bodies = {digest(body): body for body in beats + requests + told}
+    wanted = Counter(map(digest, beats + requests + told))
+
+    def is_whole() -> bool:
+        # on a busy machine a confirm may come too late: then a record is published again
+        found = in_quarantine(world) >= total and quarantined(world, 2 * total)
+        return bool(found) and not wanted - Counter(record.sha256 for record in found)
+
+    until(is_whole, "each of them is in quarantine", 240.0)
+    records = quarantined(world, 2 * total)
+    strangers = set(map(digest, told))
     for record in records:
-        assert base64.b64decode(record.first) == sent[record.sha256][:FIRST_BYTES]
+        assert record.who == (link_user(SN2) if record.sha256 in strangers else HOSTILE)
+        assert record.reason in set(Reason)
+        assert record.detail
+        assert base64.b64decode(record.first) == bodies[record.sha256][:FIRST_BYTES]
+    assert {record.exchange for record in records} == {HEARTBEAT, METRICS, ASKED, peer}
 
     goodbye = [encoded(replace(BEAT, leaving=True), HOSTILE)]
     publish(world, own, HOSTILE, goodbye, (HEARTBEAT, KEY))

@@ -11,7 +11,7 @@ from nm_bus.messages import AlertState, Health
 from .conftest import HURT, INTERVAL, SN1, SN2, SN3, World
 from .until import until
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(600)]
 
 RAISED, RESOLVED = AlertState.RAISED, AlertState.RESOLVED
 SLACK = 5.0

@@ -19,7 +19,7 @@ from nm_broker.program import Program
 from nm_bus.messages import domain_key
 from nm_bus.topology import vhost
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(600)]
 
 SN1, SN2 = "sn1.llnl.gov", "sn2.dkrz.de"
 STEADY, HURT = "n1.llnl.gov", "n2.llnl.gov"
