@@ -1,7 +1,7 @@
 """The AsyncAPI 3.0 document of the bus, generated from the topology and the messages.
 
-`python -m nm_bus.asyncapi > schemas/asyncapi.yaml` writes it anew (JSON is YAML). Only what each
-exchange carries is told here; every name, argument and binding comes from `nm_bus.topology`.
+`python -m nm_bus.asyncapi > schemas/asyncapi.yaml` writes it anew (JSON is YAML). What each
+exchange carries comes from `nm_bus.protocol`; names, arguments and bindings from `nm_bus.topology`.
 """
 
 import inspect
@@ -13,58 +13,13 @@ from typing import Any
 from nm_bus import topology
 from nm_bus.codec import CONTENT_TYPE
 from nm_bus.contracts import ENVELOPE, load, path_of
-from nm_bus.grants import VERBS, Role
-from nm_bus.messages import (
-    MESSAGES,
-    Alert,
-    Ask,
-    Canary,
-    Connection,
-    Heartbeat,
-    Hello,
-    Ledger,
-    Message,
-    Metrics,
-    Properties,
-    Propose,
-    Quarantined,
-    Query,
-    Read,
-    Report,
-    Rollups,
-    Running,
-    Statement,
-    Subscribe,
-    Supernode,
-    Sync,
-    Tail,
-    Update,
-    message_type,
-)
+from nm_bus.identity.role import Role
+from nm_bus.messages import Message, message_type
+from nm_bus.protocol import CARRIED, MESSAGES, VERBS
 from nm_bus.topology import Binding, Exchange, Queue, Sizes, Topology
 
 Json = dict[str, Any]
 Messages = tuple[type[Message], ...]
-
-FROM_ANY_ROLE: Messages = (Hello, Query, Propose, Sync, Read)
-
-BETWEEN_SUPERNODES: Messages = (Statement, Rollups, Supernode, Alert, Canary, Ledger)
-
-CARRIED: dict[str, Messages] = {
-    topology.HEARTBEAT: (Heartbeat, Connection, Canary),
-    topology.METRICS: (Metrics, Properties, Running, Canary),
-    topology.request_exchange(Role.MEMBER): (*FROM_ANY_ROLE, Report),
-    topology.request_exchange(Role.COMPONENT): (*FROM_ANY_ROLE, Subscribe, Tail),
-    topology.request_exchange(Role.ADMINISTRATOR): (*FROM_ANY_ROLE, Ask, Subscribe, Tail),
-    topology.UPDATES: (Update,),
-    topology.ALERTS: (Alert,),
-    topology.DEAD: (Quarantined, Heartbeat, Metrics, Properties, Canary),
-    topology.REPORTS: (Statement, Rollups),
-    topology.OUT: BETWEEN_SUPERNODES,
-    topology.peer_exchange("{peer}"): BETWEEN_SUPERNODES,
-    topology.inbox_queue("{node}"): (Ask,),
-}
-"""What is published to each exchange; a queue carries what the exchanges bound to it do."""
 
 PARAMETERS = {
     "node": "The node id of a member.",

@@ -17,7 +17,6 @@ import msgspec
 
 from nm_bus.contracts import validator
 from nm_bus.messages import (
-    MESSAGES,
     Event,
     Message,
     NodeId,
@@ -25,6 +24,7 @@ from nm_bus.messages import (
     Seconds,
     message_type,
 )
+from nm_bus.protocol import MESSAGES
 from nm_bus.topology import PRINCIPAL_BYTES
 
 CONTENT_TYPE = "application/cloudevents+json"

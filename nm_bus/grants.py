@@ -6,29 +6,17 @@ Grants are data, computed from a role and a name. Which exchanges and queues the
 
 import re
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from nm_bus import topology
+from nm_bus.identity.role import Role
 from nm_bus.messages import NodeId, domain_key
+from nm_bus.protocol import VERBS
 from nm_bus.topology import (
     HEARTBEAT,
     METRICS,
-    UPDATES,
     UPDATES_LOG,
     peer_exchange,
     request_exchange,
 )
-
-
-class Role(StrEnum):
-    """What a broker user is there for."""
-
-    SUPERNODE = "supernode"
-    MEMBER = topology.MEMBER
-    ADMINISTRATOR = topology.ADMINISTRATOR
-    COMPONENT = topology.COMPONENT
-    LINK = "link"
-    SHOVEL = "shovel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +44,6 @@ SHOVEL_USER = "_shovel"
 
 LINK_PREFIX = "_link."
 """No node's or person's id begins with an underscore, so nobody can be enrolled as a link."""
-
-LEDGER = ("propose", "sync", "read")
-"""What whoever lives by the ledger may ask; who may change what is decided in the ledger itself."""
-
-TAIL_UPDATES = f"tail.{UPDATES}"
-
-VERBS: dict[Role, tuple[str, ...]] = {
-    Role.MEMBER: ("hello", "query", "report", *LEDGER),
-    Role.COMPONENT: ("hello", "query", "subscribe", TAIL_UPDATES, *LEDGER),
-    Role.ADMINISTRATOR: ("hello", "query", "ask", "subscribe", "tail", TAIL_UPDATES, *LEDGER),
-}
-"""The requests that each role may make: the keys on its own exchange of requests."""
 
 
 def link_user(origin: NodeId) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from nm_bus.identity.role import ASKERS
 from nm_bus.messages import Change, DomainKey, Message, NodeId, Severity, Tail, domain_key
 
 Arguments = dict[str, Any]
@@ -22,9 +23,6 @@ HEARTBEAT, METRICS, REQUESTS, UPDATES, ALERTS, DEAD = (
     "alerts",
     "dead",
 )
-MEMBER, COMPONENT, ADMINISTRATOR = ASKERS = ("member", "component", "administrator")
-"""The roles that ask supernodes for something, each on an exchange of its own."""
-
 UPDATES_LOG = "updates.log"
 """The stream that keeps a copy of the updates: for audit, and for readers in any language."""
 

@@ -9,7 +9,8 @@ import pytest
 
 from nm_bus.asyncapi import document, whole_topology
 from nm_bus.contracts import load
-from nm_bus.messages import MESSAGES, Message, message_type
+from nm_bus.messages import Message, message_type
+from nm_bus.protocol import MESSAGES
 
 DOCUMENT = document()
 CHANNELS = DOCUMENT["channels"]

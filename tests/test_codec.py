@@ -19,7 +19,6 @@ from nm_bus.codec import DEPTH, LONG, Reason, Rejected, decode, encode, quaranti
 from nm_bus.contracts import validator
 from nm_bus.explain import checker
 from nm_bus.messages import (
-    MESSAGES,
     Ask,
     Check,
     CheckStatus,
@@ -30,6 +29,7 @@ from nm_bus.messages import (
     Metrics,
     message_type,
 )
+from nm_bus.protocol import MESSAGES
 from nm_bus.testing.generated import data, messages
 from nm_bus.topology import PEER_BYTES, PRINCIPAL_BYTES
 

@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from nm_bus.grants import NOTHING, VERBS, Grant, Role, grant, link_user
+from nm_bus.grants import NOTHING, Grant, grant, link_user
+from nm_bus.identity.role import Role
 from nm_bus.messages import domain_key
+from nm_bus.protocol import VERBS
 from nm_bus.topology import (
     HEARTBEAT,
     UPDATES_LOG,

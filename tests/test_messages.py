@@ -3,7 +3,6 @@
 import pytest
 
 from nm_bus.messages import (
-    MESSAGES,
     CheckStatus,
     Heartbeat,
     Hello,
@@ -12,6 +11,7 @@ from nm_bus.messages import (
     domain_key,
     message_type,
 )
+from nm_bus.protocol import MESSAGES
 
 
 def test_a_message_type_names_the_message_and_its_version() -> None:

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
+from nm_bus.identity.role import ASKERS
 from nm_bus.messages import Change, Query, Tail
 from nm_bus.topology import (
-    ASKERS,
     HEARTBEAT,
     KEY_BYTES,
     METRICS,

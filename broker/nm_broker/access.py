@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from nm_broker.management import ManagementApi
 from nm_bus.errors import ConfigError
-from nm_bus.grants import LINK_PREFIX, SHOVEL_USER, Role, grant, link_user
+from nm_bus.grants import LINK_PREFIX, SHOVEL_USER, grant, link_user
+from nm_bus.identity.role import Role
 
 PRINCIPAL = re.compile(r"[a-z0-9]([a-z0-9.-]{0,198}[a-z0-9])?")
 """Neither an underscore in front nor a colon: those set off the broker's own users and queues."""

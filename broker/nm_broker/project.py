@@ -12,7 +12,7 @@ from nm_broker.access import Access
 from nm_broker.links import Links
 from nm_broker.management import ManagementApi
 from nm_bus.errors import RefusedError
-from nm_bus.grants import Role
+from nm_bus.identity.role import Role
 from nm_bus.messages import NodeId
 from nm_bus.settings import Limits, SupernodeSettings
 from nm_bus.topology import Sizes, Topology, base_topology, link_topology, log_topology, vhost

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from nm_broker.answers import Named, Permission, TopicPermission
 from nm_broker.management import ManagementApi
-from nm_bus.grants import NOTHING, Grant, Role, grant
+from nm_bus.grants import NOTHING, Grant, grant
+from nm_bus.identity.role import Role
 
 Parts = dict[str, frozenset[str]]
 """The names of what there is, by kind."""

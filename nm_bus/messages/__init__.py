@@ -93,36 +93,10 @@ from nm_bus.messages.supernodes import (
     Supernode,
 )
 
-Message = (
-    Heartbeat
-    | Metrics
-    | Properties
-    | Canary
-    | Connection
-    | Statement
-    | Rollups
-    | Supernode
-    | Alert
-    | Hello
-    | Query
-    | Ask
-    | Report
-    | Subscribe
-    | Tail
-    | Answer
-    | Ledger
-    | Update
-    | Propose
-    | Sync
-    | Read
-    | Running
-    | Quarantined
-)
-
-MESSAGES: tuple[type[Message], ...] = Message.__args__
+Message = Data
+"""Any message. Which there are stands in the rows of `nm_bus.protocol`."""
 
 __all__ = [
-    "MESSAGES",
     "Accept",
     "Accepted",
     "Alert",

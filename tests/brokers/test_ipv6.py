@@ -17,7 +17,8 @@ from nm_broker.project import Principals, bring_up, sizes_for
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.client.route import Route
 from nm_bus.core.links import ShovelState
-from nm_bus.grants import Role, link_user
+from nm_bus.grants import link_user
+from nm_bus.identity.role import Role
 from nm_bus.settings import (
     LOCAL,
     Broker,

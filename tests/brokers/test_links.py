@@ -13,7 +13,8 @@ from nm_broker.project import Principals
 from nm_broker.testing.federation import Site, dissolve, eventually, federate
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.core.links import LinkAudit, LinkHealth, LinkLimits, RestartLink, ShovelState
-from nm_bus.grants import NOTHING, Grant, Role, link_user
+from nm_bus.grants import NOTHING, Grant, link_user
+from nm_bus.identity.role import Role
 from nm_bus.topology import OUT, LinkKind, out_queue, peer_exchange, peer_queue
 
 pytestmark = pytest.mark.broker

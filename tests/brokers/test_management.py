@@ -11,7 +11,8 @@ from pika.exceptions import AMQPConnectionError, ProbableAuthenticationError
 from nm_broker.answers import Binding, measured
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import RefusedError
-from nm_bus.grants import NOTHING, SHOVEL_USER, Role, grant
+from nm_bus.grants import NOTHING, SHOVEL_USER, grant
+from nm_bus.identity.role import Role
 from nm_bus.topology import DEAD, METRICS, Queue, Sizes, Topology, link_topology, project_topology
 
 pytestmark = pytest.mark.broker

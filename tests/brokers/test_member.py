@@ -20,7 +20,7 @@ import tomli_w
 from nm_broker.testing.federation import eventually
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus import codec
-from nm_bus.grants import Role
+from nm_bus.identity.role import MEMBER, Role
 from nm_bus.messages import (
     Answer,
     Ask,
@@ -37,7 +37,6 @@ from nm_bus.messages import (
 from nm_bus.settings import Tls
 from nm_bus.testing.history import History
 from nm_bus.topology import (
-    MEMBER,
     UPDATES,
     Sizes,
     heartbeat_queue,

@@ -13,9 +13,9 @@ from nm_broker.project import Principals
 from nm_broker.testing.federation import Site, dissolve, federate
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.grants import SHOVEL_USER, link_user
+from nm_bus.identity.role import ASKERS
 from nm_bus.settings import Broker, Peer
 from nm_bus.topology import (
-    ASKERS,
     Sizes,
     Topology,
     alerts_topology,

@@ -8,7 +8,7 @@ from pika.exceptions import AMQPConnectionError
 
 from nm_broker.pki import describe
 from nm_broker.testing.sandbox import Sandbox
-from nm_bus.grants import Role
+from nm_bus.identity.role import Role
 
 pytestmark = pytest.mark.broker
 

@@ -21,7 +21,8 @@ from nm_broker.program import Unpacked
 from nm_broker.succession import FORMER, succeed
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import BrokerStartError, RefusedError, TimedOutError
-from nm_bus.grants import Role, grant
+from nm_bus.grants import grant
+from nm_bus.identity.role import Role
 from nm_bus.settings import Tls
 from nm_bus.topology import Queue, Topology
 from nm_bus.transport.tls import client_context

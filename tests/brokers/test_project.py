@@ -15,7 +15,7 @@ from nm_broker.access import CONNECTIONS
 from nm_broker.project import Principals, bring_up
 from nm_broker.testing.federation import Site, dissolve, eventually, federate
 from nm_broker.testing.sandbox import Sandbox
-from nm_bus.grants import Role
+from nm_bus.identity.role import Role
 
 pytestmark = pytest.mark.broker
 

@@ -16,10 +16,9 @@ from pika.exceptions import (
 from nm_broker.project import Principals
 from nm_broker.testing.federation import Site, dissolve, eventually, federate
 from nm_broker.testing.sandbox import Sandbox
-from nm_bus.grants import Role
+from nm_bus.identity.role import ASKERS, Role
 from nm_bus.settings import Limits
 from nm_bus.topology import (
-    ASKERS,
     OUT,
     UPDATES,
     UPDATES_LOG,

@@ -24,11 +24,10 @@ from nm_bus.errors import (
     RefusedError,
     TimedOutError,
 )
-from nm_bus.grants import Role
+from nm_bus.identity.role import ADMINISTRATOR, Role
 from nm_bus.messages import Answer, Message, Query, Report, Subscribe
 from nm_bus.settings import LOCAL, AdministratorSettings, Broker, Peer, Tls
 from nm_bus.topology import (
-    ADMINISTRATOR,
     ALERTS,
     Binding,
     Exchange,

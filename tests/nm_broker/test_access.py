@@ -5,7 +5,8 @@ import pytest
 from nm_broker.access import Access, user_name
 from nm_broker.management import ManagementApi
 from nm_bus.errors import ConfigError
-from nm_bus.grants import SHOVEL_USER, Role
+from nm_bus.grants import SHOVEL_USER
+from nm_bus.identity.role import Role
 
 UNREACHABLE = ManagementApi("http://127.0.0.1:1", "other", "", timeout=1)
 

@@ -13,7 +13,8 @@ from nm_broker.standing import logins, standing
 from nm_broker.succession import succeed
 from nm_broker.testing.canned import answering
 from nm_bus.errors import RefusedError
-from nm_bus.grants import Role, grant
+from nm_bus.grants import grant
+from nm_bus.identity.role import Role
 from nm_bus.settings import Broker, Peer, SupernodeSettings, Tls
 
 HERE, THERE, USER = "sn1.example.org", "sn2.example.org", "_nm-bus"

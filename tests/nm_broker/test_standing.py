@@ -4,7 +4,8 @@ import pytest
 
 from nm_broker.access import user_name
 from nm_broker.standing import gained, role_of
-from nm_bus.grants import Grant, Role, grant
+from nm_bus.grants import Grant, grant
+from nm_bus.identity.role import Role
 
 
 @pytest.mark.parametrize("role", Role)

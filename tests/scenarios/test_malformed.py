@@ -18,8 +18,8 @@ from nm_broker import answers
 from nm_bus import codec
 from nm_bus.codec import FIRST_BYTES, Reason, Rejected
 from nm_bus.grants import link_user
+from nm_bus.identity.role import MEMBER
 from nm_bus.messages import (
-    MESSAGES,
     AlertState,
     Event,
     Health,
@@ -32,13 +32,13 @@ from nm_bus.messages import (
     Statement,
     domain_key,
 )
+from nm_bus.protocol import MESSAGES
 from nm_bus.settings import MemberSettings, Tls, load
 from nm_bus.testing.generated import messages
 from nm_bus.testing.mutated import mutations
 from nm_bus.topology import (
     DEAD,
     HEARTBEAT,
-    MEMBER,
     METRICS,
     PEER_BYTES,
     PRINCIPAL_BYTES,

@@ -8,7 +8,8 @@ import pytest
 from nm_bus.codec import Reason, Rejected, decode
 from nm_bus.contracts import ENVELOPE, load, path_of, validator
 from nm_bus.explain import checker
-from nm_bus.messages import MESSAGES, Event, Hello, Message, message_type
+from nm_bus.messages import Event, Hello, Message, message_type
+from nm_bus.protocol import MESSAGES
 
 FRAME = {
     "specversion": "1.0",

@@ -9,7 +9,6 @@ from jsonschema import Draft202012Validator
 
 from nm_bus.contracts import BASE, load, path_of, paths
 from nm_bus.messages import (
-    MESSAGES,
     Ballot,
     Batch,
     BrokerState,
@@ -25,6 +24,7 @@ from nm_bus.messages import (
     Standing,
     Step,
 )
+from nm_bus.protocol import MESSAGES
 
 PATHS = paths()
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from nm_bus.grants import Role, grant, link_user
+from nm_bus.grants import grant, link_user
+from nm_bus.identity.role import Role
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.testing.links import SimulatedLink, Trouble
 from nm_bus.topology import (

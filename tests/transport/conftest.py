@@ -12,7 +12,8 @@ import pika.data
 import pytest
 
 from nm_broker.testing.sandbox import Sandbox
-from nm_bus.grants import Role, grant
+from nm_bus.grants import grant
+from nm_bus.identity.role import Role
 from nm_bus.settings import LOCAL
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.topology import Topology

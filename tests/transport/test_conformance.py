@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nm_bus.grants import Role
+from nm_bus.identity.role import Role
 from nm_bus.messages import domain_key
 from nm_bus.topology import Binding, Exchange, Queue, Sizes, Topology, inbox_queue, inbox_topology
 from nm_bus.transport.base import Delivery, Flow, Outcome, Outgoing, Status, Transport

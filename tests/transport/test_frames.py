@@ -11,7 +11,7 @@ from pika.spec import FRAME_HEADER, BasicProperties
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.codec import Reason
 from nm_bus.core.admission import refused_headers
-from nm_bus.grants import Role
+from nm_bus.identity.role import Role
 from nm_bus.topology import Binding, Exchange, Queue, Topology
 from nm_bus.transport.base import Delivery, Flow, Outcome, Outgoing
 from nm_bus.transport.frames import LONG, read_frame

@@ -21,7 +21,8 @@ import pytest
 from nm_broker.pki import Authority
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import ConfigError
-from nm_bus.grants import Grant, Role, grant
+from nm_bus.grants import Grant, grant
+from nm_bus.identity.role import Role
 from nm_bus.settings import LOCAL, Tls
 from nm_bus.topology import Queue, Topology
 from nm_bus.transport.base import Delivery, Flow, Outcome, Outgoing, Status

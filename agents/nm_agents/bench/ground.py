@@ -14,7 +14,8 @@ from nm_agents.federation.building import Federation, Plan
 from nm_broker.access import Access
 from nm_broker.management import ManagementApi
 from nm_broker.pki import Authority
-from nm_bus.grants import Grant, Role
+from nm_bus.grants import Grant
+from nm_bus.identity.role import Role
 from nm_bus.settings import Broker, SupernodeSettings, Tls
 from nm_bus.topology import EVENTS, Sizes, Topology, project_topology, vhost
 

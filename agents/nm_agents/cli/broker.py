@@ -26,7 +26,7 @@ from nm_broker.service import FOLDER
 from nm_broker.standing import gained, logins, standing
 from nm_broker.succession import succeed
 from nm_bus.core.links import ShovelState
-from nm_bus.grants import Role
+from nm_bus.identity.role import Role
 from nm_bus.settings import SupernodeSettings, load
 from nm_bus.topology import vhost
 

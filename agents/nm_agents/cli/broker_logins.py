@@ -21,7 +21,7 @@ from nm_agents.exits import Exit
 from nm_broker.access import Access, user_name
 from nm_broker.standing import Login, logins
 from nm_bus.errors import ConfigError, RefusedError
-from nm_bus.grants import Role
+from nm_bus.identity.role import Role
 from nm_bus.messages import NodeId
 from nm_bus.settings import TEXT
 from nm_bus.topology import vhost

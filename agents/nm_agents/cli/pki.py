@@ -18,7 +18,8 @@ from nm_agents.exits import Exit
 from nm_broker.access import user_name
 from nm_broker.pki import Authority, Described, describe
 from nm_bus.errors import ConfigError
-from nm_bus.grants import Role, link_user
+from nm_bus.grants import link_user
+from nm_bus.identity.role import Role
 
 pki = typer.Typer(
     help="A certificate authority for trials; real enrolment replaces it.", no_args_is_help=True

@@ -12,6 +12,7 @@ from nm_agents.cli.printable import as_json
 from nm_agents.cli.told import Told, told
 from nm_bus import topology
 from nm_bus.client.following import Followed, Heard, Received
+from nm_bus.identity.role import Role
 from nm_bus.messages import Tail
 
 
@@ -23,9 +24,9 @@ class Stream(StrEnum):
     ALERTS = topology.ALERTS
     DEAD = topology.DEAD
     UPDATES = topology.UPDATES
-    MEMBERS_REQUESTS = topology.request_exchange(topology.MEMBER)
-    COMPONENTS_REQUESTS = topology.request_exchange(topology.COMPONENT)
-    ADMINISTRATORS_REQUESTS = topology.request_exchange(topology.ADMINISTRATOR)
+    MEMBERS_REQUESTS = topology.request_exchange(Role.MEMBER)
+    COMPONENTS_REQUESTS = topology.request_exchange(Role.COMPONENT)
+    ADMINISTRATORS_REQUESTS = topology.request_exchange(Role.ADMINISTRATOR)
     REPORTS = topology.REPORTS
 
 

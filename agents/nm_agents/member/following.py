@@ -16,6 +16,7 @@ from nm_agents.member import followed, hooks
 from nm_agents.member.documents import Changed, Documents, Kept
 from nm_bus import codec
 from nm_bus.core.ledger.follower import Alarm, Apply, Follower, Load, Move, Wait
+from nm_bus.identity.role import MEMBER
 from nm_bus.messages import (
     Answer,
     Entry,
@@ -27,7 +28,7 @@ from nm_bus.messages import (
     Synced,
     Update,
 )
-from nm_bus.topology import MEMBER, PEER_BYTES, request_exchange, request_key
+from nm_bus.topology import PEER_BYTES, request_exchange, request_key
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Timer, Transport
 from nm_bus.transport.reconnect import Pauses
 

@@ -10,15 +10,9 @@ from collections.abc import Callable
 from functools import partial
 
 from nm_bus import codec
+from nm_bus.identity.role import MEMBER
 from nm_bus.messages import Answer, Ask, Event, Hello, Message, NodeId, Report, Seconds, Update
-from nm_bus.topology import (
-    MEMBER,
-    PEER_BYTES,
-    UPDATES,
-    inbox_queue,
-    request_exchange,
-    request_key,
-)
+from nm_bus.topology import PEER_BYTES, UPDATES, inbox_queue, request_exchange, request_key
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Transport
 from nm_bus.transport.reconnect import Pauses
 

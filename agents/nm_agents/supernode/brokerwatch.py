@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nm_broker.answers import Binding, Node, measured
 from nm_broker.links import Link, Links
 from nm_broker.management import ManagementApi
-from nm_broker.project import sizes_for
+from nm_broker.project import sizes_for, topology_of
 from nm_bus.core.links import LinkSeen
 from nm_bus.errors import RefusedError
 from nm_bus.messages import BrokerState, NodeId
@@ -15,31 +15,14 @@ from nm_bus.settings import SupernodeSettings
 from nm_bus.topology import (
     ALERTS,
     DEAD,
-    EVENTS_QUEUE,
     HEARTBEAT,
     METRICS,
-    OUT,
-    REPORTS,
-    REQUESTS,
     THROWN,
     alerts_queue,
     alerts_topology,
     vhost,
 )
 from nm_bus.transport.reply_address import address_of
-
-WATCHED = (
-    f"{HEARTBEAT}.",
-    f"{METRICS}.",
-    f"{OUT}.",
-    "peer.",
-    REPORTS,
-    f"{REQUESTS}.",
-    DEAD,
-    EVENTS_QUEUE,
-)
-"""The queues whose depth is told; inboxes and alert queues are too many."""
-
 
 MOST_SUBSCRIPTIONS = 20
 """The named alert queues that a principal may have: each takes a copy of every alert."""
@@ -75,7 +58,9 @@ class BrokerWatch:
         node, version = nodes[0], self.api.overview().rabbitmq_version
         queues = self.api.queues(self._vhost)
         depths = {name: item.messages or 0 for name, item in queues.items()}
-        watched = {name: depths[name] for name in sorted(depths) if name.startswith(WATCHED)}
+        # inboxes and alert queues are too many
+        own = sorted(queue.name for queue in topology_of(self.settings).queues)
+        watched = {name: depths[name] for name in own if name in depths}
         broker = BrokerState(
             state="blocked" if _alarms(node) else "up",
             reason=_alarms(node),

@@ -34,7 +34,7 @@ from nm_bus.core.rate import Rate
 from nm_bus.core.view import View
 from nm_bus.core.windows import Windows
 from nm_bus.errors import NmBusError
-from nm_bus.grants import Role
+from nm_bus.identity.role import Role
 from nm_bus.messages import (
     Alert,
     Answer,
@@ -54,22 +54,15 @@ from nm_bus.messages import (
     Sync,
     Tail,
 )
+from nm_bus.protocol import TAILED
 from nm_bus.settings import SupernodeSettings
 from nm_bus.topology import (
-    ALERTS,
-    ASKERS,
-    DEAD,
-    HEARTBEAT,
-    METRICS,
     PEER_BYTES,
-    REPORTS,
-    UPDATES,
     LinkKind,
     alert_bindings,
     inbox_queue,
     inbox_topology,
     out_exchange,
-    request_exchange,
     request_key,
     tail_queue,
     tail_topology,
@@ -106,11 +99,6 @@ DETAIL_BYTES = PEER_BYTES // 2
 
 MOST_TAILS = 20
 """The tail queues that a principal may have, read or not yet expired."""
-
-TAILED = frozenset(
-    {HEARTBEAT, METRICS, ALERTS, DEAD, REPORTS, UPDATES, *map(request_exchange, ASKERS)}
-)
-"""The exchanges whose messages an administrator may watch."""
 
 
 @dataclass(frozen=True, slots=True)

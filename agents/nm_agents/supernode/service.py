@@ -37,6 +37,7 @@ from nm_bus.core.links import LinkAudit, LinkSeen
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.view import View
 from nm_bus.errors import NmBusError
+from nm_bus.identity.role import ASKERS
 from nm_bus.messages import (
     Alert,
     BrokerState,
@@ -53,7 +54,6 @@ from nm_bus.messages import (
 from nm_bus.settings import SupernodeSettings, Timing
 from nm_bus.storage.ledger import NEWCOMER
 from nm_bus.topology import (
-    ASKERS,
     EVENTS_QUEUE,
     HEARTBEAT,
     OUT,

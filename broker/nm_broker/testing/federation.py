@@ -14,7 +14,8 @@ from nm_broker.links import Links
 from nm_broker.project import Principals, admit_all, log_of, topology_of
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import TimedOutError
-from nm_bus.grants import Role, link_user
+from nm_bus.grants import link_user
+from nm_bus.identity.role import Role
 from nm_bus.settings import LOCAL, Peer, SupernodeSettings, Timing
 
 QUICK: Timing = replace(LOCAL, amqp_heartbeat=2, connect=3.0)

@@ -12,7 +12,8 @@ import pika
 
 from nm_broker.pki import Authority
 from nm_broker.private import RunningBroker
-from nm_bus.grants import Role, grant
+from nm_bus.grants import grant
+from nm_bus.identity.role import Role
 from nm_bus.settings import Broker, Tls
 from nm_bus.topology import EVENTS, Topology
 

@@ -13,7 +13,7 @@ from nm_broker.pki import Authority
 from nm_broker.standing import Login
 from nm_broker.testing.canned import answering
 from nm_bus.errors import ConfigError, RefusedError
-from nm_bus.grants import Role
+from nm_bus.identity.role import Role
 from nm_bus.settings import SupernodeSettings, load
 
 from .conftest import Run

@@ -13,7 +13,8 @@ from nm_agents.inhand import DEATHS, GROUPS, LOSSES, SHORT_LIFE, SLOW, InHand
 from nm_bus.codec import Reason, Rejected, decode, encode
 from nm_bus.core.ingest import Ingest
 from nm_bus.errors import StorageError
-from nm_bus.grants import Role, grant
+from nm_bus.grants import grant
+from nm_bus.identity.role import Role
 from nm_bus.messages import (
     Connection,
     Event,

@@ -15,7 +15,8 @@ from nm_agents.member.plugins import Run, Timers, Told
 from nm_bus import codec
 from nm_bus.core.measurement import Measurement
 from nm_bus.core.nagios import Verdict
-from nm_bus.grants import Role, grant
+from nm_bus.grants import grant
+from nm_bus.identity.role import MEMBER, Role
 from nm_bus.messages import (
     Answer,
     Ask,
@@ -31,7 +32,6 @@ from nm_bus.storage.spool import Spool
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.testing.history import History
 from nm_bus.topology import (
-    MEMBER,
     UPDATES,
     Sizes,
     heartbeat_queue,

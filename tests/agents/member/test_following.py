@@ -12,7 +12,8 @@ import pytest
 
 from nm_agents.member import following
 from nm_bus.core.nagios import Verdict
-from nm_bus.grants import Role, grant
+from nm_bus.grants import grant
+from nm_bus.identity.role import Role
 from nm_bus.messages import Answer, CheckStatus, Heartbeat, Running
 from nm_bus.storage.spool import Spool
 from nm_bus.testing.history import History

@@ -13,7 +13,8 @@ import pytest
 
 from nm_bus.core.nagios import Verdict, read
 from nm_bus.errors import StorageError
-from nm_bus.grants import Role, grant
+from nm_bus.grants import grant
+from nm_bus.identity.role import Role
 from nm_bus.messages import (
     CheckStatus,
     Heartbeat,

@@ -22,7 +22,8 @@ from nm_agents.supernode.worker import Worker
 from nm_broker.project import topology_of
 from nm_bus.checking.check import found
 from nm_bus.codec import decode, encode
-from nm_bus.grants import Role, grant, link_user
+from nm_bus.grants import grant, link_user
+from nm_bus.identity.role import Role
 from nm_bus.messages import (
     Alert,
     Answer,

@@ -6,7 +6,8 @@ import pytest
 from msgspec import structs
 
 from nm_bus.codec import Reason, decode, encode
-from nm_bus.grants import Role, grant, link_user
+from nm_bus.grants import grant, link_user
+from nm_bus.identity.role import Role
 from nm_bus.messages import (
     Alert,
     AlertState,

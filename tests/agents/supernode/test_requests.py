@@ -10,7 +10,8 @@ from nm_agents.supernode import requests
 from nm_agents.supernode.requests import MOST_TAILS, PATIENCE
 from nm_bus.codec import LONG, Reason, decode, encode
 from nm_bus.core.kinds import kinds
-from nm_bus.grants import Role, grant
+from nm_bus.grants import grant
+from nm_bus.identity.role import Role
 from nm_bus.messages import (
     Alert,
     AlertState,

@@ -32,7 +32,7 @@ from nm_bus import codec
 from nm_bus.client import Client
 from nm_bus.client.connection import Bus
 from nm_bus.errors import NmBusError
-from nm_bus.grants import Role
+from nm_bus.identity.role import Role
 from nm_bus.messages import Answer, Message, NodeId, Query
 from nm_bus.settings import AdministratorSettings, Limits, Tls, load
 from nm_bus.topology import request_exchange, request_key, vhost

@@ -11,7 +11,8 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from nm_broker.pki import Authority
 from nm_bus.client import Client
-from nm_bus.grants import Role, link_user
+from nm_bus.grants import link_user
+from nm_bus.identity.role import Role
 from nm_bus.messages import (
     Beat,
     Hello,

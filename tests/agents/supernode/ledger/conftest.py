@@ -17,7 +17,8 @@ from nm_agents.supernode.ledger.driver import LedgerDriver
 from nm_bus.codec import decode
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.genesis import INCARNATION, genesis
-from nm_bus.grants import Role, grant, link_user
+from nm_bus.grants import grant, link_user
+from nm_bus.identity.role import Role
 from nm_bus.messages import Change, Event, Ledger, NodeId, Proposed, Seconds
 from nm_bus.project import FirstSupernode, Project, identity
 from nm_bus.settings import WAN, Timing
