@@ -23,7 +23,8 @@ RANKS = {
     "nm_bus.testing": 3,
     "nm_bus.transport": 2,
     "nm_bus.storage": 2,
-    "nm_bus.signing": 2,
+    "nm_bus.identity": 2,
+    "nm_bus.identity.role": 1,
     "nm_bus.core": 2,
     "nm_bus.errors": 0,
 }
@@ -93,7 +94,8 @@ def rank(module: str) -> int | None:
     top, *inner = module.split(".")
     if top != "nm_bus" or not inner:
         return RANKS.get(top)
-    return RANKS.get(f"nm_bus.{inner[0]}", WORDS)
+    of_room = RANKS.get(f"nm_bus.{inner[0]}", WORDS)
+    return RANKS.get(module, of_room)
 
 
 def arrows_up(modules: dict[str, Path]) -> list[str]:

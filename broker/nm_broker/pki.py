@@ -1,4 +1,4 @@
-"""A certificate authority for demonstrations and tests, and what a certificate file says.
+"""A certificate authority for demonstrations and tests.
 
 It signs whatever it is asked to: who may be enrolled is decided elsewhere. Keys are EC P-256 and
 are written atomically with mode 0600.
@@ -21,44 +21,6 @@ from nm_bus.settings import Tls
 COMMON_NAME_LENGTH = 64
 SKEW = timedelta(hours=1)
 """Certificates hold from an hour ago: clocks differ."""
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What a certificate says: the names it proves, and when it holds."""
-
-    names: tuple[str, ...]
-    issuer: str
-    starts: datetime
-    ends: datetime
-
-    def holds(self, now: datetime) -> bool:
-        """Whether `now` is within its life."""
-        return self.starts <= now <= self.ends
-
-
-def describe(path: Path) -> Described:
-    """Read a certificate's names and life; raises ConfigError when it is not one."""
-    try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(path, f"cannot be read: {error.strerror}", "check the path") from None
-    except ValueError:
-        raise ConfigError(path, "is no certificate in PEM form", "issue it again") from None
-    return Described(
-        names=_names(certificate),
-        issuer=certificate.issuer.rfc4514_string(),
-        starts=certificate.not_valid_before_utc,
-        ends=certificate.not_valid_after_utc,
-    )
-
-
-def _names(certificate: x509.Certificate) -> tuple[str, ...]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return ()
-    return tuple(names.value.get_values_for_type(x509.DNSName))
 
 
 @dataclass(frozen=True, slots=True)

@@ -368,7 +368,7 @@ class Client:
 
 def _signed(settings: AdministratorSettings, change: Change) -> tuple[Change, str]:
     # only who changes something needs the library of signatures, which is large
-    from nm_bus.signing import Signer  # noqa: PLC0415
+    from nm_bus.identity.signing import Signer  # noqa: PLC0415
 
     signer = Signer.load(settings.tls)
     return signer.sign(change), signer.certificate

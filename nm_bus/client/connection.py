@@ -18,11 +18,11 @@ from nm_bus.client.following import PREFETCH, Followed, Follower, Heard, Receive
 from nm_bus.client.route import Route
 from nm_bus.client.silence import MAY_PASS, QUICK, Said, Silence, is_cheap, nobody, quietly
 from nm_bus.errors import ConnectionLostError, NmBusError
+from nm_bus.identity.certificates import user_of
 from nm_bus.messages import Answer, Message, NodeId, Seconds, Subscribe, Tail
 from nm_bus.settings import AdministratorSettings, Peer, timing
 from nm_bus.topology import vhost
 from nm_bus.transport.reconnect import Pauses
-from nm_bus.transport.tls import user_of
 
 ROUNDS = 2
 """How often all supernodes are tried for one request."""

@@ -6,8 +6,8 @@ import pika
 import pytest
 from pika.exceptions import AMQPConnectionError
 
-from nm_broker.pki import describe
 from nm_broker.testing.sandbox import Sandbox
+from nm_bus.identity.certificates import describe
 from nm_bus.identity.role import Role
 
 pytestmark = pytest.mark.broker

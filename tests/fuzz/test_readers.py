@@ -27,10 +27,10 @@ from nm_bus.core.ledger.effects import Vote
 from nm_bus.core.nagios import series, verdict
 from nm_bus.documents.media import JSON, TOML, XML
 from nm_bus.errors import NmBusError
+from nm_bus.identity.signing import Signer, is_signed, verify
 from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Metrics, Proposed, Update
 from nm_bus.project import load_project
 from nm_bus.settings import AdministratorSettings, MemberSettings, SupernodeSettings, load
-from nm_bus.signing import Signer, is_signed, verify
 from nm_bus.storage.ledger import Identity, Position, create_ledger, open_ledger
 from nm_bus.storage.spool import Spool
 from nm_bus.storage.sqlite import open_store

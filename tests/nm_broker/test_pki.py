@@ -5,17 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from nm_broker.pki import Authority, describe, write_private
+from nm_broker.pki import Authority, write_private
 from nm_bus.errors import ConfigError
-
-
-def test_a_certificate_names_its_owner_first(tmp_path: Path) -> None:
-    authority = Authority.create(tmp_path)
-    tls = authority.issue("sn1.example.org", tmp_path, also=("alias.example.org",))
-    said = describe(tls.certificate)
-    assert said.names == ("sn1.example.org", "alias.example.org")
-    assert said.holds(datetime.now(UTC))
-    assert not said.holds(datetime.now(UTC) + timedelta(days=91))
+from nm_bus.identity.certificates import describe
 
 
 def test_its_files_fit_together_and_the_key_is_its_owners_alone(tmp_path: Path) -> None:
@@ -40,14 +32,6 @@ def test_an_authority_can_be_taken_up_again(tmp_path: Path) -> None:
 def test_an_authority_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no authority"):
         Authority.load(tmp_path)
-
-
-def test_what_is_no_certificate_is_told(tmp_path: Path) -> None:
-    (tmp_path / "x.crt").write_text("no certificate")
-    with pytest.raises(ConfigError, match="is no certificate in PEM form"):
-        describe(tmp_path / "x.crt")
-    with pytest.raises(ConfigError, match="cannot be read: No such file"):
-        describe(tmp_path / "missing.crt")
 
 
 def test_writing_replaces_the_whole_file_and_leaves_no_draft(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from nm_agents.connecting import connect
 from nm_bus.codec import Rejected, decode, encode
 from nm_bus.documents import Document, stored
 from nm_bus.identity.role import ADMINISTRATOR
+from nm_bus.identity.signing import Signer
 from nm_bus.messages import Answer, Change, Propose, Seconds
 from nm_bus.settings import SupernodeSettings, Tls, load
-from nm_bus.signing import Signer
 from nm_bus.topology import PEER_BYTES, request_exchange, request_key
 from nm_bus.transport.base import Delivery, Flow, Outgoing, Status, Transport
 

@@ -19,9 +19,9 @@ from nm_agents.supernode.ledger.making import Made, at_stake, begin, begin_anew
 from nm_agents.supernode.ledger.renewing import Survivor, renew, survey
 from nm_bus.core.ledger.genesis import INCARNATION
 from nm_bus.errors import ConfigError
+from nm_bus.identity.signing import Signer
 from nm_bus.project import load_project
 from nm_bus.settings import SupernodeSettings, load
-from nm_bus.signing import Signer
 
 
 def init(

@@ -16,9 +16,10 @@ from nm_agents.cli.printable import as_json, cell
 from nm_agents.cli.status_screen import table
 from nm_agents.exits import Exit
 from nm_broker.access import user_name
-from nm_broker.pki import Authority, Described, describe
+from nm_broker.pki import Authority
 from nm_bus.errors import ConfigError
 from nm_bus.grants import link_user
+from nm_bus.identity.certificates import Certificate, describe
 from nm_bus.identity.role import Role
 
 pki = typer.Typer(
@@ -140,7 +141,7 @@ def _tell(files: list[Path], *, json: bool) -> None:
         raise typer.Exit(Exit.NEGATIVE)
 
 
-def _data(file: Path, said: Described, now: datetime) -> dict[str, object]:
+def _data(file: Path, said: Certificate, now: datetime) -> dict[str, object]:
     return {
         "file": str(file),
         "names": said.names,

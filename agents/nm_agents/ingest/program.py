@@ -6,7 +6,6 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from nm_agents.certificate import check_certificate
 from nm_agents.connecting import connect
 from nm_agents.folder import own_folder
 from nm_agents.ingest.memory import Memory, database
@@ -19,6 +18,7 @@ from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.windows import Windows
 from nm_bus.errors import ConfigError
+from nm_bus.identity.certificates import check_certificate
 from nm_bus.settings import SupernodeSettings, load, timing
 from nm_bus.storage.base import Store
 from nm_bus.storage.sqlite import open_store

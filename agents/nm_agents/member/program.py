@@ -7,7 +7,6 @@ import random
 from functools import partial
 from pathlib import Path
 
-from nm_agents.certificate import check_certificate
 from nm_agents.connecting import connect
 from nm_agents.folder import own_folder, writable
 from nm_agents.member.documents import kept_on
@@ -15,6 +14,7 @@ from nm_agents.member.member import OWN_CHECKS, compose, properties, serve
 from nm_agents.service import log_to_stderr, on_termination, served
 from nm_bus import codec
 from nm_bus.errors import ConfigError
+from nm_bus.identity.certificates import check_certificate
 from nm_bus.settings import DocumentsSettings, MemberSettings, load
 from nm_bus.topology import PRINCIPAL_BYTES
 

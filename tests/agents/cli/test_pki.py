@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nm_broker.pki import Authority, describe
+from nm_broker.pki import Authority
+from nm_bus.identity.certificates import describe
 
 from .conftest import Run
 

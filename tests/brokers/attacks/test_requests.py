@@ -18,8 +18,8 @@ from nm_bus.client import Client
 from nm_bus.codes import BAD_VALUE, NOT_ALLOWED
 from nm_bus.errors import NmBusError, RefusedError
 from nm_bus.identity.role import ASKERS, Role
+from nm_bus.identity.signing import Signer
 from nm_bus.messages import Change, Hello, Message, Propose, Query, Sync, domain_key
-from nm_bus.signing import Signer
 from nm_bus.topology import HEARTBEAT, request_exchange, request_queue
 
 from .conftest import ANSWERED, COMPONENT, HOSTILE, SN1, SUPERNODES, Arena, Principal, until

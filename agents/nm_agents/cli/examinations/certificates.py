@@ -9,11 +9,10 @@ from pathlib import Path
 from nm_agents.cli.examinations.finding import Finding, Level, fail, ok, warn
 from nm_agents.cli.figures import plural
 from nm_agents.folder import user_name
-from nm_broker.pki import Described, describe
 from nm_bus.errors import ConfigError
+from nm_bus.identity.certificates import Certificate, describe, user_of
 from nm_bus.messages import NodeId
 from nm_bus.settings import Tls
-from nm_bus.transport.tls import user_of
 
 SOON = timedelta(days=30)
 """Time enough to have a certificate renewed by people who are on holiday."""
@@ -50,7 +49,7 @@ def _identity(tls: Tls, node: NodeId) -> Finding:
     return ok("identity", f"this is {named}; key, certificate and authority fit together")
 
 
-def life(about: str, path: Path, said: Described, now: datetime) -> Finding:
+def life(about: str, path: Path, said: Certificate, now: datetime) -> Finding:
     """How much of a certificate's life is left."""
     left = said.ends - now
     if now < said.starts:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from nm_bus.errors import ConfigError
 from nm_bus.grants import LINK_PREFIX, link_user
+from nm_bus.identity.certificates import user_of
 from nm_bus.settings import Tls, expanded
-from nm_bus.transport.tls import user_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from nm_bus.core.ledger.applying import Applied
+from nm_bus.identity.signing import head_text
 from nm_bus.messages import Beat, NodeId
-from nm_bus.signing import head_text
 from nm_bus.storage.ledger import SqliteLedger
 
 Witness = Callable[[bytes], tuple[str, str]]

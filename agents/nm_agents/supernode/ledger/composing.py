@@ -26,9 +26,9 @@ from nm_bus.core.ledger.effects import Pace
 from nm_bus.core.ledger.hybrid import HybridClock
 from nm_bus.core.ledger.state import State
 from nm_bus.errors import ConfigError
+from nm_bus.identity.signing import Signer
 from nm_bus.messages import Change, ChangeId, Micros, NodeId
 from nm_bus.settings import SupernodeSettings, Timing, timing
-from nm_bus.signing import Signer
 from nm_bus.storage.ledger import SqliteLedger, open_ledger
 from nm_bus.transport.base import Transport
 

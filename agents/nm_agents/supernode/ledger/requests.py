@@ -21,6 +21,7 @@ from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.syncing import synced
 from nm_bus.core.ledger.voters import voter_id
+from nm_bus.identity.signing import verify
 from nm_bus.messages import (
     Change,
     ChangeId,
@@ -32,7 +33,6 @@ from nm_bus.messages import (
     Standing,
     Sync,
 )
-from nm_bus.signing import verify
 from nm_bus.transport.base import Transport
 
 PATIENCE: Seconds = 8.0

@@ -15,9 +15,9 @@ from nm_broker.pki import Authority
 from nm_bus.checking.check import Check, found
 from nm_bus.core.ledger.chain import GENESIS
 from nm_bus.errors import NmBusError
+from nm_bus.identity.signing import sign
 from nm_bus.messages import Change, Page, Propose, Proposed, Read, Standing, Sync, Synced
 from nm_bus.settings import Tls
-from nm_bus.signing import sign
 from nm_bus.testing.clock import START
 
 from .conftest import ADMIN, Crowd, Site

@@ -1,4 +1,4 @@
-"""An own certificate that the library of TLS cannot use is a sentence, whatever it raises."""
+"""What a certificate says, and that one which cannot be read or used is one sentence."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from nm_broker.pki import Authority
 from nm_bus.errors import ConfigError
+from nm_bus.identity.certificates import describe, user_of
 from nm_bus.settings import Tls
-from nm_bus.transport.tls import user_of
 
 NAME = "node1.llnl.gov"
 
@@ -43,3 +44,20 @@ def test_a_key_that_tls_does_not_take_is_said_in_one_sentence(tmp_path: Path) ->
     tls = self_signed(tmp_path, ec.BrainpoolP256R1())
     with pytest.raises(ConfigError, match=r"own\.crt: cannot be read: .*; have it issued again"):
         user_of(tls)
+
+
+def test_a_certificate_names_its_owner_first(tmp_path: Path) -> None:
+    authority = Authority.create(tmp_path)
+    tls = authority.issue("sn1.example.org", tmp_path, also=("alias.example.org",))
+    said = describe(tls.certificate)
+    assert said.names == ("sn1.example.org", "alias.example.org")
+    assert said.holds(datetime.now(UTC))
+    assert not said.holds(datetime.now(UTC) + timedelta(days=91))
+
+
+def test_what_is_no_certificate_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "x.crt").write_text("no certificate")
+    with pytest.raises(ConfigError, match="is no certificate in PEM form"):
+        describe(tmp_path / "x.crt")
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        describe(tmp_path / "missing.crt")

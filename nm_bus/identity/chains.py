@@ -85,17 +85,6 @@ def why_untrusted(
     return why
 
 
-def first_name(certificate: Certificate) -> str:
-    """The first DNS name of a certificate, which is who it stands for; empty when it has none."""
-    from cryptography import x509  # noqa: PLC0415
-
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return ""
-    return next(iter(found.value.get_values_for_type(x509.DNSName)), "")
-
-
 def is_usable(key: CertificatePublicKeyTypes) -> bool:
     """Whether a key is of a kind and size by which a check is quick."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: PLC0415

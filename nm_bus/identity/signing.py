@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from nm_bus.boundary import Unreadable, attempt
-from nm_bus.chains import (
+from nm_bus.core.ledger.chain import signed_part
+from nm_bus.errors import ConfigError
+from nm_bus.identity.certificates import names_of
+from nm_bus.identity.chains import (
     BEGIN,
     certificates,
     fingerprint,
-    first_name,
     is_usable,
     why_too_much,
     why_untrusted,
 )
-from nm_bus.core.ledger.chain import signed_part
-from nm_bus.errors import ConfigError
 from nm_bus.messages import Change, NodeId, Seconds
 from nm_bus.settings import Tls
 
@@ -143,7 +143,7 @@ def _wrong_signer(change: Change, leaf: Certificate) -> str:
 
 
 def _wrong_name(leaf: Certificate, user: NodeId) -> str:
-    name = first_name(leaf)
+    name = next(iter(names_of(leaf)), "")
     if name != user:
         return f"the certificate that signed is of {name or 'nobody'}, not of {user}"
     return ""

@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
-from nm_bus import chains
-from nm_bus.chains import LONGEST_CHAIN, MOST_BYTES
 from nm_bus.errors import ConfigError
+from nm_bus.identity import chains
+from nm_bus.identity.chains import LONGEST_CHAIN, MOST_BYTES
+from nm_bus.identity.signing import Signer, head_text, is_signed, sign, verify
 from nm_bus.messages import Change
 from nm_bus.settings import Tls
-from nm_bus.signing import Signer, head_text, is_signed, sign, verify
 
 ALICE, BOB = "alice.llnl.gov", "bob.llnl.gov"
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -409,7 +409,7 @@ def test_what_cannot_be_used_to_sign_is_said(tls: Tls, tmp_path: Path) -> None:
 
 
 def test_the_library_of_signatures_is_loaded_only_when_it_is_needed() -> None:
-    program = "import sys; import nm_bus.signing; sys.exit('cryptography' in sys.modules)"
+    program = "import sys; import nm_bus.identity.signing; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
 
 
