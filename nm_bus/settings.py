@@ -122,6 +122,17 @@ class Broker(Section, frozen=True):
     address: str = ""
 
 
+class Peer(Section, frozen=True):
+    """A supernode: its node id, and where its broker listens for AMQPS."""
+
+    node: HostName
+    broker: Broker
+
+
+Supernodes = Annotated[tuple[Peer, ...], Meta(min_length=1)]
+"""The supernodes to connect to, tried in this order."""
+
+
 class HeartbeatSettings(Section, frozen=True):
     """How often a member says that it lives. It is `down` after three intervals of silence."""
 
@@ -223,7 +234,7 @@ class MemberSettings(Section, frozen=True):
     project: ProjectName
     node: HostName
     folder: Path
-    supernode: Broker
+    supernodes: Supernodes
     tls: Tls
     network: str = "lan"
     timing: Timing | None = None
@@ -235,6 +246,11 @@ class MemberSettings(Section, frozen=True):
     documents: tuple[DocumentsSettings, ...] = ()
     properties: PropertiesSettings = PropertiesSettings()
 
+    @property
+    def brokers(self) -> tuple[Broker, ...]:
+        """Where to connect, in this order."""
+        return tuple(peer.broker for peer in self.supernodes)
+
 
 class Management(Section, frozen=True):
     """The broker's management API, on loopback. The password stands alone in a file (0600)."""
@@ -242,13 +258,6 @@ class Management(Section, frozen=True):
     url: str = "http://127.0.0.1:15672"
     user: str = "_nm-bus"
     password_file: Path | None = None
-
-
-class Peer(Section, frozen=True):
-    """Another supernode: its node id and where its broker listens for AMQPS."""
-
-    node: HostName
-    broker: Broker
 
 
 class Limits(Section, frozen=True):
@@ -283,7 +292,7 @@ class AdministratorSettings(Section, frozen=True):
     """
 
     project: ProjectName
-    supernodes: Annotated[tuple[Peer, ...], Meta(min_length=1)]
+    supernodes: Supernodes
     tls: Tls
     folder: Path = Path("~/.local/state/nm-bus")
     network: str = "lan"

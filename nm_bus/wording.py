@@ -21,7 +21,6 @@ NEEDED = {
     "project": "the project's name",
     "node": "this host's full name, as in its certificate",
     "folder": "a folder for it alone",
-    "supernode": "its home, a table with `host`",
     "supernodes": "the supernodes to ask, each a table with `node` and `broker`",
     "host": "the broker's full name, as in its certificate",
     "tls": "a table with `ca`, `certificate` and `key`",

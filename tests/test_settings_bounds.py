@@ -16,7 +16,7 @@ NEEDED = """
 project = "p"
 node = "n1.example.org"
 folder = "state"
-supernode = { host = "sn1.example.org" }
+supernodes = [{ node = "sn1.example.org", broker = { host = "sn1.example.org" } }]
 tls = { ca = "ca", certificate = "crt", key = "key" }
 """
 
@@ -122,7 +122,7 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
 def test_a_file_that_is_no_utf8_says_so(tmp_path: Path) -> None:
     file = tmp_path / "member.toml"
     file.write_bytes(NEEDED.encode() + b"# K\xe4se")
-    with pytest.raises(ConfigError, match="byte 155 is no UTF-8; save it in UTF-8"):
+    with pytest.raises(ConfigError, match=f"byte {len(NEEDED) + 4} is no UTF-8; save it in UTF-8"):
         load(file, MemberSettings)
 
 

@@ -8,17 +8,16 @@ from nm_bus.transport.pika import PikaTransport
 
 
 def connect(
-    settings: MemberSettings | SupernodeSettings, broker: Broker, name: str, *, separate: bool
+    settings: MemberSettings | SupernodeSettings, name: str, *brokers: Broker, separate: bool
 ) -> PikaTransport:
-    """A transport to `broker` as the node of the settings; it connects when it is run.
+    """A transport to the first of `brokers` that answers, as the node of the settings; it connects
+    when it is run.
 
     `name` is what the broker calls the connection. `separate` gives publishing one of its own: for
     whoever reads so much that being blocked must not hold that up.
     """
     return PikaTransport(
-        host=broker.host,
-        address=broker.address,
-        port=broker.port,
+        brokers=brokers,
         vhost=vhost(settings.project),
         user=settings.node,
         tls=settings.tls,

@@ -6,7 +6,7 @@ stops reading from a connection that it blocks, acknowledgements included.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 
@@ -14,7 +14,7 @@ import pika
 from pika.credentials import ExternalCredentials
 
 from nm_bus.messages import Seconds
-from nm_bus.settings import Timing, Tls
+from nm_bus.settings import Broker, Timing, Tls
 from nm_bus.topology import Topology
 from nm_bus.transport.base import (
     Answered,
@@ -29,6 +29,7 @@ from nm_bus.transport.base import (
 )
 from nm_bus.transport.declarer import Declarer
 from nm_bus.transport.diagnosis import diagnose
+from nm_bus.transport.endpoints import Endpoints
 from nm_bus.transport.loop import Loop
 from nm_bus.transport.publisher import Publisher
 from nm_bus.transport.reader import Reader
@@ -42,28 +43,26 @@ _GOODBYE: Seconds = 3.0
 
 
 class PikaTransport:
-    """A transport to one RabbitMQ broker, as the user that the certificate names.
+    """A transport to a RabbitMQ broker, as the user that the certificate names.
 
-    `host` must be a name in the broker's certificate; `address` is where to connect when the name
-    does not resolve to it. `separate` gives publishing a connection of its own. `random` gives
-    numbers from 0 to 1.
+    It tries `brokers` in their order, and stays at the first that answers. `separate` gives
+    publishing a connection of its own; then there is one broker. `random` gives numbers from 0
+    to 1.
     """
 
     def __init__(
         self,
         *,
-        host: str,
-        port: int,
+        brokers: Sequence[Broker],
         vhost: str,
         user: str,
         tls: Tls,
         timing: Timing,
         name: str,
         random: Callable[[], float],
-        address: str = "",
         separate: bool = False,
     ) -> None:
-        self._host, self._address, self._port, self._vhost = host, address or host, port, vhost
+        self._brokers, self._vhost = brokers, vhost
         self._user, self._tls, self._timing, self._name = user, tls, timing, name
         self._random = random
         self._loop = Loop()
@@ -83,24 +82,24 @@ class PikaTransport:
         return Pauses(self._timing.retry_first, self._timing.retry_most, self._random)
 
     def _session(self, task: str, opened: Callable[[pika.SelectConnection], None]) -> Session:
-        where = f"{self._host}:{self._port}"
         return Session(
             self._loop,
             self._pauses(),
+            Endpoints(self._brokers),
             parameters=partial(self._parameters, f"{self._name} {task}".strip()),
-            diagnose=lambda error: diagnose(error, where, self._user),
+            diagnose=lambda error, where: diagnose(error, where, self._user),
             opened=opened,
             changed=self._tell,
         )
 
-    def _parameters(self, name: str) -> pika.ConnectionParameters:
+    def _parameters(self, name: str, broker: Broker) -> pika.ConnectionParameters:
         return pika.ConnectionParameters(
-            host=self._address,
-            port=self._port,
+            host=broker.address or broker.host,
+            port=broker.port,
             virtual_host=self._vhost,
             credentials=ExternalCredentials(),
             heartbeat=self._timing.amqp_heartbeat,
-            ssl_options=pika.SSLOptions(client_context(self._tls), self._host),
+            ssl_options=pika.SSLOptions(client_context(self._tls), broker.host),
             socket_timeout=self._timing.connect,
             stack_timeout=self._timing.connect,
             blocked_connection_timeout=None,
@@ -230,6 +229,11 @@ class PikaTransport:
     def call_threadsafe(self, call: Callable[[], None]) -> None:
         """Make a call on the loop as soon as may be; safe in signal handlers too."""
         self._loop.call_threadsafe(call)
+
+    def point(self, brokers: Sequence[Broker]) -> None:
+        """Leave the broker, and connect to the first of these that answers."""
+        for session in self._sessions():
+            session.point(brokers)
 
     # --- its life
 

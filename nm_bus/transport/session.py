@@ -4,16 +4,18 @@ Its state is a Status with a reason. What happens on the connection is its owner
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import pika
 
 from nm_bus.errors import ConfigError
+from nm_bus.settings import Broker
 from nm_bus.transport.base import Flow
 from nm_bus.transport.deliveries import DeliveryConnection
 from nm_bus.transport.diagnosis import Failure
+from nm_bus.transport.endpoints import Endpoints
 from nm_bus.transport.loop import Loop, LoopTimer
 from nm_bus.transport.reconnect import Pauses
 
@@ -30,19 +32,20 @@ class Session:
         self,
         loop: Loop,
         pauses: Pauses,
+        endpoints: Endpoints,
         *,
-        parameters: Callable[[], pika.ConnectionParameters],
-        diagnose: Callable[[BaseException], Failure],
+        parameters: Callable[[Broker], pika.ConnectionParameters],
+        diagnose: Callable[[BaseException, str], Failure],
         opened: Callable[[pika.SelectConnection], None],
         changed: Callable[[], None],
     ) -> None:
-        self._loop, self._pauses = loop, pauses
+        self._loop, self._pauses, self._endpoints = loop, pauses, endpoints
         self._parameters, self._diagnose = parameters, diagnose
         self._opened, self._changed = opened, changed
         self._connection: pika.SelectConnection | None = None
         self._retry: LoopTimer | None = None
-        self._failures = 0
-        self._ever_open = False
+        self._broker = endpoints.current
+        self._is_reached = self._ever_open = False
         self._wanted = True
         self.flow, self.reason = Flow.CONNECTING, ""
 
@@ -61,12 +64,13 @@ class Session:
         """Try to connect now. Raises ConfigError for a certificate's file, the first time."""
         self._retry = None
         try:
-            parameters = self._parameters()
+            parameters = self._parameters(self._endpoints.current)
         except ConfigError as error:
             if not self._ever_open:
                 raise
             self._try_again(Failure(str(error)))
             return
+        self._is_reached, self._broker = False, self._endpoints.current
         self._connection = DeliveryConnection(
             parameters,
             on_open_callback=self._on_open,
@@ -76,7 +80,11 @@ class Session:
         )
 
     def _on_open(self, connection: pika.SelectConnection) -> None:
-        self._ever_open, self._failures = True, 0
+        if self._is_elsewhere:
+            connection.close()
+            return
+        self._is_reached = self._ever_open = True
+        self._endpoints.reached()
         self._pauses.reset()
         connection.add_on_connection_blocked_callback(self._on_blocked)
         connection.add_on_connection_unblocked_callback(self._on_unblocked)
@@ -93,17 +101,27 @@ class Session:
         if connection is not self._connection:
             return
         self._connection = None
-        if self._wanted:
-            self._try_again(self._diagnose(error))
-        else:
+        if not self._wanted:
             self._become(Flow.DOWN, "stopped")
+            return
+        failure = self._diagnose(error, self._endpoints.where)
+        if self._is_useless(failure) and not self._ever_open:
+            self._loop.fail(failure.as_error())
+        else:
+            self._try_again(failure)
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether the endpoints point to another broker by now."""
+        return self._broker is not self._endpoints.current
+
+    def _is_useless(self, failure: Failure) -> bool:
+        """Whether trying again cannot help; one that was reached before is tried again first."""
+        if self._is_reached or self._is_elsewhere:
+            return False
+        return self._endpoints.failed(failure.hopeless_after)
 
     def _try_again(self, failure: Failure) -> None:
-        self._failures += 1
-        limit = failure.hopeless_after
-        if not self._ever_open and limit is not None and self._failures >= limit:
-            self._loop.fail(failure.as_error())
-            return
         pause = self._pauses.next()
         level = logging.DEBUG if failure.reason == self.reason else logging.WARNING
         LOGGER.log(level, "%s; again in %.1f s", failure.reason, pause)
@@ -113,6 +131,12 @@ class Session:
     def _become(self, flow: Flow, reason: str = "") -> None:
         self.flow, self.reason = flow, reason
         self._loop.call(self._changed)
+
+    def point(self, brokers: Sequence[Broker]) -> None:
+        """Leave the broker, and connect to the first of these that answers."""
+        self._endpoints.point(brokers)
+        if self._connection is not None and self._connection.is_open:
+            self._connection.close()
 
     def close(self) -> None:
         """End it in good order; `ended` becomes true later, and `changed` is called."""

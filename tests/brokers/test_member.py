@@ -151,11 +151,12 @@ def home(broker: Sandbox) -> Home:
 def node(home: Home, tmp_path: Path) -> Iterator[Node]:
     sandbox, tls = home.sandbox, home.sandbox.grant(Role.MEMBER, NODE)
     where = sandbox.address
+    place = {"host": where.host, "port": where.port, "address": where.address}
     settings = {
         "project": sandbox.vhost.removeprefix("nm."),
         "node": NODE,
         "folder": str(tmp_path / "state"),
-        "supernode": {"host": where.host, "port": where.port, "address": where.address},
+        "supernodes": [{"node": where.host, "broker": place}],
         "tls": {"ca": str(tls.ca), "certificate": str(tls.certificate), "key": str(tls.key)},
         "network": "local",
         "heartbeat": {"interval": 0.5},

@@ -62,9 +62,7 @@ class Supernode:
         self.name, self.silent, self.asked = sandbox.name, silent, list[str]()
         broker = sandbox.address
         self.transport = PikaTransport(
-            host=broker.host,
-            address=broker.address,
-            port=broker.port,
+            brokers=[Broker(broker.host, broker.port, broker.address)],
             vhost=sandbox.vhost,
             user=sandbox.name,
             tls=sandbox.grant(Role.SUPERNODE, sandbox.name),

@@ -14,7 +14,7 @@ import pytest
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.grants import grant
 from nm_bus.identity.role import Role
-from nm_bus.settings import LOCAL
+from nm_bus.settings import LOCAL, Broker
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.topology import Topology
 from nm_bus.transport.base import Flow, Transport
@@ -125,9 +125,7 @@ class RealWorld:
     def join(self, role: Role, user: str) -> Transport:
         broker = self.sandbox.address
         transport = PikaTransport(
-            host=broker.host,
-            address=broker.address,
-            port=broker.port,
+            brokers=[Broker(broker.host, broker.port, broker.address)],
             vhost=self.sandbox.vhost,
             user=user,
             tls=self.sandbox.grant(role, user),

@@ -23,12 +23,12 @@ from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import ConfigError
 from nm_bus.grants import Grant, grant
 from nm_bus.identity.role import Role
-from nm_bus.settings import LOCAL, Tls
+from nm_bus.settings import LOCAL, Broker, Tls
 from nm_bus.topology import Queue, Topology
 from nm_bus.transport.base import Delivery, Flow, Outcome, Outgoing, Status
 from nm_bus.transport.pika import PikaTransport
 
-USER = "sn9.example.org"
+USER, OTHER = "sn9.example.org", "sn6.example.org"
 PATIENCE = 30.0
 
 
@@ -40,8 +40,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 
 def transport(tls: Tls, **changed: Any) -> PikaTransport:
     settings: dict[str, Any] = {
-        "host": "localhost",
-        "port": 9,
+        "brokers": [Broker("localhost", 9)],
         "vhost": "nm.test",
         "user": USER,
         "tls": tls,
@@ -52,10 +51,17 @@ def transport(tls: Tls, **changed: Any) -> PikaTransport:
     return PikaTransport(**{**settings, **changed})
 
 
+def place(sandbox: Sandbox) -> Broker:
+    where = sandbox.address
+    return Broker(where.host, where.port, where.address)
+
+
 def at(sandbox: Sandbox, tls: Tls, **changed: Any) -> PikaTransport:
     where = sandbox.address
-    place = {"host": where.host, "address": where.address, "port": where.port}
-    return transport(tls, **{**place, "vhost": sandbox.vhost, "timing": LOCAL, **changed})
+    place = Broker(where.host, where.port, where.address)
+    return transport(
+        tls, **{"brokers": [place], "vhost": sandbox.vhost, "timing": LOCAL, **changed}
+    )
 
 
 def ended_by(subject: PikaTransport, limit: float = PATIENCE) -> str:
@@ -141,7 +147,7 @@ def test_a_thousand_reconnections_leave_nothing_behind(tls: Tls, separate: bool)
 def be_slammed(tls: Tls, separate: bool) -> None:
     files = open_files()
     with Slammer() as slammer:
-        subject = transport(tls, port=slammer.port, separate=separate)
+        subject = transport(tls, brokers=[Broker("localhost", slammer.port)], separate=separate)
         with running(subject):
             until(lambda: slammer.slammed >= 1_000)
             assert subject.status.flow is Flow.DOWN
@@ -184,7 +190,7 @@ def test_a_port_where_nobody_listens_is_tried_again_and_said(tls: Tls) -> None:
 
 
 def test_an_unknown_host_is_tried_again_and_said(tls: Tls) -> None:
-    subject = transport(tls, host="nowhere.invalid")
+    subject = transport(tls, brokers=[Broker("nowhere.invalid", 9)])
     with running(subject):
         until(lambda: subject.status.flow is Flow.DOWN)
         assert subject.status.reason == "nowhere.invalid:9: the host name is not known"
@@ -254,13 +260,14 @@ def test_what_a_broker_refuses_for_good_ends_a_program_that_never_was_connected(
         USER, tmp_path, starts=datetime(2020, 1, 1, tzinfo=UTC), life=timedelta(days=1)
     )
     unknown = broker.issue("who.example.org")
+    here = place(broker)
     said = {
         "refuses the user who.example.org": at(broker, unknown, user="who.example.org"),
         "serves no project none": at(broker, own, vhost="nm.none"),
         "not accepted: self-signed": at(broker, stranger),
         "refuses our certificate": at(broker, Tls(own.ca, stranger.certificate, stranger.key)),
         "unknown authority, expired or revoked": at(broker, expired),
-        "Hostname mismatch": at(broker, own, host="sn6.example.org"),
+        "Hostname mismatch": at(broker, own, brokers=[msgspec.structs.replace(here, host=OTHER)]),
     }
     for text, subject in said.items():
         assert text in ended_by(subject)
@@ -274,6 +281,26 @@ def test_a_program_that_was_connected_outlasts_being_refused(broker: Sandbox) ->
         broker.broker.api.delete_user(USER)
         until(lambda: f"refuses the user {USER}" in subject.status.reason)
         broker.broker.api.apply(grant(Role.MEMBER, USER), broker.vhost)
+        until(lambda: subject.status.flow is Flow.UP)
+
+
+@pytest.mark.broker
+def test_the_next_broker_is_tried_when_the_first_does_not_answer(broker: Sandbox) -> None:
+    tls = broker.grant(Role.MEMBER, USER)
+    subject = at(broker, tls, brokers=[Broker("localhost", 9), place(broker)])
+    with running(subject):
+        until(lambda: subject.status.flow is Flow.UP)
+
+
+@pytest.mark.broker
+def test_it_can_be_pointed_to_another_broker_while_it_runs(broker: Sandbox) -> None:
+    subject = at(broker, broker.grant(Role.MEMBER, USER))
+    with Slammer() as slammer, running(subject):
+        until(lambda: subject.status.flow is Flow.UP)
+        nowhere = [Broker("localhost", slammer.port)]
+        subject.call_threadsafe(partial(subject.point, nowhere))
+        until(lambda: subject.status.reason.startswith(f"localhost:{slammer.port}"))
+        subject.call_threadsafe(partial(subject.point, [place(broker)]))
         until(lambda: subject.status.flow is Flow.UP)
 
 

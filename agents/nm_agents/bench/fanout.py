@@ -137,7 +137,7 @@ def _crowd(place: Ground, queues: int) -> Crowd:
 def _feeding(place: Ground, source: Source) -> Iterator[PikaTransport]:
     """A supernode's feed on a thread of its own."""
     settings = msgspec.structs.replace(place.supernode, project=PROJECT)
-    transport = connect(settings, place.broker, "feed", separate=False)
+    transport = connect(settings, "feed", place.broker, separate=False)
     up = threading.Event()
 
     def status(status: Status) -> None:

@@ -125,7 +125,7 @@ def main() -> None:
 
 def _asker(file: Path, tls: Tls, wanted: Load) -> Asker:
     settings = msgspec.structs.replace(load(file, SupernodeSettings), node=wanted.user, tls=tls)
-    transport = connect(settings, settings.broker, "the bench's proposals", separate=False)
+    transport = connect(settings, "the bench's proposals", settings.broker, separate=False)
     return Asker(transport, wanted.user, Signer.load(tls), wanted.window, wanted.seconds)
 
 

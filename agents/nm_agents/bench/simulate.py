@@ -101,7 +101,7 @@ def main() -> None:
         load(Path(crowd.file), SupernodeSettings), node=crowd.user, tls=tls
     )
     name = f"{crowd.count} simulated members"
-    transport = connect(settings, settings.broker, name, separate=False)
+    transport = connect(settings, name, settings.broker, separate=False)
     simulation = Simulation(transport, members(crowd.count))
     transport.on_status(simulation.status)
 

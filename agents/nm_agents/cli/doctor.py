@@ -162,20 +162,18 @@ def _examine_answers(
 
 
 def read_settings(path: Path) -> Settings:
-    """Read a settings file of any of the three kinds, by the table that only one of them has."""
+    """Read a settings file of any of the three kinds, by what only one of them has."""
     raw = toml(path)
-    if "supernode" in raw:
-        return check(raw, MemberSettings, path)
-    return check(raw, SupernodeSettings if "broker" in raw else AdministratorSettings, path)
+    if "broker" in raw:
+        return check(raw, SupernodeSettings, path)
+    return check(raw, MemberSettings if "node" in raw else AdministratorSettings, path)
 
 
 def supernodes_of(settings: Settings) -> tuple[Peer, ...]:
     """The supernodes that the owner of these settings asks."""
-    if isinstance(settings, AdministratorSettings):
-        return settings.supernodes
-    if isinstance(settings, MemberSettings):
-        return (Peer(settings.supernode.host, settings.supernode),)
-    return (Peer(settings.node, settings.broker),)
+    if isinstance(settings, SupernodeSettings):
+        return (Peer(settings.node, settings.broker),)
+    return settings.supernodes
 
 
 def admission(settings: Settings) -> str:

@@ -205,7 +205,7 @@ class Federation:
             project=self.plan.project,
             node=node,
             folder=self.plan.folder / "state" / node,
-            supernode=self._peer(self.plan.members[node]).broker,
+            supernodes=(self._peer(self.plan.members[node]),),
             tls=authority.issue(node, self._pki),
             network=self.plan.network,
         )

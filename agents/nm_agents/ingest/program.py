@@ -43,7 +43,7 @@ def _serve(config: Path, partition: int) -> None:
         InHand(place.with_suffix(".inhand")) as in_hand,
     ):
         name = f"ingest {partition} of {settings.node}"
-        transport = connect(settings, settings.broker, name, separate=True)
+        transport = connect(settings, name, settings.broker, separate=True)
         service = compose(settings, partition, transport, store, in_hand)
         # its lines stand among the supernode's, which has a connection of its own
         transport.on_status(partial(log_status, of=f"ingest {partition}, broker"))

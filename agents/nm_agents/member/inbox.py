@@ -51,6 +51,11 @@ class Inbox:
         self._complaint = ""
         self.ignored = 0
 
+    @property
+    def supernode(self) -> NodeId | None:
+        """Who answered the last hello; None while nobody did."""
+        return self._supernode
+
     def flow_changed(self, flow: Flow) -> None:
         """Say hello at each connection: the broker may be a new one that knows no inbox."""
         self._connection += 1

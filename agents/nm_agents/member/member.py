@@ -279,7 +279,7 @@ class Member:
             "pid": os.getpid(),
             "incarnation": self._agent.incarnation,
             "uptime": now - self._agent.started,
-            "supernode": self._settings.supernode.host,
+            "supernode": self._inbox.supernode,
             "broker": {"flow": status.flow, "reason": status.reason, "since": status.since},
             "heartbeat_confirmed": self._beats.confirmed,
             "measured": self._agent.measured,

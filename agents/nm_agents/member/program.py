@@ -41,7 +41,7 @@ def _run(config: Path) -> None:
             writable(settings.drop_in.folder)
         # one connection serves both ways: a member reads so little that blocking it does no harm
         name = f"member {settings.node}"
-        transport = connect(settings, settings.supernode, name, separate=False)
+        transport = connect(settings, name, *settings.brokers, separate=False)
         member = compose(settings, transport, random.random, kept)
         on_termination(transport, member.leave)
         serve(member, transport)

@@ -61,7 +61,7 @@ def _serve(config: Path) -> None:
     ):
         hand_over(settings.folder, settings.limits.partitions, store)
         name = f"supernode of {settings.node}"
-        transport = connect(settings, settings.broker, name, separate=True)
+        transport = connect(settings, name, settings.broker, separate=True)
         worker = Worker(transport)
         with (
             closing(worker),

@@ -188,7 +188,7 @@ def test_a_file_that_may_not_be_read_is_to_be_given_to_the_user(which: str, shar
 
 
 def member(mine: Tls, **more: object) -> MemberSettings:
-    made = MemberSettings("demo", ME, Path("/none"), Broker(SN1), mine)
+    made = MemberSettings("demo", ME, Path("/none"), (Peer(SN1, Broker(SN1)),), mine)
     return msgspec.structs.replace(made, **more)
 
 
@@ -480,7 +480,9 @@ broker = { host = "sn1.llnl.gov", port = %d, address = "127.0.0.1" }
 """
 MEMBER = """
 node = "n1.llnl.gov"
-supernode = { host = "sn1.llnl.gov", port = %d, address = "127.0.0.1" }
+[[supernodes]]
+node = "sn1.llnl.gov"
+broker = { host = "sn1.llnl.gov", port = %d, address = "127.0.0.1" }
 """
 SUPERNODE = """
 node = "n1.llnl.gov"

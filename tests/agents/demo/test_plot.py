@@ -20,7 +20,7 @@ def test_every_settings_file_of_a_federation_loads(tmp_path: Path) -> None:
         settings = load(tmp_path / f"{node}.toml", SupernodeSettings)
         assert {peer.node for peer in settings.peers} == set(SUPERNODES) - {node}
     for node, home in members().items():
-        assert load(tmp_path / f"{node}.toml", MemberSettings).supernode.host == home
+        assert load(tmp_path / f"{node}.toml", MemberSettings).supernodes[0].node == home
     assert len(load(federation.administrator, AdministratorSettings).supernodes) == 3
 
 

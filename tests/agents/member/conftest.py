@@ -256,7 +256,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
         "project": "test",
         "node": NODE,
         "folder": str(folder),
-        "supernode": {"host": "broker.example.org"},  # not the name of who serves there
+        "supernodes": [{"node": SUPERNODE, "broker": {"host": "broker.example.org"}}],
         "tls": tls,
         "network": "local",
     }

@@ -580,7 +580,7 @@ def test_what_cannot_be_measured_is_a_check_that_says_so_and_heartbeats_go_on(
 def test_a_supernode_whose_host_has_another_name_than_it_is_heard_and_nobody_else(
     make_site: Callable[..., Site], federation: Federation
 ) -> None:
-    make_site(supernode={"host": "broker.example.org"}).start()
+    make_site().start()
     federation.clock.advance(5.0)
     federation.ask("status", by=other_supernode(federation))
     federation.clock.advance(5.0)

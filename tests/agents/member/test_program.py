@@ -32,6 +32,10 @@ def tls(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Tls:
     return authority.issue(NODE, tmp_path_factory.mktemp("n1"))
 
 
+def at(broker: dict[str, Any]) -> dict[str, Any]:
+    return {"node": "sn1.example.org", "broker": broker}
+
+
 def as_table(tls: Tls) -> dict[str, str]:
     return {"ca": str(tls.ca), "certificate": str(tls.certificate), "key": str(tls.key)}
 
@@ -42,7 +46,7 @@ def settings(tls: Tls, tmp_path: Path) -> dict[str, Any]:
         "project": "test",
         "node": NODE,
         "folder": str(tmp_path / "state"),
-        "supernode": {"host": "localhost", "port": 1},
+        "supernodes": [at({"host": "localhost", "port": 1})],
         "tls": as_table(tls),
         "network": "local",
     }
@@ -144,7 +148,7 @@ def test_a_broker_that_is_away_is_waited_for_until_the_agent_is_told_to_stop(
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         where = {"host": "localhost", "address": "127.0.0.1", "port": nobody.getsockname()[1]}
-        file.write_bytes(tomli_w.dumps(settings | {"supernode": where}).encode())
+        file.write_bytes(tomli_w.dumps(settings | {"supernodes": [at(where)]}).encode())
         command = [sys.executable, "-m", "nm_agents.main", "member", "run", "--config", str(file)]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as agent:
             wait_for(lambda: state.exists() and flow(state) == "down")

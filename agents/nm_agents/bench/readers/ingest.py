@@ -23,7 +23,7 @@ def read(task: Task, settings: SupernodeSettings) -> Spent:
     settings = msgspec.structs.replace(settings, project=task.project)
     with closing(open_store(Path(task.folder) / "ingest.db", rebuildable=True)) as store:
         name = f"bench of {settings.node}"
-        transport = connect(settings, settings.broker, name, separate=True)
+        transport = connect(settings, name, settings.broker, separate=True)
         service = compose(settings, task.partition, transport, store)
         watch = _Watch(service, transport, task)
         service.start()

@@ -55,9 +55,13 @@ def member(
     project: Project = "",
     certificate: Certificate = "",
     supernode: Annotated[
-        str,
-        typer.Option("--supernode", metavar="NODE", help="Its home: NODE[@ADDRESS][:PORT]."),
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            "--supernode",
+            metavar="NODE",
+            help="Its home, then others: NODE[@ADDRESS][:PORT]; repeated, tried in this order.",
+        ),
+    ] = None,
     mount: Annotated[
         list[str] | None,
         typer.Option("--mount", metavar="DIR", help="A disk to watch; may be repeated."),
@@ -79,15 +83,14 @@ def member(
     ask = Questions.at_terminal()
     project = _project(ask, project)
     identity = _identity(ask, certificate, ETC / project)
-    home = ask.one("--supernode", "Its home, a supernode", supernode)
-    _, broker = place_of("--supernode", home)
+    homes = ask.several("--supernode", "Its home, then other supernodes to try", supernode or [])
     mounts = ask.several("--mount", "Disks to watch, as mount points", mount or [], "/")
     raw = {
         "project": project,
         "node": identity.name,
         "folder": str(Path(folder or STATE / project).absolute()),
         "network": _network(ask, network),
-        "supernode": broker,
+        "supernodes": _supernodes("--supernode", homes),
         "tls": identity.table(),
         "metrics": {"mounts": mounts},
     }

@@ -39,7 +39,9 @@ def test_a_members_file_names_the_host_as_its_certificate_does(
     assert json.loads(said.stdout)["file"] == str(file)
     settings = load(file, MemberSettings)
     assert (settings.project, settings.node, settings.network) == ("cmip6", NODE, "lan")
-    assert (settings.supernode.host, settings.supernode.address) == ("sn1.example.org", "127.0.0.1")
+    assert [(p.node, p.broker.address) for p in settings.supernodes] == [
+        ("sn1.example.org", "127.0.0.1")
+    ]
     assert settings.metrics.mounts == ("/data",)
     assert settings.tls.key == Path(certificate).with_suffix(".key")
 
@@ -132,5 +134,5 @@ def test_at_a_terminal_what_is_missing_is_asked(tmp_path: Path, certificate: str
     assert child.returncode == 0
     assert said.startswith(f"{file}: written")
     settings = load(file, MemberSettings)
-    assert settings.supernode.host == "sn1.example.org"
+    assert settings.supernodes[0].node == "sn1.example.org"
     assert (settings.network, settings.metrics.mounts) == ("wan", ("/",))
