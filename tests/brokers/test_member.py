@@ -177,6 +177,13 @@ def test_heartbeats_metrics_and_properties_of_this_host_arrive(home: Home, node:
     assert values["host.memory.total"] > values["host.memory.used"] > 0
 
 
+def test_the_next_supernode_is_taken_when_the_first_does_not_answer(home: Home, node: Node) -> None:
+    away = {"node": "sn9.example.org", "broker": {"host": "localhost", "port": 9}}
+    node.settings["supernodes"].insert(0, away)
+    node.start()
+    home.wait(lambda: len(home.of(Heartbeat)) >= 3 and bool(home.of(Hello)))
+
+
 def test_what_the_supernode_asks_is_answered(home: Home, node: Node) -> None:
     node.settings["checks"] = [{"name": "hi", "command": ["/bin/echo", "hi | t=1ms"]}]
     node.start()
