@@ -12,16 +12,8 @@ from nm_bus.core.ledger.answers import parts
 from nm_bus.core.ledger.batches import order
 from nm_bus.core.ledger.chain import next_head
 from nm_bus.core.ledger.keys import FORMS, family, is_key
-from nm_bus.core.ledger.rules import (
-    documents,
-    locks,
-    members,
-    policies,
-    records,
-    sessions,
-    supernodes,
-)
-from nm_bus.core.ledger.rules.outcome import Effects, Outcome, Refusal, Rule, Unchanged
+from nm_bus.core.ledger.kinds import kind_of
+from nm_bus.core.ledger.rules.outcome import Effects, Outcome, Refusal, Unchanged
 from nm_bus.core.ledger.rules.values import flaw
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Batch, Change, Entry, Micros, Proposed, Update
@@ -31,32 +23,6 @@ MOST_ENTRIES = 200_000
 
 READ = "read"
 """The kind of a change that does nothing: what was agreed before it has been applied."""
-
-RULES: dict[tuple[str, str], Rule] = {
-    ("set", "config"): documents.put,
-    ("delete", "config"): documents.delete,
-    ("set", "record"): records.put,
-    ("delete", "record"): records.delete,
-    ("set", "role"): policies.put_role,
-    ("delete", "role"): policies.delete_role,
-    ("set", "policy"): policies.put,
-    ("delete", "policy"): policies.delete,
-    ("set", "silence"): policies.put,
-    ("delete", "silence"): policies.delete,
-    ("join", "member"): members.join,
-    ("leave", "member"): members.leave,
-    ("maintain", "member"): members.maintain,
-    ("resume", "member"): members.resume,
-    ("remove", "member"): members.remove,
-    ("admit", "supernode"): supernodes.admit,
-    ("dismiss", "supernode"): supernodes.dismiss,
-    ("open", "session"): sessions.open_,
-    ("close", "session"): sessions.close,
-    ("expire", "session"): sessions.expire,
-    ("lock", "lock"): locks.lock,
-    ("unlock", "lock"): locks.unlock,
-}
-"""What is done, by the kind of change and the family of its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +82,12 @@ def _outcome(state: State, change: Change) -> Outcome:
     """Refuse by the form, then by the role, then by what the author expected; else the rule's."""
     if change.kind == READ:
         return Unchanged(state.revision)
-    rule = RULES.get((change.kind, family(change.key)))
-    if rule is None or not is_key(change.key):
+    kind = kind_of(change)
+    if kind is None or not is_key(change.key):
         return Refusal(UNKNOWN_KEY, _unknown(change))
-    refusal = roles.refusal(state, change) or _conflict(state, change) or _full(state, change)
-    return refusal or rule(state, change)
+    forbidden = roles.refusal(state, change, kind.may)
+    refusal = forbidden or _conflict(state, change) or _full(state, change)
+    return refusal or kind.rule(state, change)
 
 
 def _unknown(change: Change) -> str:

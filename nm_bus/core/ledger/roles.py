@@ -1,4 +1,4 @@
-"""Who may ask for what: one table, which decides when a change is applied.
+"""What an actor is to a change, which decides whether it may be applied.
 
 Administrators and publishers are those whom `role/<principal>` names; members and supernodes those
 that have their entry. Whoever the broker knows may hold sessions and locks of its own.
@@ -8,13 +8,13 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from nm_bus.codes import NOT_ALLOWED
-from nm_bus.core.ledger.keys import family, name
+from nm_bus.core.ledger.keys import name
 from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change
 
 
-class Role(StrEnum):
+class Relation(StrEnum):
     """What an actor is to a change, as it is said to people."""
 
     ADMINISTRATOR = "an administrator"
@@ -24,39 +24,11 @@ class Role(StrEnum):
     ANYONE = "anyone"
 
 
-MAY: dict[tuple[str, str], tuple[Role, ...]] = {
-    ("set", "config"): (Role.ADMINISTRATOR, Role.PUBLISHER),
-    ("delete", "config"): (Role.ADMINISTRATOR, Role.PUBLISHER),
-    ("set", "record"): (Role.ADMINISTRATOR, Role.PUBLISHER, Role.OWNER),
-    ("delete", "record"): (Role.ADMINISTRATOR, Role.PUBLISHER, Role.OWNER),
-    ("set", "role"): (Role.ADMINISTRATOR,),
-    ("delete", "role"): (Role.ADMINISTRATOR,),
-    ("set", "policy"): (Role.ADMINISTRATOR,),
-    ("delete", "policy"): (Role.ADMINISTRATOR,),
-    ("set", "silence"): (Role.ADMINISTRATOR,),
-    ("delete", "silence"): (Role.ADMINISTRATOR,),
-    ("join", "member"): (Role.ADMINISTRATOR, Role.SUPERNODE),
-    ("leave", "member"): (Role.ADMINISTRATOR, Role.SUPERNODE, Role.OWNER),
-    ("maintain", "member"): (Role.ADMINISTRATOR, Role.OWNER),
-    ("resume", "member"): (Role.ADMINISTRATOR, Role.OWNER),
-    ("remove", "member"): (Role.ADMINISTRATOR,),
-    ("admit", "supernode"): (Role.ADMINISTRATOR,),
-    ("dismiss", "supernode"): (Role.ADMINISTRATOR,),
-    ("open", "session"): (Role.OWNER,),
-    ("close", "session"): (Role.ADMINISTRATOR, Role.OWNER),
-    ("expire", "session"): (Role.SUPERNODE,),
-    ("lock", "lock"): (Role.ANYONE,),
-    ("unlock", "lock"): (Role.ANYONE,),
-}
-"""By the kind of change and the family of its key. What is not in it, nobody may."""
-
-
-def refusal(state: State, change: Change) -> Refusal | None:
-    """Why the actor may not ask for this, if so."""
-    roles = MAY[change.kind, family(change.key)]
-    if any(_IS[role](state, change) for role in roles):
+def refusal(state: State, change: Change, may: tuple[Relation, ...]) -> Refusal | None:
+    """Why the actor may not ask for this, if so; `may` is whom the change is open to."""
+    if any(_IS[relation](state, change) for relation in may):
         return None
-    allowed = " or ".join(roles)
+    allowed = " or ".join(may)
     return Refusal(NOT_ALLOWED, f"{change.actor} may not {change.kind} {change.key}: {allowed} may")
 
 
@@ -99,10 +71,10 @@ def _owns(state: State, change: Change) -> bool:
     return belongs and f"{name(name(change.key))}.".startswith(f"{actor}.")
 
 
-_IS: dict[Role, Callable[[State, Change], bool]] = {
-    Role.ADMINISTRATOR: lambda state, change: is_administrator(state, change.actor),
-    Role.PUBLISHER: _publishes,
-    Role.SUPERNODE: lambda state, change: is_supernode(state, change.actor),
-    Role.OWNER: _owns,
-    Role.ANYONE: lambda _state, _change: True,
+_IS: dict[Relation, Callable[[State, Change], bool]] = {
+    Relation.ADMINISTRATOR: lambda state, change: is_administrator(state, change.actor),
+    Relation.PUBLISHER: _publishes,
+    Relation.SUPERNODE: lambda state, change: is_supernode(state, change.actor),
+    Relation.OWNER: _owns,
+    Relation.ANYONE: lambda _state, _change: True,
 }

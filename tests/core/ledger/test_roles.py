@@ -2,7 +2,8 @@
 
 import pytest
 
-from nm_bus.core.ledger.roles import MAY, Role, refusal
+from nm_bus.core.ledger.kinds import KINDS
+from nm_bus.core.ledger.roles import Relation, refusal
 from nm_bus.messages import Change
 from nm_bus.testing.desk import Desk
 
@@ -44,22 +45,23 @@ def test_just_these_may(kind: str, key: str, allowed: str) -> None:
     desk.done("s1.org", "join", "member/m1.org")
     desk.done("s1.org", "join", "member/m2.org")
     changes = [Change(f"{actor}/a/1", actor, kind, key) for actor in ACTORS]
-    may = [change.actor for change in changes if refusal(desk.state, change) is None]
+    row = KINDS[kind, key.partition("/")[0]]
+    may = [change.actor for change in changes if refusal(desk.state, change, row.may) is None]
     assert may == allowed.split()
 
 
 def test_the_table_is_tried_whole() -> None:
-    assert {(kind, key.partition("/")[0]) for kind, key, _ in MAY_BY_NAME} == MAY.keys()
+    assert {(kind, key.partition("/")[0]) for kind, key, _ in MAY_BY_NAME} == KINDS.keys()
 
 
 def test_the_refusal_says_who_may() -> None:
     change = Change("eve/a/1", "eve", "set", "config/search/a")
-    refused = refusal(Desk().state, change)
+    refused = refusal(Desk().state, change, KINDS["set", "config"].may)
     assert refused is not None
     assert refused.reason == (
         "eve may not set config/search/a: an administrator or a publisher of the component may"
     )
-    assert Role.PUBLISHER in refused.reason
+    assert Relation.PUBLISHER in refused.reason
 
 
 def test_who_left_has_no_records_of_its_own_any_more() -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from nm_bus.checking.check import Check, OfDocument, OfRecord, is_needed
-from nm_bus.core.ledger.keys import family, name
-from nm_bus.core.ledger.roles import MAY, refusal
+from nm_bus.core.ledger.keys import name
+from nm_bus.core.ledger.kinds import Form, kind_of
+from nm_bus.core.ledger.roles import refusal
 from nm_bus.core.ledger.rules.values import flaw
 from nm_bus.core.ledger.state import State
 from nm_bus.documents.document import content_of
@@ -26,18 +27,16 @@ def check_of(change: Change, state: State) -> Check | str:
     wrong = flaw(change)
     if wrong:
         return wrong
-    make = _CHECKS.get((change.kind, family(change.key)))
-    if make is None or change.value is None or not _is_allowed(change, state):
+    kind = kind_of(change)
+    if kind is None or kind.form is None or change.value is None:
+        return ""
+    if refusal(state, change, kind.may) is not None:
         return ""
     try:
-        check = make(change.key, change.value, state)
+        check = _MAKE[kind.form](change.key, change.value, state)
     except ValueError as error:
         return f"{change.key}: {error}"
     return check if is_needed(check) else ""
-
-
-def _is_allowed(change: Change, state: State) -> bool:
-    return (change.kind, family(change.key)) in MAY and refusal(state, change) is None
 
 
 def _document(key: str, value: dict[str, Any], state: State) -> Check:
@@ -53,7 +52,7 @@ def _record(key: str, value: dict[str, Any], _state: State) -> Check:
     return OfRecord(kind, value)
 
 
-_CHECKS: dict[tuple[str, str], Callable[[str, dict[str, Any], State], Check]] = {
-    ("set", "config"): _document,
-    ("set", "record"): _record,
+_MAKE: dict[Form, Callable[[str, dict[str, Any], State], Check]] = {
+    Form.DOCUMENT: _document,
+    Form.RECORD: _record,
 }
