@@ -182,13 +182,14 @@ def test_a_paused_broker_is_silent_and_goes_on_where_it_was(broker: Sandbox) -> 
 
 def test_a_killed_broker_keeps_what_it_confirmed(broker: Sandbox, eventually: Eventually) -> None:
     tls = broker.grant(Role.SUPERNODE, USER)
-    broker.declare(DURABLE)
-    eventually(lambda: on_disk(broker, b"kept"))
-    send(broker, tls, "kept")
+    own = "kept-by-a-killed-broker"  # others have the name `kept` written down already
+    broker.declare(Topology(queues=(Queue(own, "quorum"),)))
+    eventually(lambda: on_disk(broker, own.encode()))
+    send(broker, tls, own)
     broker.broker.kill()
     assert not broker.broker.is_running
     broker.revive()
-    eventually(lambda: broker.broker.api.depths(broker.vhost).get("kept") == 1)
+    eventually(lambda: broker.broker.api.depths(broker.vhost).get(own) == 1)
 
 
 def test_a_memory_alarm_blocks_and_passes(broker: Sandbox, eventually: Eventually) -> None:
