@@ -37,8 +37,8 @@ CREATE INDEX IF NOT EXISTS spool_measured ON spool (measured);
 """
 
 
-DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""What a damaged file raises; SQLite may quote names out of it that are no text."""
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises; it may quote names out of a damaged file that are no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Spool:
             return cls(_connect(path), max_bytes, max_age)
         except sqlite3.OperationalError as error:
             raise StorageError(f"{path}: the spool cannot be opened: {error}") from None
-        except DAMAGED:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             _put_aside(path)
             return cls(_connect(path), max_bytes, max_age)
 
@@ -87,7 +87,7 @@ class Spool:
             rows = self._db.execute(
                 "SELECT id, measured, body FROM spool ORDER BY id LIMIT ?", (limit + len(beyond),)
             ).fetchall()
-        except DAMAGED as error:
+        except FAILURES as error:
             raise StorageError(f"the spool cannot be read: {error}") from None
         return [Record(*row) for row in rows if row[0] not in beyond][:limit]
 
@@ -111,7 +111,7 @@ class Spool:
         try:
             with self._db:
                 yield self._db
-        except DAMAGED as error:
+        except FAILURES as error:
             self.count, self.bytes, self.dropped = before
             raise StorageError(f"the spool cannot be written: {error}") from None
 
