@@ -99,21 +99,21 @@ def looks(
     """
     return {
         link: _look(
-            shovels.get(shovel_name(*link)),
-            queues.get(out_queue(*link)),
+            shovels.get(shovel_name(*link), Shovel("")),
+            queues.get(out_queue(*link), Queue("")),
             (heard or {}).get(link),
         )
         for link in links
     }
 
 
-def _look(shovel: Shovel | None, queue: Queue | None, heard: Seconds | None) -> LinkSeen:
+def _look(shovel: Shovel, queue: Queue, heard: Seconds | None) -> LinkSeen:
     return LinkSeen(
-        state=_state(shovel.state if shovel else None),
-        reason=_one_line(shovel.reason if shovel else None),
-        ready=(queue and queue.messages_ready) or 0,
-        unacked=(queue and queue.messages_unacknowledged) or 0,
-        acked=queue.acked if queue else 0,
+        state=_state(shovel.state),
+        reason=_one_line(shovel.reason),
+        ready=queue.messages_ready or 0,
+        unacked=queue.messages_unacknowledged or 0,
+        acked=queue.acked,
         heard=heard,
     )
 
