@@ -121,6 +121,11 @@ class Broker(Section, frozen=True):
     port: Port = 5671
     address: str = ""
 
+    @property
+    def where(self) -> str:
+        """The place, for a sentence."""
+        return f"{self.host}:{self.port}"
+
 
 class Peer(Section, frozen=True):
     """A supernode: its node id, and where its broker listens for AMQPS."""

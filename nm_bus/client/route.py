@@ -47,7 +47,7 @@ class Route:
         self._peer, self._user, self._role, self._tls = peer, user, role, tls
         self.supernode = peer.node
         address, port = connects_to(peer.broker)
-        self._where = f"{peer.broker.host}:{port}"
+        self._where = peer.broker.where
         self._answers: list[kombu.Message] = []
         self._connection = kombu.Connection(
             transport="pyamqp",

@@ -23,11 +23,6 @@ class Endpoints:
         """Where to connect now."""
         return self._brokers[self._turn]
 
-    @property
-    def where(self) -> str:
-        """The same, for a sentence."""
-        return f"{self.current.host}:{self.current.port}"
-
     def reached(self) -> None:
         """The current one answered."""
         self._reset()

@@ -14,7 +14,7 @@ import pika
 from pika.credentials import ExternalCredentials
 
 from nm_bus.messages import Seconds
-from nm_bus.settings import Broker, Timing, Tls
+from nm_bus.settings import Broker, Timing, Tls, connects_to
 from nm_bus.topology import Topology
 from nm_bus.transport.base import (
     Answered,
@@ -93,9 +93,10 @@ class PikaTransport:
         )
 
     def _parameters(self, name: str, broker: Broker) -> pika.ConnectionParameters:
+        address, port = connects_to(broker)
         return pika.ConnectionParameters(
-            host=broker.address or broker.host,
-            port=broker.port,
+            host=address,
+            port=port,
             virtual_host=self._vhost,
             credentials=ExternalCredentials(),
             heartbeat=self._timing.amqp_heartbeat,

@@ -104,7 +104,7 @@ class Session:
         if not self._wanted:
             self._become(Flow.DOWN, "stopped")
             return
-        failure = self._diagnose(error, self._endpoints.where)
+        failure = self._diagnose(error, self._broker.where)
         if self._is_useless(failure) and not self._ever_open:
             self._loop.fail(failure.as_error())
         else:

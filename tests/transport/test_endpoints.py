@@ -12,7 +12,7 @@ def test_it_stays_at_the_first_that_answers() -> None:
     endpoints = Endpoints([ONE, TWO])
     endpoints.failed(None)
     endpoints.reached()
-    assert (endpoints.current, endpoints.where) == (TWO, "two.org:5672")
+    assert (endpoints.current, endpoints.current.where) == (TWO, "two.org:5672")
 
 
 def test_after_the_last_one_the_first_is_tried_again() -> None:

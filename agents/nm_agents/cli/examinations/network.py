@@ -18,7 +18,7 @@ from nm_bus.transport.tls import client_context
 def examine_way(broker: Broker, tls: Tls, now: datetime, timeout: Seconds) -> Iterator[Finding]:
     """Go as far towards a broker as possible, and say where the way ends."""
     address, port = connects_to(broker)
-    where = f"{broker.host}:{port}"
+    where = broker.where
     try:
         found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
