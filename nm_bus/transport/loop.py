@@ -5,6 +5,7 @@ connection and connect again. Nothing of AMQP is here.
 """
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -44,7 +45,9 @@ class Loop:
         self._failure: Exception | None = None
         self._started = time.time() - time.monotonic()
         self._calls: deque[Call] = deque()
-        self._door = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._door: int | None = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # Reentrant, as a signal handler may interrupt its own thread while it holds it.
+        self._at_the_door = threading.RLock()
         self.io.add_handler(self._door, self._make_calls, self.io.READ)
 
     def now(self) -> Seconds:
@@ -62,13 +65,16 @@ class Loop:
     def call_threadsafe(self, call: Call) -> None:
         """Make a call soon, asked for by another thread or by a signal handler.
 
-        pika's own way takes a lock, on which a signal handler would wait for ever.
+        Nothing is done after `close`: a late signal finds nobody to call. pika's own way takes a
+        lock that is not reentrant, on which a signal handler would wait for ever.
         """
-        self._calls.append(call)
-        os.eventfd_write(self._door, 1)
+        with self._at_the_door:
+            if self._door is not None:
+                self._calls.append(call)
+                os.eventfd_write(self._door, 1)
 
-    def _make_calls(self, _fd: int, _events: int) -> None:
-        os.eventfd_read(self._door)
+    def _make_calls(self, door: int, _events: int) -> None:
+        os.eventfd_read(door)
         for _ in range(len(self._calls)):
             self._calls.popleft()()
 
@@ -102,7 +108,10 @@ class Loop:
         self.io.stop()
 
     def close(self) -> None:
-        """Give back the loop's own file descriptors."""
-        self.io.remove_handler(self._door)
-        os.close(self._door)
-        self.io.close()
+        """Give back the loop's own file descriptors. Harmless when done already."""
+        with self._at_the_door:
+            door, self._door = self._door, None
+        if door is not None:
+            self.io.remove_handler(door)
+            os.close(door)
+            self.io.close()
