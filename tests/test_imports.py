@@ -1,4 +1,4 @@
-"""Imports run one way: programs, then brokers, then the library, down to its errors.
+"""Imports run one way: laboratory, programs, brokers, the library, down to its errors.
 
 The code is read, not run, so that an import inside a function counts as well. Two rules go further:
 the core touches neither clock nor chance nor the outside, and the member agent starts lean.
@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("nm_bus", "nm_broker", "nm_agents")
+PACKAGES = ("nm_bus", "nm_broker", "nm_agents", "nm_lab")
 
 RANKS = {
+    "nm_lab": 6,
     "nm_agents": 5,
     "nm_broker": 4,
     "nm_bus": 3,
@@ -135,6 +136,15 @@ def test_no_import_runs_back_up() -> None:
     assert arrows_up(our_modules()) == []
 
 
+def test_only_the_table_of_commands_names_the_laboratory() -> None:
+    naming = {
+        name
+        for name, path in our_modules().items()
+        if not is_within(name, {"nm_lab"}) and "nm_lab" in path.read_text(encoding="utf-8")
+    }
+    assert naming == {"nm_agents.app"}
+
+
 def test_the_core_reads_no_clock_and_touches_nothing_outside() -> None:
     assert impurities(our_modules()) == []
 
@@ -158,6 +168,7 @@ def test_the_member_agent_starts_without_what_it_needs_on_demand() -> None:
         ("nm_bus.transport.base", "def f():\n    import nm_bus.client", "nm_bus.client"),
         ("nm_bus.client", "from nm_broker import pki", "nm_broker.pki"),
         ("nm_broker.pki", "from nm_agents import app", "nm_agents.app"),
+        ("nm_agents.app", "from nm_lab import demo", "nm_lab.demo"),
     ],
 )
 def test_a_planted_arrow_back_up_is_found(

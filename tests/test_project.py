@@ -135,7 +135,7 @@ def test_the_environments_that_documents_name_exist() -> None:
     assert told == listed | sections
 
 
-@pytest.mark.parametrize("package", ["nm_bus", "nm_broker", "nm_agents"])
+@pytest.mark.parametrize("package", ["nm_bus", "nm_broker", "nm_agents", "nm_lab"])
 @pytest.mark.skipif("NM_BUS_TEST_WHEEL" not in os.environ, reason="only tox installs the wheel")
 def test_what_is_tested_is_the_installed_wheel(package: str) -> None:
     spec = find_spec(package)

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from nm_agents.bench.commands import bench
 from nm_agents.cli import service
 from nm_agents.cli.alerts import alerts
 from nm_agents.cli.ask import ask
@@ -28,11 +28,9 @@ from nm_agents.cli.ledger.roles import roles
 from nm_agents.cli.mistakes import plain, say_as_json, wants_json
 from nm_agents.cli.pki import pki
 from nm_agents.cli.setup.commands import setup
-from nm_agents.cli.simulate import simulate
 from nm_agents.cli.status import status
 from nm_agents.cli.tail import tail
 from nm_agents.cli.top import top
-from nm_agents.demo.program import demo
 from nm_agents.exits import MEANING, ended_well
 from nm_bus import __version__
 from nm_bus.errors import NmBusError
@@ -75,8 +73,8 @@ def _assemble() -> typer.Typer:
     made.add_typer(broker, name="broker")
     made.add_typer(dead, name="dead")
     made.add_typer(pki, name="pki")
-    made.add_typer(bench, name="bench")
-    made.add_typer(simulate, name="simulate")
+    made.add_typer(resolve_name("nm_lab.bench.commands:bench"), name="bench")
+    made.add_typer(resolve_name("nm_lab.simulate.commands:simulate"), name="simulate")
     made.add_typer(config, name="config")
     made.command("show", short_help="One revision of the ledger.")(show_revision)
     made.command("outcome", short_help="What became of a change.")(outcome)
@@ -116,7 +114,9 @@ _COMMANDS: dict[Callable[..., None], str] = {
     log: "What was agreed, the newest first.",
     fsck: "Whether all supernodes have one and the same history.",
     init: "A supernode's ledger.",
-    demo: "A federation on this machine, and a story that checks itself.",
+    resolve_name(
+        "nm_lab.demo.program:demo"
+    ): "A federation on this machine, and a story that checks itself.",
 }
 
 ServiceConfig = Annotated[Path, typer.Option("--config", metavar="FILE", help="The settings file.")]

@@ -1,1 +1,1 @@
-"""What tests and simulations need: a virtual clock, simulated links, messages that are made up."""
+"""What tests of components need: a virtual clock, simulated links and supernodes, messages."""

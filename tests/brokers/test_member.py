@@ -35,7 +35,6 @@ from nm_bus.messages import (
     Sync,
 )
 from nm_bus.settings import Tls
-from nm_bus.testing.history import History
 from nm_bus.topology import (
     UPDATES,
     Sizes,
@@ -46,6 +45,7 @@ from nm_bus.topology import (
     project_topology,
     request_queue,
 )
+from nm_lab.samples.history import History
 
 pytestmark = pytest.mark.broker
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import cycle
 
-from nm_agents.federation.building import Federation
 from nm_bus.messages import NodeId
+from nm_lab.federation.building import Federation
 
 LASTS = 4.0
 """Seconds that a trouble lasts."""

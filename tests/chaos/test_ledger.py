@@ -18,8 +18,6 @@ import msgspec
 import pytest
 
 from nm_agents.cli.overview import fetch
-from nm_agents.federation.building import Federation, Plan
-from nm_agents.federation.relay import Relays
 from nm_broker.program import Program
 from nm_bus.client import Client
 from nm_bus.client.connection import Bus
@@ -27,6 +25,8 @@ from nm_bus.core.ledger.chain import GENESIS, next_head
 from nm_bus.errors import NmBusError
 from nm_bus.messages import ChangeId, NodeId, Proposed, Running, Standing, Update
 from nm_bus.settings import AdministratorSettings, load
+from nm_lab.federation.building import Federation, Plan
+from nm_lab.federation.relay import Relays
 
 from .havoc import Havoc, until
 

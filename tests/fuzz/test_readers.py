@@ -34,7 +34,7 @@ from nm_bus.settings import AdministratorSettings, MemberSettings, SupernodeSett
 from nm_bus.storage.ledger import Identity, Position, create_ledger, open_ledger
 from nm_bus.storage.spool import Spool
 from nm_bus.storage.sqlite import open_store
-from nm_bus.testing.mutated import mutations
+from nm_lab.samples.mutated import mutations
 
 COUNTS = (200, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(1_800)]))
 CONFIGS = Path(__file__).parents[2] / "agents" / "configs"

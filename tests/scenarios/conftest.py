@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from nm_agents.federation.building import Federation, Plan
 from nm_broker.program import Program
 from nm_bus import codec
 from nm_bus.client.connection import Bus
@@ -36,6 +35,7 @@ from nm_bus.messages import (
 )
 from nm_bus.settings import AdministratorSettings, Limits, load
 from nm_bus.topology import vhost
+from nm_lab.federation.building import Federation, Plan
 
 from .site import Site
 from .until import until

@@ -8,9 +8,9 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from nm_agents.federation.building import end
 from nm_broker.loopback import free_address
 from nm_broker.program import Program, Unpacked
+from nm_lab.federation.building import end
 
 from .until import until
 

@@ -21,13 +21,13 @@ from pathlib import Path
 
 import pytest
 
-from nm_agents.federation.building import Federation, Plan
 from nm_broker.program import Program
 from nm_bus.client import Client, Place, Quiet, Snapshot
 from nm_bus.core.ledger.chain import next_head
 from nm_bus.errors import UndecidedError
 from nm_bus.messages import Update
 from nm_bus.topology import vhost
+from nm_lab.federation.building import Federation, Plan
 
 pytestmark = pytest.mark.broker
 

@@ -35,7 +35,6 @@ from nm_bus.messages import (
 from nm_bus.protocol import MESSAGES
 from nm_bus.settings import MemberSettings, Tls, load
 from nm_bus.testing.generated import messages
-from nm_bus.testing.mutated import mutations
 from nm_bus.topology import (
     DEAD,
     HEARTBEAT,
@@ -46,6 +45,7 @@ from nm_bus.topology import (
     request_exchange,
 )
 from nm_bus.transport.tls import client_context
+from nm_lab.samples.mutated import mutations
 
 from .conftest import HOSTILE, HURT, SN1, SN2, WELL, World
 from .until import until

@@ -14,10 +14,10 @@ from typing import Any
 import pika
 import pytest
 
-from nm_agents.federation.building import Federation, Plan
 from nm_broker.program import Program
 from nm_bus.messages import domain_key
 from nm_bus.topology import vhost
+from nm_lab.federation.building import Federation, Plan
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(600)]
 

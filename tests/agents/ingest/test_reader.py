@@ -12,8 +12,8 @@ from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.windows import Windows
 from nm_bus.messages import Heartbeat, Message, Metrics, NodeId, Properties, Running, domain_key
-from nm_bus.testing.mutated import mutations
 from nm_bus.transport.base import Delivery
+from nm_lab.samples.mutated import mutations
 
 NODE, NOW = "n1.example.org", 1_800_000_000.0
 

@@ -30,7 +30,6 @@ from nm_bus.messages import (
 from nm_bus.settings import MemberSettings, check
 from nm_bus.storage.spool import Spool
 from nm_bus.testing.clock import VirtualClock
-from nm_bus.testing.history import History
 from nm_bus.topology import (
     UPDATES,
     Sizes,
@@ -45,6 +44,7 @@ from nm_bus.topology import (
 from nm_bus.transport.base import Delivery, Outgoing, Timer
 from nm_bus.transport.memory import MemoryTransport
 from nm_bus.transport.memory_broker import MemoryBroker
+from nm_lab.samples.history import History
 
 NODE = "n1.llnl.gov"
 SUPERNODE = "sn1.example.org"

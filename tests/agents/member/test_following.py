@@ -16,8 +16,8 @@ from nm_bus.grants import grant
 from nm_bus.identity.role import Role
 from nm_bus.messages import Answer, CheckStatus, Heartbeat, Running
 from nm_bus.storage.spool import Spool
-from nm_bus.testing.history import History
 from nm_bus.transport.memory import MemoryTransport
+from nm_lab.samples.history import History
 
 from .conftest import Federation, Site
 

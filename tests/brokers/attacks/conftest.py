@@ -23,7 +23,6 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from nm_agents.federation.building import Federation, Plan
 from nm_broker.access import Access
 from nm_broker.management import ManagementApi
 from nm_broker.pki import Authority
@@ -37,6 +36,7 @@ from nm_bus.messages import Answer, Message, NodeId, Query
 from nm_bus.settings import AdministratorSettings, Limits, Tls, load
 from nm_bus.topology import request_exchange, request_key, vhost
 from nm_bus.transport.tls import client_context
+from nm_lab.federation.building import Federation, Plan
 
 SN1, SN2, SN3 = SUPERNODES = tuple(f"sn{n}.example.org" for n in range(1, 4))
 HOSTILE, COMPONENT = "hostile.example.org", "component.example.org"

@@ -13,7 +13,7 @@ from nm_bus.core.ledger.keys import FORMS
 from nm_bus.core.ledger.kinds import KINDS
 from nm_bus.core.ledger.state import Snapshot
 from nm_bus.messages import Batch, Change
-from nm_bus.testing.desk import Desk, project
+from nm_lab.samples.desk import Desk, project
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nm_bus.core.ledger.rules.documents import MOST_BYTES
-from nm_bus.testing.desk import Desk
+from nm_lab.samples.desk import Desk
 
 KEY = "config/search/index.json"
 

@@ -20,7 +20,7 @@ from nm_bus.core.ledger.follower import (
     Wait,
 )
 from nm_bus.messages import Entry, Sync, Synced, Update
-from nm_bus.testing.history import History
+from nm_lab.samples.history import History
 
 
 def history(revisions: int, *, epoch: int = 1, keys: int = 4, note: str = "") -> History:

@@ -2,7 +2,7 @@
 
 from nm_bus.core.ledger.genesis import genesis
 from nm_bus.project import identity
-from nm_bus.testing.desk import project
+from nm_lab.samples.desk import project
 
 
 def test_it_holds_what_the_file_says() -> None:

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 from nm_bus.core.ledger.applying import Applied, apply
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change, Proposed
-from nm_bus.testing.desk import Desk
-from nm_bus.testing.ledger.linearizability import LOCK, NEVER, REGISTER, Kind, Operation, flaw
+from nm_lab.samples.desk import Desk
+from nm_lab.simulate.linearizability import LOCK, NEVER, REGISTER, Kind, Operation, flaw
 
 ASKERS = ("admin", "pub", "eve")
 DOCUMENT, LOCKED = "config/search/a", "lock/x"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nm_bus.testing.desk import Desk
+from nm_lab.samples.desk import Desk
 
 
 def test_the_last_administrator_stays() -> None:

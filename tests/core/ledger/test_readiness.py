@@ -8,7 +8,7 @@ from nm_bus.core.ledger.genesis import genesis
 from nm_bus.core.ledger.readiness import NEAR, why_not_ready
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change
-from nm_bus.testing.desk import project
+from nm_lab.samples.desk import project
 
 VOTER, STANDBY = "s1.org#genesis", "s2.org#genesis"
 PROMOTES: dict[str, Any] = {"role": "voter"}

@@ -7,7 +7,7 @@ from nm_bus.core.ledger.reading import page
 from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.pages import PAGE_BYTES
 from nm_bus.messages import Page, Read
-from nm_bus.testing.past import Past
+from nm_lab.samples.past import Past
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from nm_bus.core.ledger.applying import apply, apply_batch
 from nm_bus.core.ledger.genesis import genesis
 from nm_bus.core.ledger.state import Snapshot, State
 from nm_bus.messages import Batch, Change
-from nm_bus.testing.desk import project
+from nm_lab.samples.desk import project
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

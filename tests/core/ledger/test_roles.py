@@ -5,7 +5,7 @@ import pytest
 from nm_bus.core.ledger.kinds import KINDS
 from nm_bus.core.ledger.roles import Relation, refusal
 from nm_bus.messages import Change
-from nm_bus.testing.desk import Desk
+from nm_lab.samples.desk import Desk
 
 MAY_BY_NAME = [
     ("set", "config/search/a", "admin pub"),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nm_bus.core.ledger.rules import locks, sessions
-from nm_bus.testing.desk import Desk
+from nm_lab.samples.desk import Desk
 
 A, B, E = "session/a/s", "session/b/s", "session/eve/s"
 

@@ -2,7 +2,7 @@
 
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Entry
-from nm_bus.testing.desk import Desk
+from nm_lab.samples.desk import Desk
 
 
 def state(*keys: str) -> State:

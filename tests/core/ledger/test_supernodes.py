@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nm_bus.core.ledger.genesis import genesis
-from nm_bus.testing.desk import Desk, project
+from nm_lab.samples.desk import Desk, project
 
 KEY = "supernode/s4.org"
 

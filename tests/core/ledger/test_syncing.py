@@ -9,7 +9,7 @@ from nm_bus.core.ledger.follower import Apply, Follower, Load, Place
 from nm_bus.core.ledger.syncing import synced
 from nm_bus.core.pages import PAGE_BYTES
 from nm_bus.messages import Entry, Sync
-from nm_bus.testing.past import BEFORE_ALL, Past, begun
+from nm_lab.samples.past import BEFORE_ALL, Past, begun
 
 OTHER = "e" * 64
 

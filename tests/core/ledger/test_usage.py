@@ -8,7 +8,7 @@ from nm_bus.core.ledger.rules import locks, records
 from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.usage import NOTHING, Used, size_of
 from nm_bus.messages import Entry
-from nm_bus.testing.desk import Desk
+from nm_lab.samples.desk import Desk
 
 NODE = "n1.org"
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from nm_agents.app import app
 from nm_bus.core.ledger.genesis import genesis
 from nm_bus.messages import Change, Proposed
-from nm_bus.testing.desk import project
 from nm_bus.testing.supernodes import FakeSupernodes
+from nm_lab.samples.desk import project
 
 from ..config.conftest import ADMIN, NODES, certificates, settings
 

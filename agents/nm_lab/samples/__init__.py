@@ -1,0 +1,1 @@
+"""What tests are made of: ledgers and histories without supernodes, and broken messages."""

@@ -1,0 +1,200 @@
+"""Supernodes in a soup of messages: no clock, any order, repetition, loss, and crashes anywhere.
+
+Each run is a function of its seed. It promises nothing about liveness; it is there to find the one
+order of events that breaks a rule, and `trace` tells that order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from nm_bus.core.ledger.effects import Pace
+from nm_bus.messages import Beat, Change, VoterId
+from nm_lab.simulate.monitor import Monitor
+from nm_lab.simulate.node import Disk, Kept, Node, Said, Whole
+from nm_lab.simulate.variant import SOUND, Variant
+from nm_lab.simulate.words import described
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How many voters (one of these numbers) and standbys, whether voters change, and snapshots.
+
+    With `strangers`, the last of the voters began with another project file.
+    """
+
+    voters: tuple[int, ...]
+    standbys: int = 0
+    reseats: bool = False
+    snapshots: int = 0
+    strangers: bool = False
+
+
+KINDS = {
+    "plain": Kind(voters=(3, 3, 4, 5)),
+    "voters": Kind(voters=(2, 3, 3), standbys=2, reseats=True),
+    "snapshots": Kind(voters=(2, 3, 3), standbys=1, reseats=True, snapshots=2),
+    "beginnings": Kind(voters=(3, 3, 4, 5), strangers=True),
+}
+
+EVENTS = 160
+MOST_UNDER_WAY = 40
+MOST_CHANGES = 12
+CRASHES = 0.04
+"""How often an event ends in a crash, before its effects are durable or after."""
+
+JUMPS = (0.0, 0.0, 1.0, 3.0, 10.0)
+"""How far a clock goes on at once, where every timer is one second."""
+
+
+class Soup:
+    """One run. `decided` tells afterwards how much came of it."""
+
+    def __init__(
+        self,
+        seed: int,
+        kind: Kind,
+        variant: Variant = SOUND,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        self.kind, self.trace = kind, trace
+        self.decided = 0
+        self._random = random = Random(seed)
+        self._number = 0
+        self._changes: list[Change] = []
+        self._under_way: list[tuple[VoterId, VoterId, Said]] = []
+        seats = random.choice(kind.voters)
+        self._everyone = [f"{chr(ord('a') + n)}#1" for n in range(seats + kind.standbys)]
+        beginnings = dict.fromkeys(self._everyone, "ours")
+        if kind.strangers:
+            beginnings[self._everyone[seats - 1]] = "theirs"
+        genesis = frozenset(self._everyone[:seats]), frozenset(self._everyone[seats:])
+        self._clocks = dict.fromkeys(self._everyone, 0.0)
+        self._nodes = {
+            me: variant.node(
+                me,
+                Disk(Whole(0, "", variant.tally(*genesis))),
+                Pace(1.0, 1.0, 1.0),
+                random.random,
+                kind.snapshots,
+                variant.agreement,
+                beginnings,
+            )
+            for me in self._everyone
+        }
+        self._natives = {me for me, beginning in beginnings.items() if beginning == "ours"}
+        self._monitor = Monitor(self._nodes, variant.truth(*genesis))
+
+    def run(self) -> None:
+        """Let it boil. Raises RuleBrokenError when a rule breaks."""
+        for self._number in range(EVENTS):
+            self._event()
+        self.decided = len(self._monitor.chosen)
+
+    # --- what may happen
+
+    def _event(self) -> None:
+        chance = self._random.random()
+        if chance < 0.66 and self._under_way:
+            self._deliver()
+        elif chance < 0.70 and self._under_way:
+            self._tell("lost", *self._take_one())
+        elif chance < 0.90:
+            self._tick(self._random.choice(self._everyone))
+        elif chance < 0.93:
+            self._beat(self._random.choice(self._everyone))
+        elif len(self._changes) < MOST_CHANGES:
+            self._offer(self._random.choice(self._everyone))
+
+    def _deliver(self) -> None:
+        sender, to, said = self._take_one()
+        if self._random.random() < 0.15:
+            self._under_way.append((sender, to, said))
+        self._tell("takes", sender, to, said)
+        node = self._nodes[to]
+        self._do(to, lambda: node.take(sender, said, self._clocks[to], self._number))
+
+    def _take_one(self) -> tuple[VoterId, VoterId, Said]:
+        """A message of any age."""
+        waiting = self._under_way
+        place = int(self._random.random() * len(waiting))
+        waiting[place], waiting[-1] = waiting[-1], waiting[place]
+        return waiting.pop()
+
+    def _tick(self, me: VoterId) -> None:
+        self._clocks[me] += self._random.choice(JUMPS)
+        self._tell("ticks", me)
+        agreement = self._nodes[me].agreement
+        self._do(me, lambda: [*agreement.tick(self._clocks[me], self._number)])
+
+    def _beat(self, me: VoterId) -> None:
+        beat = Beat(self._nodes[me].agreement.height)
+        self._send(me, [(other, beat) for other in self._everyone if other != me])
+
+    def _offer(self, me: VoterId) -> None:
+        """Somebody asks for a change, or asks again elsewhere for the same one."""
+        change = self._new_change(me)
+        if self._changes and self._random.random() < 0.2:
+            change = self._stamped(self._random.choice(self._changes), me)
+        self._changes.append(change)
+        self._tell(f"is offered {change.kind} {change.key} {change.id}", me)
+        agreement = self._nodes[me].agreement
+        self._do(me, lambda: [*agreement.offer(change, self._clocks[me], self._number)])
+
+    def _new_change(self, me: VoterId) -> Change:
+        kind, key = "count", "n"
+        if self.kind.reseats and self._random.random() < 0.6:
+            kind = self._random.choice(("vote", "follow"))
+            key = self._random.choice(self._everyone)
+        asked = Change(f"p/1/{len(self._changes)}", "p", kind, key)
+        return self._stamped(asked, me)
+
+    def _stamped(self, change: Change, me: VoterId) -> Change:
+        moment = int(self._random.random() * 5)
+        return Change(
+            change.id, change.actor, change.kind, change.key, timestamp=moment, supernode=me
+        )
+
+    # --- how it ends
+
+    def _do(self, me: VoterId, event: Callable[[], list[Kept]]) -> None:
+        """An event, what becomes durable of it, and what is said: or a crash between these."""
+        node, crash = self._nodes[me], self._random.random()
+        effects = event()
+        if crash < CRASHES / 2:
+            self._tell("crashes before anything is durable", me)
+            node.start()
+            return
+        node.persist(effects, lambda effect: self._kept(node, effect))
+        messages = node.messages(effects)
+        if crash < CRASHES:
+            messages = messages[: int(self._random.random() * len(messages))]
+            self._tell(f"crashes after {len(messages)} messages", me)
+            node.start()
+        self._send(me, messages)
+        if me in self._natives:
+            self._monitor.settled(node)
+
+    def _kept(self, node: Node, effect: Kept) -> None:
+        """The witness watches the ledgers of one beginning; another's votes are none there."""
+        if node.me in self._natives:
+            self._monitor.kept(node, effect)
+
+    def _send(self, me: VoterId, messages: list[tuple[VoterId, Said]]) -> None:
+        for to, said in messages:
+            if me in self._natives:
+                self._monitor.says(self._nodes[me], said)
+            if len(self._under_way) >= MOST_UNDER_WAY:
+                self._take_one()
+            self._under_way.append((me, to, said))
+            self._tell("says", me, to, said)
+
+    # --- what is told
+
+    def _tell(
+        self, what: str, who: VoterId, to: VoterId | None = None, said: Said | None = None
+    ) -> None:
+        if self.trace is not None:
+            between = who if to is None else f"{who} to {to}"
+            words = "" if said is None else described(said)
+            self.trace(f"{self._number:4} {between:10} {what} {words}".rstrip())
