@@ -111,7 +111,7 @@ def test_no_file_names_a_developers_machine() -> None:
     assert named == set()
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/testing.md"])
 def test_the_commands_that_documents_name_exist(document: str) -> None:
     offered = set(re.findall(r"^  (\w+) ", help_of_dev(), re.MULTILINE))
     named = set(re.findall(r"\./dev (\w+)", text_of(document)))

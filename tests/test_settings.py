@@ -1,4 +1,4 @@
-"""Every setting is documented: in the example files, which load, and in the README's table."""
+"""Every setting is documented: in the example files, which load, and in a table of `docs/`."""
 
 import re
 import typing
@@ -24,7 +24,7 @@ from nm_bus.settings import (
 
 CHECKOUT = Path(__file__).parents[1]
 CONFIGS = CHECKOUT / "agents" / "configs"
-README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+DOCUMENT = (CHECKOUT / "docs" / "settings.md").read_text(encoding="utf-8")
 
 Kind = type[MemberSettings | SupernodeSettings | AdministratorSettings]
 EXAMPLES: dict[str, Kind] = {
@@ -121,19 +121,19 @@ def test_an_unknown_key_is_one_sentence(tmp_path: Path) -> None:
         load(tmp_path / "member.toml", MemberSettings)
 
 
-# --- the README's tables
+# --- the document's tables
 
 
 def rows(heading: str, width: int) -> list[list[str]]:
-    """The cells of the rows of a README section's table whose first cell is code."""
-    section = README.partition(f"### {heading}\n")[2].partition("\n##")[0]
+    """The cells of the rows of a section's table whose first cell is code."""
+    section = DOCUMENT.partition(f"## {heading}\n")[2].partition("\n##")[0]
     found = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
     assert all(len(row) == width for row in found), heading
     return [[cell.strip().replace("`", "") for cell in row] for row in found]
 
 
 def told(default: Any) -> str:
-    """A default as the README writes it."""
+    """A default as the document writes it."""
     if default is msgspec.NODEFAULT:
         return "needed"
     if isinstance(default, tuple):
@@ -143,7 +143,7 @@ def told(default: Any) -> str:
     return str(default or "")
 
 
-def test_the_readme_tells_every_setting_its_files_and_its_default() -> None:
+def test_every_setting_is_documented_with_its_files_and_its_default() -> None:
     wanted: dict[str, tuple[str, str]] = {}
     for name, kind in EXAMPLES.items():
         for setting, default in settings_of(kind):
@@ -154,12 +154,12 @@ def test_the_readme_tells_every_setting_its_files_and_its_default() -> None:
     assert {row[0]: (row[1], row[2]) for row in rows("Every setting", 4)} == expected
 
 
-def test_the_readme_tells_what_a_project_file_holds() -> None:
+def test_what_a_project_file_holds_is_documented() -> None:
     wanted = {name: told(default) for name, default in settings_of(Project)}
     assert {row[0]: row[1] for row in rows("The project file", 3)} == wanted
 
 
-def test_the_readme_tells_the_timings_of_each_network() -> None:
+def test_the_timings_of_each_network_are_documented() -> None:
     wanted = [
         [field.name, *(f"{getattr(preset, field.name):g}" for preset in (LOCAL, LAN, WAN))]
         for field in msgspec.structs.fields(Timing)

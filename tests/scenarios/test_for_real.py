@@ -1,4 +1,4 @@
-"""The README's way from nothing to a federation, walked with the commands themselves.
+"""The way of `docs/running.md` from nothing to a federation, walked with the commands themselves.
 
 Two supernodes with brokers of their own and a ledger, a member that keeps a document, and an
 administrator, set up from the example settings. Each host has a folder in place of its /etc and
@@ -144,7 +144,7 @@ def documents(site: Site, admins: list[Path]) -> None:
     )
 
 
-def test_the_readme_leads_to_a_federation_and_a_revoked_member_is_cut_off(site: Site) -> None:
+def test_the_document_leads_to_a_federation_and_a_revoked_member_is_cut_off(site: Site) -> None:
     certificates(site)
     brokers(site, SN1, SN2)
     logins(site)

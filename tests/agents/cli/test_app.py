@@ -11,7 +11,8 @@ from nm_agents.cli.service import SERVICES
 
 from .conftest import Run
 
-README = Path(__file__).parents[3] / "README.md"
+CHECKOUT = Path(__file__).parents[3]
+DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 
 
 def commands() -> Iterator[tuple[str, ...]]:
@@ -60,18 +61,18 @@ def test_a_missing_settings_file_is_one_sentence_and_exit_code_2(run: Run, tmp_p
 
 
 def documented() -> list[list[str]]:
-    """The command lines in the README's code blocks, which are indented. What follows two hyphens
+    """The command lines in the documents' code blocks, which are indented. What follows two hyphens
     is somebody else's command."""
     lines = re.findall(
         r"^ {4}(?:runuser -u nm-bus -- )?(nm-bus [^#|\n]*)",
-        README.read_text(encoding="utf-8"),
+        "\n".join(document.read_text(encoding="utf-8") for document in DOCUMENTS),
         re.MULTILINE,
     )
     return [line.partition(" -- ")[0].split() for line in lines]
 
 
 @pytest.mark.parametrize("line", documented(), ids=" ".join)
-def test_what_the_readme_shows_is_a_command(line: list[str]) -> None:
+def test_what_the_documents_show_is_a_command(line: list[str]) -> None:
     command: Any = get_command(app)
     words = [word.strip("'\"") for word in line[1:]]
     while words and words[0] in getattr(command, "commands", {}):
@@ -81,7 +82,7 @@ def test_what_the_readme_shows_is_a_command(line: list[str]) -> None:
     assert {word for word in words if word.startswith("--")} <= known
 
 
-def test_the_readme_documents_every_command() -> None:
+def test_the_documents_show_every_command() -> None:
     shown = {" ".join(line[1:]) for line in documented()}
     leaves = [words for words in commands() if words and not is_group(words)]
     assert [w for w in leaves if not any(s.startswith(" ".join(w)) for s in shown)] == []
