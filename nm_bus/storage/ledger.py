@@ -1,7 +1,7 @@
 """A supernode's ledger in one SQLite file: votes, log, state, outbox and feed, event by event.
 
 What one event changes is one transaction, durable before anything of it is said. The current state
-is the newest snapshot; older log and feed rows go by the rules of `compact`. Nothing is decided
+is the newest snapshot; older log and feed rows go by the rules of `retention`. Nothing is decided
 here.
 """
 
@@ -32,6 +32,7 @@ from nm_bus.messages import (
 )
 from nm_bus.project import Project
 from nm_bus.storage.answers import TABLES, AnswerRows
+from nm_bus.storage.retention import last_old_revision, last_old_slot
 from nm_bus.storage.sqlitefile import SqliteFile
 
 SCHEMA = 1
@@ -39,14 +40,6 @@ SCHEMA = 1
 
 MAX_BYTES = 8 * 1024**3
 """How large a file may grow."""
-
-LOG_SLOTS, LOG_BYTES = 5_000, 256 * 1024**2
-"""How much of the log is kept for supernodes that were away; who lacks more gets a snapshot."""
-
-FEED_REVISIONS = 10_000
-FEED_AGE: Micros = 30 * 86_400_000_000
-FEED_MOST, FEED_BYTES = 100_000, 2 * 1024**3
-"""Updates are kept for so many revisions, or so long where that is more; never more than these."""
 
 COMPACT_EVERY = 200
 """After how many slots old rows are looked for."""
@@ -288,36 +281,17 @@ class SqliteLedger:
     def compact(self) -> None:
         """Drop the log and the feed that are older than they are kept."""
         with self.transaction():
-            slot = max(self.position.height - LOG_SLOTS, self._too_large("log", "slot", LOG_BYTES))
+            slot = last_old_slot(self._file, self.position.height)
             self._file.run("DELETE FROM log WHERE slot <= ?", (slot,))
             self._compact_feed()
 
     def _compact_feed(self) -> None:
-        revision = self.position.revision
-        old = "SELECT coalesce(max(revision), 0) FROM feed WHERE time < ?"
-        ((by_age,),) = self._file.rows(old, (self.position.time - FEED_AGE,))
-        upto = max(
-            min(revision - FEED_REVISIONS, by_age),
-            revision - FEED_MOST,
-            self._too_large("feed", "revision", FEED_BYTES),
-        )
+        upto = last_old_revision(self._file, self.position.revision, self.position.time)
         if self._file.run("DELETE FROM feed WHERE revision <= ?", (upto,)):
             self._file.run("DELETE FROM touched WHERE revision <= ?", (upto,))
             moved = msgspec.structs.replace(self.position, feed_from=upto)
             self._set("position", moved)
             self.position = moved
-
-    def _too_large(self, table: str, number: str, most: int) -> int:
-        """The last row that must go so that the rest is no larger than `most` bytes, or 0."""
-        body = {"log": "batch", "feed": "body"}[table]
-        total = f"SELECT coalesce(sum(length({body})), 0) FROM {table}"
-        ((size,),) = self._file.rows(total)
-        if size <= most:
-            return 0
-        running = f"sum(length({body})) OVER (ORDER BY {number} DESC)"
-        query = f"SELECT max(n) FROM (SELECT {number} AS n, {running} AS size FROM {table})"
-        ((last,),) = self._file.rows(f"{query} WHERE size > ?", (most,))
-        return int(last or 0)
 
     # --- small things
 

@@ -17,6 +17,7 @@ from nm_bus.core.ledger.state import Snapshot
 from nm_bus.errors import StorageError
 from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Proposed, Update
 from nm_bus.storage import ledger as storage
+from nm_bus.storage import retention
 from nm_bus.storage.ledger import (
     Identity,
     Position,
@@ -177,8 +178,8 @@ def test_the_feed_is_read_forward_and_back_also_for_one_key(store: SqliteLedger)
 def test_old_updates_go_but_never_those_of_the_last_revisions(
     store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "FEED_REVISIONS", 10)
-    monkeypatch.setattr(storage, "FEED_AGE", 100)
+    monkeypatch.setattr(retention, "FEED_REVISIONS", 10)
+    monkeypatch.setattr(retention, "FEED_AGE", 100)
     for revision in range(1, 51):
         store.keep_update(update(revision, time=revision * 10), ["config/a/b"])
     store.keep_position(structs.replace(store.position, revision=50, time=500))
@@ -186,7 +187,7 @@ def test_old_updates_go_but_never_those_of_the_last_revisions(
     assert store.position.feed_from == 39
     assert [each.revision for each in store.updates(0, 2)] == [40, 41]
     assert [each.revision for each in store.history("config/a/b", 0, 100)][-1] == 40
-    monkeypatch.setattr(storage, "FEED_BYTES", 3 * len(storage._encode(update(50, time=500))))
+    monkeypatch.setattr(retention, "FEED_BYTES", 3 * len(storage._encode(update(50, time=500))))
     store.compact()
     assert [each.revision for each in store.updates(0, 9)] == [48, 49, 50]
 
@@ -194,7 +195,7 @@ def test_old_updates_go_but_never_those_of_the_last_revisions(
 def test_the_log_is_compacted_and_says_when_it_has_not_what_is_asked(
     store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "LOG_SLOTS", 3)
+    monkeypatch.setattr(retention, "LOG_SLOTS", 3)
     monkeypatch.setattr(storage, "PAGE_SLOTS", 2)
     for slot in range(1, 11):
         store.keep_batch(slot, Batch("a#genesis", slot))

@@ -219,6 +219,7 @@ class Unsorted(Agreement):
     """Batches are not in order."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.waiting = AsTheyCame(self.outbox)
 
 

@@ -10,6 +10,7 @@ transaction before anything is sent.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from nm_bus.core.ledger.backoff import Backoff
 from nm_bus.core.ledger.effects import (
     Effect,
     KeepBatch,
@@ -22,6 +23,7 @@ from nm_bus.core.ledger.effects import (
     SendLog,
     Vote,
 )
+from nm_bus.core.ledger.gap import Gap
 from nm_bus.core.ledger.waiting import Waiting
 from nm_bus.messages import (
     Accept,
@@ -42,12 +44,6 @@ from nm_bus.messages import (
     Submit,
     VoterId,
 )
-
-BUFFERED = 64
-"""How far beyond a gap decisions are remembered."""
-
-MOST_DOUBLINGS = 4
-"""How often the wait after a refusal is doubled, at most."""
 
 
 @dataclass(slots=True)
@@ -72,16 +68,15 @@ class Agreement:
     _now: Seconds = 0.0
     _moment: Micros = 0
     _refused_at: int = 0
-    _nacks: int = 0
-    _stuck_at: Seconds | None = None
+    _backoff: Backoff = field(init=False)
     _heard: dict[VoterId, Seconds] = field(default_factory=dict)
     _submitted: Seconds = 0.0
-    _ahead: dict[int, tuple[VoterId, Decided]] = field(default_factory=dict)
-    _fetched: tuple[int, Seconds] | None = None
+    _gap: Gap = field(default_factory=Gap)
     _effects: list[Effect] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.waiting = Waiting(self.outbox)
+        self._backoff = Backoff(self.random)
 
     @property
     def left_out(self) -> dict[ChangeId, Change]:
@@ -187,7 +182,7 @@ class Agreement:
     def _keep(self, slot: int, vote: Vote) -> None:
         if self.votes.get(slot) != vote:
             self.votes[slot] = vote
-            self._stuck_at = None
+            self._backoff.restart()
             self._effects.append(KeepVote(slot, vote))
 
     # --- as proposer
@@ -269,9 +264,9 @@ class Agreement:
             self._give_up()
 
     def _give_up(self) -> None:
-        """Leave the slot to the higher ballot, longer each time, by chance not all alike."""
-        self.proposal, self._stuck_at = None, None
-        self._nacks += 1
+        """Leave the slot to the higher ballot for a while."""
+        self.proposal = None
+        self._backoff.refused()
 
     # --- what is decided
 
@@ -291,8 +286,7 @@ class Agreement:
         if step.slot == self.height + 1 and batch is not None:
             self._apply(step.slot, batch)
             return
-        if self.height + 1 < step.slot <= self.height + BUFFERED:
-            self._ahead[step.slot] = sender, step
+        self._gap.keep(sender, step, self.height)
         self._fetch(sender)
 
     def _log(self, sender: VoterId, step: Log) -> None:
@@ -313,9 +307,9 @@ class Agreement:
         """The next slot begins; a new author is handed what waits here."""
         is_new, self.author, self.height = author != self.author, author, slot
         self.votes = {n: vote for n, vote in self.votes.items() if n > slot}
-        self._ahead = {n: step for n, step in self._ahead.items() if n > slot}
-        self._refused_at = self._nacks = 0
-        self.proposal, self._stuck_at = None, None
+        self._gap.close(slot)
+        self._backoff.reset()
+        self.proposal, self._refused_at = None, 0
         self._heard.setdefault(author, self._now)
         if is_new:
             self._submit(author)
@@ -324,7 +318,7 @@ class Agreement:
 
     def _after(self) -> list[Effect]:
         """After every event: go on with what is known, propose if that is due, give the effects."""
-        while following := self._ahead.pop(self.height + 1, None):
+        while following := self._gap.take(self.height + 1):
             self._decided(*following)
         while self.proposal is None and self._is_due():
             self._propose()
@@ -336,18 +330,11 @@ class Agreement:
         if self.me not in self.machine.voters:
             return False
         if self.height + 1 in self.votes:
-            return self._is_stuck()
+            return self._backoff.is_over(self._now, self.pace.delay)
         if not self.waiting.has_some(self._moment):
             return False
         is_overdue = self.waiting.longest(self._now) > 3 * self.pace.delay
         return self.author == self.me or self._author_is_silent() or is_overdue
-
-    def _is_stuck(self) -> bool:
-        """Whether what somebody began for this slot, this supernode too, has not come to an end."""
-        if self._stuck_at is None:
-            wait = 1 + self.random() * 2 ** min(self._nacks, MOST_DOUBLINGS)
-            self._stuck_at = self._now + self.pace.delay * wait
-        return self._now >= self._stuck_at
 
     def _author_is_silent(self) -> bool:
         if self.author not in self.machine.voters:
@@ -387,9 +374,7 @@ class Agreement:
 
     def _fetch(self, sender: VoterId) -> None:
         """Ask for what is missing; not again before it may have come."""
-        asked, since = self._fetched or (-1, 0.0)
-        if asked != self.height or self._now - since >= self.pace.resend:
-            self._fetched = (self.height, self._now)
+        if self._gap.may_ask(self.height, self._now, self.pace.resend):
             self._tell(sender, Fetch(self.height + 1))
 
     def _take_in(self, changes: Iterable[Change]) -> None:

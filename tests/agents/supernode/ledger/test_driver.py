@@ -19,6 +19,7 @@ from nm_bus.messages import Beat, Change, Ledger, Proposed
 from nm_bus.project import FirstSupernode, Project
 from nm_bus.settings import Broker, SupernodeSettings, Tls
 from nm_bus.storage import ledger as storage
+from nm_bus.storage import retention
 from nm_bus.storage.ledger import NEWCOMER, Identity, Position, create_ledger, open_ledger
 from nm_bus.testing.links import Trouble
 
@@ -134,7 +135,7 @@ def test_a_life_takes_up_all_that_the_last_one_had(make_crowd: Make) -> None:
 def test_who_is_far_behind_takes_a_snapshot_and_goes_on(
     make_crowd: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "LOG_SLOTS", 3)
+    monkeypatch.setattr(retention, "LOG_SLOTS", 3)
     monkeypatch.setattr(storage, "COMPACT_EVERY", 2)
     crowd = make_crowd(3, trouble=BAD)
     crowd.awake()
