@@ -32,7 +32,7 @@ class FirstSupernode(Section, frozen=True):
     role: Literal["voter", "standby"] = "voter"
 
 
-class Publisher(Section, frozen=True):
+class ProjectPublisher(Section, frozen=True):
     """Who may publish the documents of these components."""
 
     principal: PrincipalName
@@ -45,7 +45,7 @@ class Project(Section, frozen=True):
     project: ProjectName
     supernodes: Annotated[tuple[FirstSupernode, ...], Meta(min_length=1)]
     administrators: Annotated[tuple[PrincipalName, ...], Meta(min_length=1)]
-    publishers: tuple[Publisher, ...] = ()
+    publishers: tuple[ProjectPublisher, ...] = ()
 
 
 def load_project(path: Path) -> Project:

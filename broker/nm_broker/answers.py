@@ -59,7 +59,7 @@ class MessageStats(Struct, frozen=True):
     ack: Count | None = None
 
 
-class Queue(Struct, frozen=True):
+class QueueAnswer(Struct, frozen=True):
     """A queue and what lies in it; its statistics are `[]` where it knows none that was asked."""
 
     name: QueueName
@@ -75,7 +75,7 @@ class Queue(Struct, frozen=True):
         return (stats.ack or 0) if isinstance(stats, MessageStats) else 0
 
 
-class Binding(Struct, frozen=True):
+class BindingAnswer(Struct, frozen=True):
     """What leads messages to a queue; `properties_key` is its name in the API."""
 
     source: str
@@ -105,21 +105,21 @@ class Shovel(Struct, frozen=True):
     timestamp: str | None = None
 
 
-class Connection(Struct, frozen=True):
+class ConnectionAnswer(Struct, frozen=True):
     """An open connection."""
 
     name: str | None = None
     user: str | None = None
 
 
-class Overview(Struct, frozen=True):
+class OverviewAnswer(Struct, frozen=True):
     """The broker's statement of itself."""
 
     rabbitmq_version: Version
     node: str = ""
 
 
-class Node(Struct, frozen=True):
+class NodeAnswer(Struct, frozen=True):
     """A node of the broker: its use of the host, the limits, and alarms."""
 
     name: str
@@ -137,18 +137,18 @@ class Node(Struct, frozen=True):
     proc_total: Amount = None
 
 
-class Alarm(Struct, frozen=True):
+class AlarmAnswer(Struct, frozen=True):
     """What a node has too little of: `memory` or `disk`."""
 
     resource: str
 
 
-class Check(Struct, frozen=True):
+class CheckAnswer(Struct, frozen=True):
     """What a health check came to."""
 
     status: str
     reason: str | None = None
-    alarms: tuple[Alarm, ...] | None = None
+    alarms: tuple[AlarmAnswer, ...] | None = None
 
 
 def measured(amount: Amount) -> int:

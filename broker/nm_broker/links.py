@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from nm_broker.answers import Queue, Shovel
+from nm_broker.answers import QueueAnswer, Shovel
 from nm_broker.management import Json, ManagementApi
 from nm_bus.core.links import LinkSeen, LinkVerdict, ShovelState
 from nm_bus.errors import ConfigError
@@ -90,7 +90,7 @@ def links_of(peers: Iterable[Peer]) -> list[Link]:
 def looks(
     links: Iterable[Link],
     shovels: Mapping[str, Shovel],
-    queues: Mapping[str, Queue],
+    queues: Mapping[str, QueueAnswer],
     heard: Mapping[Link, Seconds] | None = None,
 ) -> dict[Link, LinkSeen]:
     """One look at each link, from what the broker states of its shovels and queues, by name.
@@ -100,14 +100,14 @@ def looks(
     return {
         link: _look(
             shovels.get(shovel_name(*link), Shovel("")),
-            queues.get(out_queue(*link), Queue("")),
+            queues.get(out_queue(*link), QueueAnswer("")),
             (heard or {}).get(link),
         )
         for link in links
     }
 
 
-def _look(shovel: Shovel, queue: Queue, heard: Seconds | None) -> LinkSeen:
+def _look(shovel: Shovel, queue: QueueAnswer, heard: Seconds | None) -> LinkSeen:
     return LinkSeen(
         state=_state(shovel.state),
         reason=_one_line(shovel.reason),
@@ -180,7 +180,7 @@ class Links:
         self.api.delete_shovel(self._vhost, name)
         self.api.put_shovel(self._vhost, name, value)
 
-    def look(self, queues: Mapping[str, Queue] | None = None) -> dict[Link, LinkSeen]:
+    def look(self, queues: Mapping[str, QueueAnswer] | None = None) -> dict[Link, LinkSeen]:
         """See how each link stands now; depths and counts may be five seconds old.
 
         `queues` are the broker's statements of its queues, where they were just read.

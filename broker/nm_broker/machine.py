@@ -36,7 +36,7 @@ of connections."""
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class ErlangMachine:
     """An Erlang machine with everything of its own in `folder`.
 
     `port` is where its tools talk to it, on 127.0.0.1. `shown` are the folders that its programs

@@ -153,10 +153,10 @@ class ManagementApi:
         """Delete a queue and what is in it."""
         self.delete("queues", vhost, name)
 
-    def queues(self, vhost: str) -> dict[str, answers.Queue]:
+    def queues(self, vhost: str) -> dict[str, answers.QueueAnswer]:
         """The broker's statements of its queues, by name; up to five seconds old."""
         columns = "columns=" + ",".join(QUEUE_COLUMNS)
-        known = self.get(tuple[answers.Queue, ...], "queues", vhost, query=columns)
+        known = self.get(tuple[answers.QueueAnswer, ...], "queues", vhost, query=columns)
         return {item.name: item for item in known}
 
     def depths(self, vhost: str) -> dict[str, int]:
@@ -185,21 +185,21 @@ class ManagementApi:
 
     # --- connections and health ---
 
-    def connections(self) -> tuple[answers.Connection, ...]:
+    def connections(self) -> tuple[answers.ConnectionAnswer, ...]:
         """The broker's statements of its connections; a new one shows after five seconds."""
-        return self.get(tuple[answers.Connection, ...], "connections")
+        return self.get(tuple[answers.ConnectionAnswer, ...], "connections")
 
     def close_connections(self, user: str, reason: str) -> None:
         """Close all connections of a user; it may connect again."""
         self.delete("connections", "username", user, headers={"X-Reason": reason})
 
-    def overview(self) -> answers.Overview:
+    def overview(self) -> answers.OverviewAnswer:
         """The broker's statement of itself: its name and version."""
-        return self.get(answers.Overview, "overview")
+        return self.get(answers.OverviewAnswer, "overview")
 
-    def nodes(self) -> tuple[answers.Node, ...]:
+    def nodes(self) -> tuple[answers.NodeAnswer, ...]:
         """The broker's statements of its nodes: memory, disk, file handles, their limits."""
-        return self.get(tuple[answers.Node, ...], "nodes")
+        return self.get(tuple[answers.NodeAnswer, ...], "nodes")
 
     def alarms(self) -> list[str]:
         """What the broker has too little of, so that it blocks publishers: `memory`, `disk`."""
@@ -209,12 +209,12 @@ class ManagementApi:
         """Run a health check, such as `alarms` or `port-listener`, `5671`: why it fails, or ""."""
         return self._check(*check).reason or ""
 
-    def _check(self, *check: str) -> answers.Check:
+    def _check(self, *check: str) -> answers.CheckAnswer:
         path = ("health", "checks", *check)
         status, said = self._exchange("GET", _path(path), None, {})
         if status not in {http.client.OK, http.client.SERVICE_UNAVAILABLE}:
             raise RefusedError(f"{self.url}: GET {'/'.join(path)}: {status} {_reason(said)}")
-        return self._decoded(said, answers.Check, "GET", path)
+        return self._decoded(said, answers.CheckAnswer, "GET", path)
 
     # --- the calls themselves ---
 

@@ -27,7 +27,7 @@ from nm_broker.configuration import (
     rabbitmq_conf,
 )
 from nm_broker.loopback import free_address, free_port, is_free
-from nm_broker.machine import Machine
+from nm_broker.machine import ErlangMachine
 from nm_broker.management import ManagementApi
 from nm_broker.pki import write_private
 from nm_broker.program import Installed, Program
@@ -124,10 +124,10 @@ class PrivateBroker:
         return self.password_at or self.folder / "management.password"
 
     @property
-    def machine(self) -> Machine:
+    def machine(self) -> ErlangMachine:
         """The Erlang machine that it runs in."""
         shown = dict.fromkeys(path.parent for path in _files(self.tls))
-        return Machine(self.folder, self.dist_port, self.program, tuple(shown))
+        return ErlangMachine(self.folder, self.dist_port, self.program, tuple(shown))
 
     def start(self, timeout: float = START_LIMIT) -> "RunningBroker":
         """Start it and wait until it serves AMQPS, at most `timeout` seconds.

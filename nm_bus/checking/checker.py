@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from nm_bus.checking.check import Check, OfDocument, is_needed
-from nm_bus.checking.limits import NO_MEMORY, Limits
+from nm_bus.checking.limits import NO_MEMORY, CheckLimits
 from nm_bus.documents import Document, why_not
 from nm_bus.errors import NmBusError
 
@@ -35,7 +35,7 @@ class NoCheckError(NmBusError):
 
 
 @dataclass(slots=True)
-class Child:
+class CheckerProcess:
     """A process that runs, and how many checks it made."""
 
     process: "subprocess.Popen[bytes]"
@@ -43,7 +43,7 @@ class Child:
     checks: int = 0
 
     @classmethod
-    def start(cls, limits: Limits) -> "Child":
+    def start(cls, limits: CheckLimits) -> "CheckerProcess":
         """Start one and wait until it is ready. Raises NoCheckError."""
         line, theirs = Pipe()
         _bound_sending(line, limits.patience)
@@ -100,8 +100,8 @@ class Child:
 class Checker:
     """Checks in a child process. `close` ends it; so does the end of this object or process."""
 
-    limits: Limits = field(default_factory=Limits)
-    _child: Child | None = None
+    limits: CheckLimits = field(default_factory=CheckLimits)
+    _child: CheckerProcess | None = None
     _end: Callable[[], object] = lambda: None
     """Ends the process, once; also called when nobody has this object any more."""
 
@@ -139,12 +139,12 @@ class Checker:
         self._child = None
         self._end()
 
-    def _ready(self) -> Child:
+    def _ready(self) -> CheckerProcess:
         child = self._child
         if child is not None and child.is_fit(self.limits.checks):
             return child
         self.close()
-        self._child = child = Child.start(self.limits)
+        self._child = child = CheckerProcess.start(self.limits)
         self._end = weakref.finalize(self, child.end)
         return child
 

@@ -9,13 +9,13 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from nm_bus.checking.check import Check, OfDocument, found
-from nm_bus.checking.limits import NO_MEMORY, Limits
+from nm_bus.checking.limits import NO_MEMORY, CheckLimits
 from nm_bus.documents.media import JSON
 
 
 def main(words: list[str]) -> None:
     """Serve the checks that come by an inherited socket; `words` are its number and the limits."""
-    limits = msgspec.json.decode(words[1], type=Limits)
+    limits = msgspec.json.decode(words[1], type=CheckLimits)
     _bound_memory(limits.memory)
     with Connection(int(words[0])) as line:
         _load()
@@ -23,7 +23,7 @@ def main(words: list[str]) -> None:
         _serve(line, limits)
 
 
-def _serve(line: "Connection[bytes, bytes]", limits: Limits) -> None:
+def _serve(line: "Connection[bytes, bytes]", limits: CheckLimits) -> None:
     decoder = msgspec.msgpack.Decoder(Check)
     while True:
         try:

@@ -6,7 +6,7 @@ NO_MEMORY = 77
 """With this code the child process ends when a check needs more memory than it may have."""
 
 
-class Limits(msgspec.Struct, frozen=True):
+class CheckLimits(msgspec.Struct, frozen=True):
     """The limits of a child process and of its checks."""
 
     seconds: int = 1

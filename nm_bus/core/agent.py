@@ -6,7 +6,7 @@ Measuring, running plugins, sending and keeping belong to the program.
 
 from dataclasses import dataclass, field
 
-from nm_bus.core.nagios import Verdict
+from nm_bus.core.nagios import PluginVerdict
 from nm_bus.messages import (
     Check,
     Declared,
@@ -55,7 +55,7 @@ class Agent:
         self._measurements += 1
         return Metrics(self.incarnation, self._measurements, 0.0, values, declared)
 
-    def checked(self, name: str, verdict: Verdict, now: Seconds) -> bool:
+    def checked(self, name: str, verdict: PluginVerdict, now: Seconds) -> bool:
         """Take a check's result; True when its status changed, which is news to be told at once."""
         before = self.checks.get(name)
         changed = before is None or before.status is not verdict.status

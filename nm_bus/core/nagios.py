@@ -87,7 +87,7 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PluginVerdict:
     """What one run of a plugin came to."""
 
     status: CheckStatus
@@ -97,7 +97,7 @@ class Verdict:
     """What stood among the performance data and cannot be a value."""
 
 
-def verdict(exit_code: int, text: str, errors: str = "") -> Verdict:
+def verdict(exit_code: int, text: str, errors: str = "") -> PluginVerdict:
     """Judge a plugin that ended by itself. Any exit code but 0 to 3 is `unknown`, and said so.
 
     `errors` is what it printed to standard error: the reason, where its text gives none. An
@@ -107,15 +107,15 @@ def verdict(exit_code: int, text: str, errors: str = "") -> Verdict:
     said = line or reason(errors)
     crashed = exit_code == 1 and not line and _CRASH in errors
     if 0 <= exit_code < len(STATUSES) and not crashed:
-        return Verdict(STATUSES[exit_code], said, values, left_out)
+        return PluginVerdict(STATUSES[exit_code], said, values, left_out)
     how = f"exit code {exit_code}" if exit_code > 0 else f"ended by signal {-exit_code}"
     why = "the plugin crashed" if crashed else f"{how}, not one of 0 to 3"
-    return Verdict(CheckStatus.UNKNOWN, shortened(f"{why}: {said}"), values, left_out)
+    return PluginVerdict(CheckStatus.UNKNOWN, shortened(f"{why}: {said}"), values, left_out)
 
 
-def failed(why: str) -> Verdict:
+def failed(why: str) -> PluginVerdict:
     """The verdict on a plugin that could not be run to its end."""
-    return Verdict(CheckStatus.UNKNOWN, shortened(why))
+    return PluginVerdict(CheckStatus.UNKNOWN, shortened(why))
 
 
 def reason(errors: str) -> str:

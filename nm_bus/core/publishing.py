@@ -37,7 +37,7 @@ class Base(Part, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldDocument:
     """A document as the ledger has it, and who wrote it."""
 
     revision: int
@@ -102,7 +102,7 @@ class Refuse:
 
 Action = Agree | Forget | Put | Delete | Refuse
 
-Ledger = Mapping[Key, Held | None]
+Ledger = Mapping[Key, HeldDocument | None]
 Memory = Mapping[Key, Base]
 
 
@@ -135,7 +135,7 @@ def decide(
     return present + list(_without_wipes(absent, folder, allow_empty))
 
 
-def _present(key: Key, folder: Folder, held: Held | None, memory: Memory) -> Action:
+def _present(key: Key, folder: Folder, held: HeldDocument | None, memory: Memory) -> Action:
     digest, base = folder.documents[key], memory.get(key, Base())
     if held is not None and held.digest == digest:
         return Agree(key, Base(held.revision, digest))
@@ -144,7 +144,7 @@ def _present(key: Key, folder: Folder, held: Held | None, memory: Memory) -> Act
     return Refuse(key, _meanwhile(key, held))
 
 
-def _absent(key: Key, folder: Folder, held: Held | None, memory: Memory) -> Action | None:
+def _absent(key: Key, folder: Folder, held: HeldDocument | None, memory: Memory) -> Action | None:
     base = memory[key]
     if held is None:
         # what was accepted, but is not agreed yet, may still come
@@ -154,14 +154,14 @@ def _absent(key: Key, folder: Folder, held: Held | None, memory: Memory) -> Acti
     return Refuse(key, f"deleted here, but {_meanwhile(key, held)}")
 
 
-def _is_as_seen(base: Base, held: Held | None) -> bool:
+def _is_as_seen(base: Base, held: HeldDocument | None) -> bool:
     """Whether the ledger has what this folder saw there, or asked for itself."""
     if held is None:
         return base.revision == 0 or DELETED in base.proposed
     return held.revision == base.revision or held.digest in (base.digest, *base.proposed)
 
 
-def _meanwhile(key: Key, held: Held | None) -> str:
+def _meanwhile(key: Key, held: HeldDocument | None) -> str:
     name = key.removeprefix(PREFIX)
     settle = f"see `nm-bus config diff {name}`; to insist, `nm-bus config put`"
     if held is None:

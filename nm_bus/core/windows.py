@@ -79,7 +79,7 @@ class KeptRing(msgspec.Struct, gc=False):
     sketches: dict[int, Sketch] = {}
 
 
-class Kept(msgspec.Struct):
+class KeptWindow(msgspec.Struct):
     """Some minutes of one node as they are stored, and which of them were not told yet."""
 
     rings: dict[str, KeptRing]
@@ -184,7 +184,7 @@ class Windows:
         for nodes in self._untold.values():
             nodes.discard(node)
 
-    def dump_changes(self, node: NodeId) -> dict[int, Kept]:
+    def dump_changes(self, node: NodeId) -> dict[int, KeptWindow]:
         """The parts of a node's hour that changed since they were dumped, each for `load`.
 
         The key is below PARTS. A later part with the same key takes the place of the earlier one,
@@ -195,7 +195,7 @@ class Windows:
             part % PARTS: self._kept(node, part * PART, part * PART + PART - 1) for part in parts
         }
 
-    def load(self, node: NodeId, kept: Kept, now: Seconds) -> None:
+    def load(self, node: NodeId, kept: KeptWindow, now: Seconds) -> None:
         """Take up again a part that `dump_changes` gave; all of them in any order.
 
         What is too old, or of another layout, is left out.
@@ -259,7 +259,7 @@ class Windows:
             elif ring.reach(minute):
                 ring.put(minute, _tally(minute, rollup), read(rollup.sketch))
 
-    def _kept(self, node: NodeId, first: int, last: int) -> Kept:
+    def _kept(self, node: NodeId, first: int, last: int) -> KeptWindow:
         rings = {}
         for name, ring in self._nodes.get(node, {}).items():
             begins, slots = ring.kept(first, last)
@@ -267,7 +267,7 @@ class Windows:
             if any(slots):
                 rings[name] = KeptRing(ring.declared, begins, slots, sketches)
         untold = [m for m, nodes in self._untold.items() if first <= m <= last and node in nodes]
-        return Kept(rings, untold)
+        return KeptWindow(rings, untold)
 
     def _restore(self, node: NodeId, name: str, kept: KeptRing, last: int) -> None:
         rings = self._nodes.setdefault(node, {})

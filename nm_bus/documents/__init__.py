@@ -3,12 +3,12 @@
 from nm_bus.documents.checks import why_not
 from nm_bus.documents.document import MOST_BYTES, Document, content_of, stored
 from nm_bus.documents.names import key_of, named
-from nm_bus.documents.secrecy import Finding, findings, is_encrypted
+from nm_bus.documents.secrecy import SecretSuspicion, findings, is_encrypted
 
 __all__ = [
     "MOST_BYTES",
     "Document",
-    "Finding",
+    "SecretSuspicion",
     "content_of",
     "findings",
     "is_encrypted",

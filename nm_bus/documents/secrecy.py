@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SecretSuspicion:
     """Something that looks like a secret: in which line (from 1), and what it looks like."""
 
     line: int
@@ -91,12 +91,12 @@ def is_encrypted(content: bytes) -> bool:
     return content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(ENCRYPTED)
 
 
-def findings(content: bytes) -> list[Finding]:
+def findings(content: bytes) -> list[SecretSuspicion]:
     """What in a document looks like a secret, in the order of its lines; none when encrypted."""
     if is_encrypted(content):
         return []
     lines = content.decode("utf-8", "replace").splitlines()
-    return [Finding(n, what) for n, line in enumerate(lines, 1) for what in _in_line(line)]
+    return [SecretSuspicion(n, what) for n, line in enumerate(lines, 1) for what in _in_line(line)]
 
 
 def _in_line(line: str) -> Iterator[str]:

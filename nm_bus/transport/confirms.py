@@ -14,7 +14,7 @@ Told = tuple[Published, Outcome]
 
 
 @dataclass(slots=True)
-class Waiting:
+class Unconfirmed:
     """A publication without an outcome yet."""
 
     message: Outgoing
@@ -26,12 +26,12 @@ class Confirms:
     """What waits, by delivery tag, the oldest first (all wait equally long)."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, Waiting] = {}
+        self._waiting: dict[int, Unconfirmed] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, tag: int, waiting: Waiting) -> None:
+    def add(self, tag: int, waiting: Unconfirmed) -> None:
         """Wait for `tag`, which is greater than every tag before it."""
         self._waiting[tag] = waiting
 

@@ -24,7 +24,7 @@ from nm_bus.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ConnectionFailure:
     """A reason, and after how many failures in a row a person must mend it (None: never)."""
 
     reason: str
@@ -41,10 +41,10 @@ PROBABLY = 3
 """A refused certificate looks like a broker that stops during the handshake: ask three times."""
 
 
-def diagnose(error: BaseException, where: str, user: str) -> Failure:
+def diagnose(error: BaseException, where: str, user: str) -> ConnectionFailure:
     """Say what an error of a connection to `where` (host:port) means for `user`."""
     failures = (_meaning(cause, where, user) for cause in _causes(error))
-    return next((f for f in failures if f is not None), Failure(f"{where}: {error!r}"))
+    return next((f for f in failures if f is not None), ConnectionFailure(f"{where}: {error!r}"))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -56,7 +56,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     yield error
 
 
-def _meaning(error: BaseException, where: str, user: str) -> Failure | None:
+def _meaning(error: BaseException, where: str, user: str) -> ConnectionFailure | None:
     return (
         _network(error, where)
         or _certificate(error, where)
@@ -65,49 +65,59 @@ def _meaning(error: BaseException, where: str, user: str) -> Failure | None:
     )
 
 
-def _network(error: BaseException, where: str) -> Failure | None:
+def _network(error: BaseException, where: str) -> ConnectionFailure | None:
     match error:
         case socket.gaierror():
-            return Failure(f"{where}: the host name is not known")
+            return ConnectionFailure(f"{where}: the host name is not known")
         case ConnectionRefusedError():
-            return Failure(f"{where} refuses connections")
+            return ConnectionFailure(f"{where} refuses connections")
         case TimeoutError() | AMQPConnectorStackTimeout():
-            return Failure(f"{where} does not answer")
+            return ConnectionFailure(f"{where} does not answer")
         case OSError(strerror=str(what)) if not isinstance(error, ssl.SSLError):
-            return Failure(f"{where}: {what}")
+            return ConnectionFailure(f"{where}: {what}")
     return None
 
 
-def _certificate(error: BaseException, where: str) -> Failure | None:
+def _certificate(error: BaseException, where: str) -> ConnectionFailure | None:
     match error:
         case ssl.SSLCertVerificationError():
             what = error.verify_message.rstrip(".")
-            return Failure(f"{where}: the broker's certificate is not accepted: {what}", SURELY)
+            return ConnectionFailure(
+                f"{where}: the broker's certificate is not accepted: {what}", SURELY
+            )
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
-            return Failure(f"{where} ended the TLS handshake: it stops, or is no AMQPS port")
+            return ConnectionFailure(
+                f"{where} ended the TLS handshake: it stops, or is no AMQPS port"
+            )
         case ssl.SSLError(reason=str(reason)) if "ALERT" in reason:
             alert = reason.partition("ALERT_")[2].replace("_", " ").lower()
-            return Failure(_REFUSED_CERTIFICATE.format(where=where) + f" ({alert})", SURELY)
+            return ConnectionFailure(
+                _REFUSED_CERTIFICATE.format(where=where) + f" ({alert})", SURELY
+            )
         case ssl.SSLError():
-            return Failure(f"{where} does not speak TLS: {error.reason}", PROBABLY)
+            return ConnectionFailure(f"{where} does not speak TLS: {error.reason}", PROBABLY)
     return None
 
 
 _REFUSED_CERTIFICATE = "{where} refuses our certificate: unknown authority, expired or revoked"
 
 
-def _login(error: BaseException, where: str, user: str) -> Failure | None:
+def _login(error: BaseException, where: str, user: str) -> ConnectionFailure | None:
     text = str(error.args[0]) if error.args else ""
     by_broker = "ConnectionClosedByBroker" in text
     match error:
         case AuthenticationError():
-            return Failure(f"{where} does not log in by certificate (EXTERNAL is off)", SURELY)
+            return ConnectionFailure(
+                f"{where} does not log in by certificate (EXTERNAL is off)", SURELY
+            )
         case ProbableAuthenticationError() if by_broker:
-            return Failure(f"{where} {not_admitted(user)}", SURELY)
+            return ConnectionFailure(f"{where} {not_admitted(user)}", SURELY)
         case ProbableAccessDeniedError() if by_broker:
-            return Failure(f"{where} {denied(user, _quoted(text))}", SURELY)
+            return ConnectionFailure(f"{where} {denied(user, _quoted(text))}", SURELY)
         case IncompatibleProtocolError() if "SSL" in text:
-            return Failure(_REFUSED_CERTIFICATE.format(where=where) + _alert(text), PROBABLY)
+            return ConnectionFailure(
+                _REFUSED_CERTIFICATE.format(where=where) + _alert(text), PROBABLY
+            )
     return None
 
 
@@ -124,14 +134,14 @@ def denied(user: str, said: str) -> str:
     return f"refuses the user {user}: {said}"
 
 
-def _loss(error: BaseException, where: str) -> Failure | None:
+def _loss(error: BaseException, where: str) -> ConnectionFailure | None:
     match error:
         case AMQPHeartbeatTimeout():
-            return Failure(f"{where}: silent for too long, the connection was given up")
+            return ConnectionFailure(f"{where}: silent for too long, the connection was given up")
         case ConnectionClosed():
-            return Failure(f"{where} closed the connection: {error.reply_text}")
+            return ConnectionFailure(f"{where} closed the connection: {error.reply_text}")
         case AMQPConnectionError():
-            return Failure(f"{where}: the connection was lost")
+            return ConnectionFailure(f"{where}: the connection was lost")
     return None
 
 

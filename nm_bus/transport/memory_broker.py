@@ -22,14 +22,14 @@ DEFAULT = "amq.default"
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class BrokerRefusal:
     """The broker's no: what closes a channel, in RabbitMQ's words."""
 
     code: int
     text: str
 
 
-class Client(Protocol):
+class BrokerClient(Protocol):
     """One connection as the broker knows it."""
 
     user: str
@@ -57,8 +57,8 @@ class MemoryBroker:
         self._exchanges = {EVENTS: Exchange(EVENTS)}
         self._bindings: list[Binding] = []
         self.queues: dict[str, MemoryQueue] = {}
-        self._clients: list[Client] = []
-        self._answers: dict[str, Client] = {}
+        self._clients: list[BrokerClient] = []
+        self._answers: dict[str, BrokerClient] = {}
         self._answer_ids = count(1)
         self._stalled: list[Callable[[], None]] = []
         self.running, self.paused = True, False
@@ -131,26 +131,26 @@ class MemoryBroker:
 
     # --- for transports
 
-    def connect(self, client: Client) -> Refusal | None:
+    def connect(self, client: BrokerClient) -> BrokerRefusal | None:
         """Take a connection, or refuse its user."""
         if client.user not in self._grants:
-            return Refusal(403, f"ACCESS_REFUSED - the user {client.user} is not known")
+            return BrokerRefusal(403, f"ACCESS_REFUSED - the user {client.user} is not known")
         self._clients.append(client)
         return None
 
-    def disconnect(self, client: Client) -> None:
+    def disconnect(self, client: BrokerClient) -> None:
         """The client is gone; its consumers are removed by itself."""
         if client in self._clients:
             self._clients.remove(client)
         self._answers = {name: who for name, who in self._answers.items() if who is not client}
 
-    def reply_address(self, client: Client) -> str:
+    def reply_address(self, client: BrokerClient) -> str:
         """Give the address of a client's direct reply-to."""
         address = f"{REPLY_TO}.{next(self._answer_ids)}"
         self._answers[address] = client
         return address
 
-    def _cut(self, client: Client, reason: str) -> None:
+    def _cut(self, client: BrokerClient, reason: str) -> None:
         self.disconnect(client)
         client.lost(reason)
 
@@ -158,7 +158,7 @@ class MemoryBroker:
         """Keep what arrives while paused."""
         self._stalled.append(arrive)
 
-    def publish(self, user: str, message: Outgoing) -> Outcome | Refusal:
+    def publish(self, user: str, message: Outgoing) -> Outcome | BrokerRefusal:
         """Check the rights, route, and say what became of it."""
         return self._may_publish(user, message) or self._route(message)
 
@@ -170,7 +170,7 @@ class MemoryBroker:
         taken = [self.queues[name].put(message) for name in queues]
         return Outcome.CONFIRMED if all(taken) else Outcome.NACKED
 
-    def _answer(self, client: Client, message: Outgoing) -> None:
+    def _answer(self, client: BrokerClient, message: Outgoing) -> None:
         answer = delivery(message, REPLY_TO, tag=0, epoch=0)
         self._clock.later(0.0, partial(client.answer, answer))
 
@@ -211,23 +211,23 @@ class MemoryBroker:
 
     # --- consuming
 
-    def consume(self, user: str, queue: str, consumer: Consumer) -> Refusal | None:
+    def consume(self, user: str, queue: str, consumer: Consumer) -> BrokerRefusal | None:
         """Let a consumer read a queue, or refuse it."""
         if refusal := self._may(user, "read", queue, f"queue '{queue}'"):
             return refusal
         found = self.queues.get(queue)
         if found is None:
-            return Refusal(404, f"NOT_FOUND - no queue '{queue}'")
+            return BrokerRefusal(404, f"NOT_FOUND - no queue '{queue}'")
         if any(other.exclusive for other in found.consumers) or (
             consumer.exclusive and found.consumers
         ):
-            return Refusal(403, f"ACCESS_REFUSED - queue '{queue}' in exclusive use")
+            return BrokerRefusal(403, f"ACCESS_REFUSED - queue '{queue}' in exclusive use")
         found.add(consumer)
         return None
 
     # --- declaring
 
-    def declare(self, topology: Topology, user: str | None = None) -> Refusal | None:
+    def declare(self, topology: Topology, user: str | None = None) -> BrokerRefusal | None:
         """Declare all of it, with a user's rights or (None) as whoever runs the broker."""
         steps = [
             *(partial(self._declare_exchange, exchange, user) for exchange in topology.exchanges),
@@ -236,14 +236,16 @@ class MemoryBroker:
         ]
         return next((refusal for step in steps if (refusal := step())), None)
 
-    def _declare_exchange(self, exchange: Exchange, user: str | None) -> Refusal | None:
+    def _declare_exchange(self, exchange: Exchange, user: str | None) -> BrokerRefusal | None:
         if refusal := self._may(user, "configure", exchange.name, f"exchange '{exchange.name}'"):
             return refusal
         if self._exchanges.setdefault(exchange.name, exchange).type != exchange.type:
-            return Refusal(406, f"PRECONDITION_FAILED - inequivalent exchange '{exchange.name}'")
+            return BrokerRefusal(
+                406, f"PRECONDITION_FAILED - inequivalent exchange '{exchange.name}'"
+            )
         return None
 
-    def _declare_queue(self, queue: Queue, user: str | None) -> Refusal | None:
+    def _declare_queue(self, queue: Queue, user: str | None) -> BrokerRefusal | None:
         if refusal := self._may(user, "configure", queue.name, f"queue '{queue.name}'"):
             return refusal
         known = self.queues.get(queue.name)
@@ -251,12 +253,12 @@ class MemoryBroker:
             unused = partial(self.delete_queue, queue.name)
             self.queues[queue.name] = MemoryQueue(queue, self._clock, self._dead_letter, unused)
         elif known.declared != queue:
-            return Refusal(406, f"PRECONDITION_FAILED - inequivalent queue '{queue.name}'")
+            return BrokerRefusal(406, f"PRECONDITION_FAILED - inequivalent queue '{queue.name}'")
         else:
             known.used()
         return None
 
-    def _bind(self, binding: Binding, user: str | None) -> Refusal | None:
+    def _bind(self, binding: Binding, user: str | None) -> BrokerRefusal | None:
         kinds: tuple[str, dict[str, Any]] = ("queue", dict(self.queues))
         if binding.to_exchange:
             kinds = ("exchange", dict(self._exchanges))
@@ -266,47 +268,47 @@ class MemoryBroker:
         if refusal:
             return refusal
         if binding.destination not in kinds[1]:
-            return Refusal(404, f"NOT_FOUND - no {kinds[0]} '{binding.destination}'")
+            return BrokerRefusal(404, f"NOT_FOUND - no {kinds[0]} '{binding.destination}'")
         if binding.source not in self._exchanges:
-            return Refusal(404, f"NOT_FOUND - no exchange '{binding.source}'")
+            return BrokerRefusal(404, f"NOT_FOUND - no exchange '{binding.source}'")
         if binding not in self._bindings:
             self._bindings.append(binding)
         return None
 
     # --- rights
 
-    def _may(self, user: str | None, right: str, name: str, what: str) -> Refusal | None:
+    def _may(self, user: str | None, right: str, name: str, what: str) -> BrokerRefusal | None:
         if user is None:
             return None
         grant = self._grants.get(user)
         if grant is not None and _matches(getattr(grant, right), name):
             return None
-        return Refusal(403, f"ACCESS_REFUSED - access to {what} refused for user '{user}'")
+        return BrokerRefusal(403, f"ACCESS_REFUSED - access to {what} refused for user '{user}'")
 
-    def _may_publish(self, user: str, message: Outgoing) -> Refusal | None:
+    def _may_publish(self, user: str, message: Outgoing) -> BrokerRefusal | None:
         name = message.exchange or DEFAULT
         if refusal := self._may(user, "write", name, f"exchange '{name}'"):
             return refusal
         if message.exchange and message.exchange not in self._exchanges:
-            return Refusal(404, f"NOT_FOUND - no exchange '{message.exchange}'")
+            return BrokerRefusal(404, f"NOT_FOUND - no exchange '{message.exchange}'")
         grant = self._grants[user]
         if message.user_id not in (None, user) and "impersonator" not in grant.tags:
-            return Refusal(
+            return BrokerRefusal(
                 406,
                 f"PRECONDITION_FAILED - user_id property set to '{message.user_id}'"
                 f" but authenticated user was '{user}'",
             )
         if len(message.body) > self._max_bytes:
             size = f"message size {len(message.body)} is larger than {self._max_bytes}"
-            return Refusal(406, f"PRECONDITION_FAILED - {size}")
+            return BrokerRefusal(406, f"PRECONDITION_FAILED - {size}")
         return self._may_use_topic(grant, message)
 
-    def _may_use_topic(self, grant: Grant, message: Outgoing) -> Refusal | None:
+    def _may_use_topic(self, grant: Grant, message: Outgoing) -> BrokerRefusal | None:
         write, _ = grant.topics.get(message.exchange, ("", ""))
         if _matches(write, message.key):
             return None
         topic = f"topic '{message.key}' in exchange '{message.exchange}'"
-        return Refusal(403, f"ACCESS_REFUSED - access to {topic} refused for '{grant.user}'")
+        return BrokerRefusal(403, f"ACCESS_REFUSED - access to {topic} refused for '{grant.user}'")
 
 
 def _with_death(

@@ -1,8 +1,8 @@
 """`PikaTransport`: the transport of the services, on pika's I/O loop, with mutual TLS.
 
-The parts are elsewhere (`Session`, `Publisher`, `Reader`, `Declarer`); here they are put together
-and the state of the whole is told. Reading and publishing can have a connection each: the broker
-stops reading from a connection that it blocks, acknowledgements included.
+The parts are elsewhere (`BrokerSession`, `Publisher`, `Reader`, `Declarer`); here they are put
+together, and the state of the whole is reported. Reading and publishing can have a connection each:
+the broker stops reading from a connection that it blocks, acknowledgements included.
 """
 
 import logging
@@ -34,7 +34,7 @@ from nm_bus.transport.loop import Loop
 from nm_bus.transport.publisher import Publisher
 from nm_bus.transport.reader import Reader
 from nm_bus.transport.reconnect import Pauses
-from nm_bus.transport.session import Session
+from nm_bus.transport.session import BrokerSession
 from nm_bus.transport.tls import client_context
 
 _WORST_FIRST = (Flow.DOWN, Flow.CONNECTING, Flow.BLOCKED, Flow.UP)
@@ -81,8 +81,8 @@ class PikaTransport:
     def _pauses(self) -> Pauses:
         return Pauses(self._timing.retry_first, self._timing.retry_most, self._random)
 
-    def _session(self, task: str, opened: Callable[[pika.SelectConnection], None]) -> Session:
-        return Session(
+    def _session(self, task: str, opened: Callable[[pika.SelectConnection], None]) -> BrokerSession:
+        return BrokerSession(
             self._loop,
             self._pauses(),
             Endpoints(self._brokers),
@@ -238,7 +238,7 @@ class PikaTransport:
 
     # --- its life
 
-    def _sessions(self) -> list[Session]:
+    def _sessions(self) -> list[BrokerSession]:
         return list({id(s): s for s in (self._publishing, self._reading)}.values())
 
     def run(self) -> None:

@@ -18,7 +18,7 @@ from pika.spec import Basic
 
 from nm_bus.messages import Seconds
 from nm_bus.transport.base import Answered, Delivery, Outcome, Outgoing, Published
-from nm_bus.transport.confirms import Confirms, Told, Waiting
+from nm_bus.transport.confirms import Confirms, Told, Unconfirmed
 from nm_bus.transport.loop import Loop, LoopTimer
 from nm_bus.transport.reconnect import Pauses
 from nm_bus.transport.reply_address import REPLY_PREFIX, REPLY_TO, is_reply_address
@@ -112,7 +112,7 @@ class Publisher:
             return
         if message.user_id is None:
             message = replace(message, user_id=self._user)
-        waiting = Waiting(message, self._loop.now() + self._limit, told)
+        waiting = Unconfirmed(message, self._loop.now() + self._limit, told)
         if self.blocked:
             self._held.add(next(self._held_tags), waiting)
         else:

@@ -14,7 +14,7 @@ from nm_bus.errors import ConfigError
 from nm_bus.settings import Broker
 from nm_bus.transport.base import Flow
 from nm_bus.transport.deliveries import DeliveryConnection
-from nm_bus.transport.diagnosis import Failure
+from nm_bus.transport.diagnosis import ConnectionFailure
 from nm_bus.transport.endpoints import Endpoints
 from nm_bus.transport.loop import Loop, LoopTimer
 from nm_bus.transport.reconnect import Pauses
@@ -22,7 +22,7 @@ from nm_bus.transport.reconnect import Pauses
 LOGGER = logging.getLogger(__name__)
 
 
-class Session:
+class BrokerSession:
     """Connects, and connects again. `opened` and `changed` are called at each of their events.
 
     When no connection ever succeeded and trying again cannot help, the loop ends in ConfigError.
@@ -35,7 +35,7 @@ class Session:
         endpoints: Endpoints,
         *,
         parameters: Callable[[Broker], pika.ConnectionParameters],
-        diagnose: Callable[[BaseException, str], Failure],
+        diagnose: Callable[[BaseException, str], ConnectionFailure],
         opened: Callable[[pika.SelectConnection], None],
         changed: Callable[[], None],
     ) -> None:
@@ -68,7 +68,7 @@ class Session:
         except ConfigError as error:
             if not self._ever_open:
                 raise
-            self._try_again(Failure(str(error)))
+            self._try_again(ConnectionFailure(str(error)))
             return
         self._is_reached, self._broker = False, self._endpoints.current
         self._connection = DeliveryConnection(
@@ -115,13 +115,13 @@ class Session:
         """Whether the endpoints point to another broker by now."""
         return self._broker is not self._endpoints.current
 
-    def _is_useless(self, failure: Failure) -> bool:
+    def _is_useless(self, failure: ConnectionFailure) -> bool:
         """Whether trying again cannot help; one that was reached before is tried again first."""
         if self._is_reached or self._is_elsewhere:
             return False
         return self._endpoints.failed(failure.hopeless_after)
 
-    def _try_again(self, failure: Failure) -> None:
+    def _try_again(self, failure: ConnectionFailure) -> None:
         pause = self._pauses.next()
         level = logging.DEBUG if failure.reason == self.reason else logging.WARNING
         LOGGER.log(level, "%s; again in %.1f s", failure.reason, pause)

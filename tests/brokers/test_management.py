@@ -8,7 +8,7 @@ import pika
 import pytest
 from pika.exceptions import AMQPConnectionError, ProbableAuthenticationError
 
-from nm_broker.answers import Binding, measured
+from nm_broker.answers import BindingAnswer, measured
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import RefusedError
 from nm_bus.grants import NOTHING, SHOVEL_USER, grant
@@ -158,6 +158,6 @@ def test_what_the_broker_says_of_itself_is_read(broker: Sandbox, eventually: Eve
 def test_the_bindings_of_a_queue_are_read(broker: Sandbox) -> None:
     api = broker.broker.api
     broker.declare(project_topology(Sizes()))
-    found = api.get(tuple[Binding, ...], "queues", broker.vhost, DEAD, "bindings")
+    found = api.get(tuple[BindingAnswer, ...], "queues", broker.vhost, DEAD, "bindings")
     assert {binding.source for binding in found} >= {""}
     assert all(binding.properties_key for binding in found)

@@ -13,13 +13,13 @@ import psutil
 import pytest
 
 from nm_bus.checking.check import Check, OfDocument, OfRecord, found
-from nm_bus.checking.checker import Checker, Child, NoCheckError
-from nm_bus.checking.limits import Limits
+from nm_bus.checking.checker import Checker, CheckerProcess, NoCheckError
+from nm_bus.checking.limits import CheckLimits
 from nm_bus.documents import Document
 from nm_bus.documents.media import JSON, PLAIN, TOML, XML
 
 TOO_LONG = "takes too long to check: more than 1 s; make it simpler"
-QUICK = Limits(seconds=1, patience=60.0)
+QUICK = CheckLimits(seconds=1, patience=60.0)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_what_is_quick_for_the_quick_validator_is_taken(checker: Checker) -> Non
 
 
 def test_a_check_that_needs_too_much_memory_is_refused() -> None:
-    limits = Limits(memory=80 * 1024 * 1024, seconds=60, patience=60.0)
+    limits = CheckLimits(memory=80 * 1024 * 1024, seconds=60, patience=60.0)
     with closing(Checker(limits)) as small:
         said = small.why_not(document(content=b" " * 60 * 1024 * 1024))
         assert said == "needs too much memory to be checked; make it simpler"
@@ -149,16 +149,16 @@ class Trouble:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals, times: int) -> None:
         self.processes: list[subprocess.Popen[bytes]] = []
-        ask = Child.ask
+        ask = CheckerProcess.ask
 
-        def troubled(child: Child, check: Check, patience: float) -> str | None:
+        def troubled(child: CheckerProcess, check: Check, patience: float) -> str | None:
             self.processes.append(child.process)
             if len(self.processes) > times:
                 return ask(child, check, patience)
             child.process.send_signal(sent)
             return ask(child, check, 0.1 if sent is signal.SIGSTOP else patience)
 
-        monkeypatch.setattr(Child, "ask", troubled)
+        monkeypatch.setattr(CheckerProcess, "ask", troubled)
 
 
 FROM_OUTSIDE = pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_check_that_something_else_ended_is_made_again_by_a_new_process(
     sent: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trouble = Trouble(monkeypatch, sent, times=1)
-    with closing(Checker(Limits(patience=60.0))) as checker:
+    with closing(Checker(CheckLimits(patience=60.0))) as checker:
         assert checker.why_not(INTEGER) == ""
     first, second = trouble.processes
     assert first.returncode == -(signal.SIGKILL if sent is signal.SIGSTOP else sent)
@@ -186,7 +186,7 @@ def test_what_ends_a_check_twice_from_outside_says_nothing_about_the_document(
     sent: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trouble = Trouble(monkeypatch, sent, times=2)
-    with closing(Checker(Limits(patience=60.0))) as checker:
+    with closing(Checker(CheckLimits(patience=60.0))) as checker:
         with pytest.raises(NoCheckError, match="the process that checks"):
             checker.why_not(INTEGER)
         assert len(trouble.processes) == 2
@@ -194,14 +194,14 @@ def test_what_ends_a_check_twice_from_outside_says_nothing_about_the_document(
 
 
 def test_a_large_check_that_a_stopped_process_does_not_take_is_given_up_in_time() -> None:
-    with closing(Checker(Limits(patience=0.2))) as checker:
+    with closing(Checker(CheckLimits(patience=0.2))) as checker:
         checker._ready().process.send_signal(signal.SIGSTOP)
         with pytest.raises(NoCheckError):
             checker.once(document(content=b" " * 4 * 1024 * 1024))
 
 
 def test_after_many_checks_a_new_process_takes_over() -> None:
-    with closing(Checker(Limits(checks=2))) as checker:
+    with closing(Checker(CheckLimits(checks=2))) as checker:
         seen = []
         for _ in range(4):
             assert checker.why_not(document()) == ""

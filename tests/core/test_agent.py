@@ -3,11 +3,11 @@
 import pytest
 
 from nm_bus.core.agent import Agent, Pulse, sent_after, start_times
-from nm_bus.core.nagios import Verdict, failed
+from nm_bus.core.nagios import PluginVerdict, failed
 from nm_bus.messages import Check, CheckStatus
 
-OK = Verdict(CheckStatus.OK, "fine")
-BAD = Verdict(CheckStatus.CRITICAL, "broken")
+OK = PluginVerdict(CheckStatus.OK, "fine")
+BAD = PluginVerdict(CheckStatus.CRITICAL, "broken")
 
 
 @pytest.fixture

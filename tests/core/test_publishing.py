@@ -8,7 +8,7 @@ from nm_bus.core.publishing import (
     Delete,
     Folder,
     Forget,
-    Held,
+    HeldDocument,
     Put,
     Refuse,
     decide,
@@ -21,7 +21,7 @@ BY_ME = Base(5, "one")
 
 
 def one(
-    digest: str | None, held: Held | None, base: Base | None, *, allow_empty: bool = False
+    digest: str | None, held: HeldDocument | None, base: Base | None, *, allow_empty: bool = False
 ) -> list[Action]:
     """What is decided on one document of a component that has another one."""
     documents = {B: "other"} | ({A: digest} if digest else {})
@@ -35,26 +35,26 @@ def one(
     [
         # file, ledger, what the folder saw
         ("one", None, None, Put(A, "one", 0)),
-        ("two", Held(5, "one", "me"), BY_ME, Put(A, "two", 5)),
-        ("one", Held(5, "one", "me"), BY_ME, Agree(A, BY_ME)),
-        ("one", Held(9, "one", "eve"), None, Agree(A, Base(9, "one"))),
-        ("one", Held(9, "one", "eve"), Base(5, "old"), Agree(A, Base(9, "one"))),
+        ("two", HeldDocument(5, "one", "me"), BY_ME, Put(A, "two", 5)),
+        ("one", HeldDocument(5, "one", "me"), BY_ME, Agree(A, BY_ME)),
+        ("one", HeldDocument(9, "one", "eve"), None, Agree(A, Base(9, "one"))),
+        ("one", HeldDocument(9, "one", "eve"), Base(5, "old"), Agree(A, Base(9, "one"))),
         # put by us, though we did not hear that it was agreed
-        ("two", Held(6, "new", "me"), Base(5, "old", ("new",)), Put(A, "two", 6)),
-        ("two", Held(6, "new", "me"), Base(0, "", ("new",)), Put(A, "two", 6)),
+        ("two", HeldDocument(6, "new", "me"), Base(5, "old", ("new",)), Put(A, "two", 6)),
+        ("two", HeldDocument(6, "new", "me"), Base(0, "", ("new",)), Put(A, "two", 6)),
         # deleted by us, and there again
         ("two", None, Base(5, "one", (DELETED,)), Put(A, "two", 0)),
         # somebody else put the same content anew
-        ("two", Held(8, "one", "eve"), BY_ME, Put(A, "two", 8)),
+        ("two", HeldDocument(8, "one", "eve"), BY_ME, Put(A, "two", 8)),
         # deleted here
-        (None, Held(5, "one", "me"), BY_ME, Delete(A, 5)),
+        (None, HeldDocument(5, "one", "me"), BY_ME, Delete(A, 5)),
         (None, None, BY_ME, Forget(A)),
         (None, None, Base(5, "one", (DELETED,)), Forget(A)),
-        (None, Held(6, "new", "me"), Base(5, "one", ("new",)), Delete(A, 6)),
+        (None, HeldDocument(6, "new", "me"), Base(5, "one", ("new",)), Delete(A, 6)),
     ],
 )
 def test_what_nobody_else_touched_follows_the_folder(
-    digest: str | None, held: Held | None, base: Base | None, action: Action
+    digest: str | None, held: HeldDocument | None, base: Base | None, action: Action
 ) -> None:
     assert one(digest, held, base) == [action]
 
@@ -62,15 +62,35 @@ def test_what_nobody_else_touched_follows_the_folder(
 @pytest.mark.parametrize(
     ("digest", "held", "base", "because"),
     [
-        ("two", Held(7, "eves", "eve"), BY_ME, "changed meanwhile at revision 7 by eve: see"),
-        ("one", Held(7, "eves", "eve"), BY_ME, "changed meanwhile at revision 7 by eve: see"),
-        ("one", Held(7, "eves", "eve"), None, "changed meanwhile at revision 7 by eve: see"),
+        (
+            "two",
+            HeldDocument(7, "eves", "eve"),
+            BY_ME,
+            "changed meanwhile at revision 7 by eve: see",
+        ),
+        (
+            "one",
+            HeldDocument(7, "eves", "eve"),
+            BY_ME,
+            "changed meanwhile at revision 7 by eve: see",
+        ),
+        (
+            "one",
+            HeldDocument(7, "eves", "eve"),
+            None,
+            "changed meanwhile at revision 7 by eve: see",
+        ),
         ("two", None, BY_ME, "deleted from the ledger meanwhile: see"),
-        (None, Held(7, "eves", "eve"), BY_ME, "deleted here, but changed meanwhile at revision 7"),
+        (
+            None,
+            HeldDocument(7, "eves", "eve"),
+            BY_ME,
+            "deleted here, but changed meanwhile at revision 7",
+        ),
     ],
 )
 def test_what_somebody_else_changed_is_left_to_a_person(
-    digest: str | None, held: Held | None, base: Base | None, because: str
+    digest: str | None, held: HeldDocument | None, base: Base | None, because: str
 ) -> None:
     (refusal,) = one(digest, held, base)
     assert isinstance(refusal, Refuse)
@@ -84,13 +104,13 @@ def test_what_was_accepted_and_is_not_agreed_yet_is_not_forgotten() -> None:
 
 def test_nothing_is_decided_on_what_still_changes() -> None:
     folder = Folder({A: "two"}, COMPONENTS, frozenset({A, B}))
-    ledger = {A: Held(5, "one", "me"), B: Held(5, "one", "me")}
+    ledger = {A: HeldDocument(5, "one", "me"), B: HeldDocument(5, "one", "me")}
     assert decide(folder, ledger, {A: BY_ME, B: BY_ME}) == []
 
 
 def lost(*keys: str, components: frozenset[str] = COMPONENTS) -> list[Action]:
     memory = {key: Base(5, key) for key in keys}
-    ledger = {key: Held(5, key, "me") for key in keys}
+    ledger = {key: HeldDocument(5, key, "me") for key in keys}
     return decide(Folder({}, components), ledger, memory)
 
 
@@ -109,7 +129,7 @@ def test_a_component_that_lost_everything_at_once_keeps_it_in_the_ledger() -> No
 def test_nothing_is_deleted_while_files_are_still_being_removed() -> None:
     memory = {A: Base(5, "a"), B: Base(6, "b")}
     folder = Folder({}, COMPONENTS, unsure=frozenset({B}), leaving=frozenset({B}))
-    assert decide(folder, {A: Held(5, "a", "me")}, memory) == []
+    assert decide(folder, {A: HeldDocument(5, "a", "me")}, memory) == []
 
 
 def test_a_component_whose_folder_vanished_keeps_even_its_only_document() -> None:
@@ -120,7 +140,7 @@ def test_a_component_whose_folder_vanished_keeps_even_its_only_document() -> Non
 
 def test_whoever_means_it_can_delete_everything() -> None:
     memory = {key: Base(5, key) for key in (A, B, X)}
-    ledger = {key: Held(5, key, "me") for key in (A, B, X)}
+    ledger = {key: HeldDocument(5, key, "me") for key in (A, B, X)}
     actions = decide(Folder({}), ledger, memory, allow_empty=True)
     assert sorted(actions, key=str) == sorted((Delete(k, 5) for k in (A, B, X)), key=str)
 
@@ -129,7 +149,12 @@ def test_a_moved_folder_is_put_at_its_new_place_and_then_deleted_at_its_old_one(
     new = {key: key.replace("thredds", "catalogs") for key in (A, B)}
     folder = Folder({new[A]: "a", new[B]: "b"}, frozenset({"catalogs"}))
     memory = {A: Base(5, "a"), B: Base(6, "b")}
-    ledger = {A: Held(5, "a", "me"), B: Held(6, "b", "me"), new[A]: None, new[B]: None}
+    ledger = {
+        A: HeldDocument(5, "a", "me"),
+        B: HeldDocument(6, "b", "me"),
+        new[A]: None,
+        new[B]: None,
+    }
     assert decide(folder, ledger, memory) == [
         Put(new[A], "a", 0),
         Put(new[B], "b", 0),
@@ -141,7 +166,7 @@ def test_a_moved_folder_is_put_at_its_new_place_and_then_deleted_at_its_old_one(
 def test_a_twin_that_was_there_before_is_no_move() -> None:
     folder = Folder({X: "same"}, frozenset({"solr"}))
     memory = {A: Base(5, "same"), X: Base(4, "same")}
-    ledger = {A: Held(5, "same", "me")}
+    ledger = {A: HeldDocument(5, "same", "me")}
     (refusal,) = decide(folder, ledger, memory)
     assert isinstance(refusal, Refuse)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nm_bus.codec import decode, encode
-from nm_bus.core.windows import Closed, Kept, Windows
+from nm_bus.core.windows import Closed, KeptWindow, Windows
 from nm_bus.messages import Declared, Event, Rollup, Rollups, Series
 from nm_bus.topology import PEER_BYTES
 
@@ -333,7 +333,7 @@ def test_a_restart_loses_nothing(many: list[tuple[str, float, float]]) -> None:
     before, after = fed(many), Windows()
     for part in before.dump_changes(NODE).values():
         stored = msgspec.msgpack.encode(part)
-        after.load(NODE, msgspec.msgpack.decode(stored, type=Kept), LATEST)
+        after.load(NODE, msgspec.msgpack.decode(stored, type=KeptWindow), LATEST)
     assert everything(after) == everything(before)
     assert after.close(LATEST) == before.close(LATEST)
 

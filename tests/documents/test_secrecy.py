@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nm_bus.documents.secrecy import Finding, findings, is_encrypted
+from nm_bus.documents.secrecy import SecretSuspicion, findings, is_encrypted
 
 CHANCE = "q8Zr1Vt0XkP3mW7s"
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
@@ -81,7 +81,7 @@ NO_SECRETS = [
 )
 def test_a_secret_is_found_and_named_with_its_line(line: str, what: str) -> None:
     content = f"# a comment\n{line}\n".encode()
-    assert Finding(2, what) in findings(content)
+    assert SecretSuspicion(2, what) in findings(content)
 
 
 @pytest.mark.parametrize("line", NO_SECRETS)
@@ -107,12 +107,12 @@ def test_what_is_encrypted_holds_no_secret(beginning: str) -> None:
 
 def test_an_encrypted_part_does_not_hide_the_rest() -> None:
     content = b"password = hunter2\n-----BEGIN PGP MESSAGE-----\n"
-    assert findings(content) == [Finding(1, "a password (password)")]
+    assert findings(content) == [SecretSuspicion(1, "a password (password)")]
 
 
 def test_what_is_no_text_is_searched_as_well() -> None:
     assert findings(b"\xff\xfe\x00-----BEGIN RSA PRIVATE KEY-----\x00") == [
-        Finding(1, "a private key")
+        SecretSuspicion(1, "a private key")
     ]
 
 

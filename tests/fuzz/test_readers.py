@@ -16,7 +16,7 @@ import pytest
 
 from nm_agents.member import metricfile
 from nm_agents.publishing.inhand import FILE as IN_HAND
-from nm_agents.publishing.inhand import InHand
+from nm_agents.publishing.inhand import FileInHand
 from nm_agents.publishing.memory import FILE, remembered
 from nm_broker.management import ManagementApi
 from nm_broker.pki import Authority
@@ -158,7 +158,7 @@ def files(folder: Path) -> Iterator[tuple[str, Reader]]:
     begun = b'{"config/a/b": ["ab", 1], "config/a/c": ["cd", 2]}'
     yield (
         "which file was in hand",
-        Reader(begun, of_file(folder / IN_HAND, lambda _path: InHand(folder))),
+        Reader(begun, of_file(folder / IN_HAND, lambda _path: FileInHand(folder))),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nm_broker import management
-from nm_broker.answers import Binding, Node, Queue, measured
+from nm_broker.answers import BindingAnswer, NodeAnswer, QueueAnswer, measured
 from nm_broker.links import Links
 from nm_broker.management import ManagementApi
 from nm_broker.standing import logins, standing
@@ -38,7 +38,9 @@ LISTS: dict[str, Reader] = {
     "apply": lambda api: api.apply(grant(Role.MEMBER, "a"), "nm.demo"),
     "queues": lambda api: api.queues("nm.demo"),
     "depths": lambda api: api.depths("nm.demo"),
-    "bindings": lambda api: api.get(tuple[Binding, ...], "queues", "nm.demo", "q", "bindings"),
+    "bindings": lambda api: api.get(
+        tuple[BindingAnswer, ...], "queues", "nm.demo", "q", "bindings"
+    ),
     "shovel settings": lambda api: api.shovel_settings("nm.demo"),
     "shovels": lambda api: api.shovels("nm.demo"),
     "connections": ManagementApi.connections,
@@ -166,7 +168,10 @@ def test_an_answer_is_read_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_queue_just_declared_has_no_counts_yet() -> None:
     body = b'[{"name": "q"}, {"name": "r", "messages": null, "message_stats": null, "new": {}}]'
     with answering(body) as url:
-        assert api(url).queues("nm.demo") == {"q": Queue(name="q"), "r": Queue(name="r")}
+        assert api(url).queues("nm.demo") == {
+            "q": QueueAnswer(name="q"),
+            "r": QueueAnswer(name="r"),
+        }
         assert api(url).depths("nm.demo") == {"q": 0, "r": 0}
         assert api(url).queues("nm.demo")["q"].acked == 0
 
@@ -186,7 +191,7 @@ def test_what_is_named_twice_counts_as_it_was_said_last() -> None:
 
 def test_a_node_that_is_down_states_its_name_alone() -> None:
     with answering(b'[{"name": "rabbit@a", "running": false, "mem_used": null}]') as url:
-        assert api(url).nodes() == (Node(name="rabbit@a"),)
+        assert api(url).nodes() == (NodeAnswer(name="rabbit@a"),)
 
 
 def test_a_measure_that_the_broker_does_not_take_is_a_word() -> None:

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from nm_broker.answers import MessageStats, Queue, Shovel
+from nm_broker.answers import MessageStats, QueueAnswer, Shovel
 from nm_broker.links import Link, link_state, links_of, looks, shovel
 from nm_bus.core.links import LinkHealth, LinkSeen, LinkVerdict, ShovelState
 from nm_bus.errors import ConfigError
@@ -78,7 +78,7 @@ def test_there_are_two_links_to_each_peer() -> None:
         (None, None, LinkSeen(ShovelState.MISSING)),
         (
             Shovel(name=SHOVEL, state="running"),
-            Queue(
+            QueueAnswer(
                 name=QUEUE,
                 messages_ready=3,
                 messages_unacknowledged=4,
@@ -88,7 +88,7 @@ def test_there_are_two_links_to_each_peer() -> None:
         ),
         (
             Shovel(name=SHOVEL, state="terminated", reason="a\n   b"),
-            Queue(name=QUEUE),
+            QueueAnswer(name=QUEUE),
             LinkSeen(ShovelState.TERMINATED, "a b"),
         ),
         (
@@ -109,7 +109,7 @@ def test_there_are_two_links_to_each_peer() -> None:
     ],
 )
 def test_a_look_puts_shovel_and_queue_together(
-    shovel: Shovel | None, queue: Queue | None, seen: LinkSeen
+    shovel: Shovel | None, queue: QueueAnswer | None, seen: LinkSeen
 ) -> None:
     shovels, queues = {SHOVEL: shovel} if shovel else {}, {QUEUE: queue} if queue else {}
     heard = {} if seen.heard is None else {CONTROL: seen.heard}

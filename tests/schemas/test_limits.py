@@ -21,7 +21,7 @@ from nm_bus.core.ledger.batches import fill
 from nm_bus.core.ledger.boots import Boots
 from nm_bus.core.ledger.state import State
 from nm_bus.core.measurement import fitting
-from nm_bus.core.nagios import Verdict
+from nm_bus.core.nagios import PluginVerdict
 from nm_bus.core.overview import overview
 from nm_bus.core.pages import first_page
 from nm_bus.core.pipe import Pipe
@@ -118,7 +118,7 @@ def running() -> Running:
 def test_a_member_s_largest_messages_are_taken_by_its_home() -> None:
     agent = Agent(NODE, LIFE, 86_400.0, WORST * 128, 0.0)
     for number in range(100):
-        verdict = Verdict(CheckStatus.CRITICAL, WORST * 256)
+        verdict = PluginVerdict(CheckStatus.CRITICAL, WORST * 256)
         agent.checked(f"{number:064}", verdict, NOW + number / 7)
     values = {f"m{number}[{WORST * 250}]": -1.2345678901234567e-300 for number in range(2_000)}
     fit = fitting(values)

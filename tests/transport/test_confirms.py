@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from nm_bus.transport.base import Outcome, Outgoing
-from nm_bus.transport.confirms import Confirms, Told, Waiting, names
+from nm_bus.transport.confirms import Confirms, Told, Unconfirmed, names
 
 BEAT = Outgoing("heartbeat", "gov.llnl.n1", b"12345", user_id="n1.llnl.gov")
 
@@ -17,7 +17,7 @@ class Outcomes:
         self.confirms = Confirms()
         self.told: list[tuple[int, Outcome]] = []
         for tag, message in enumerate(messages, start=1):
-            waiting = Waiting(message, float(tag), partial(self._note, tag))
+            waiting = Unconfirmed(message, float(tag), partial(self._note, tag))
             self.confirms.add(tag, waiting)
 
     def _note(self, tag: int, outcome: Outcome) -> None:

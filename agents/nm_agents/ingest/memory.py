@@ -16,7 +16,7 @@ import msgspec
 
 from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.ingest import Ingest, Member
-from nm_bus.core.windows import PARTS, Kept, Windows
+from nm_bus.core.windows import PARTS, KeptWindow, Windows
 from nm_bus.messages import NodeId, Seconds, domain_key
 from nm_bus.storage.base import Store
 
@@ -32,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 
 _encoder = msgspec.msgpack.Encoder()
 _members = msgspec.msgpack.Decoder(Member)
-_minutes = msgspec.msgpack.Decoder(Kept)
+_minutes = msgspec.msgpack.Decoder(KeptWindow)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from functools import partial
 from nm_agents.member.checks import Checks
 from nm_agents.member.inbox import Reply
 from nm_bus.core.agent import Agent
-from nm_bus.core.nagios import Verdict, series
+from nm_bus.core.nagios import PluginVerdict, series
 from nm_bus.messages import Ask, Check
 
 Told = dict[str, object]
@@ -47,7 +47,7 @@ class Answers:
         elif not self._checks.ask(ask.check, partial(self._ran, ask, reply)):
             reply(self._agent.refusal(ask.request, "too many checks are asked for; ask again"))
 
-    def _ran(self, ask: Ask, reply: Reply, verdict: Verdict) -> None:
+    def _ran(self, ask: Ask, reply: Reply, verdict: PluginVerdict) -> None:
         values, _ = series(ask.check, verdict.values)
         told = check_told(self._agent.checks[ask.check]) | {"values": values}
         reply(self._agent.report(ask.request, told))

@@ -6,7 +6,7 @@ from functools import partial
 
 from nm_agents.member.plugins import Run, Timers, Told
 from nm_bus.core.agent import start_times
-from nm_bus.core.nagios import Verdict, failed
+from nm_bus.core.nagios import PluginVerdict, failed
 from nm_bus.messages import Seconds
 from nm_bus.settings import CheckSettings
 
@@ -17,7 +17,7 @@ MOST_ASKERS = 16
 """How many may wait for a check that was asked for; one more is refused."""
 
 Start = Callable[[tuple[str, ...], Seconds, Timers, Told], Run]
-Result = Callable[[str, Verdict], None]
+Result = Callable[[str, PluginVerdict], None]
 
 
 class Checks:
@@ -89,7 +89,7 @@ class Checks:
         ended = partial(self._ended, name)
         self._runs[name] = self._start(check.command, check.timeout, self._timers, ended)
 
-    def _ended(self, name: str, verdict: Verdict) -> None:
+    def _ended(self, name: str, verdict: PluginVerdict) -> None:
         self._running = None
         self._result(name, verdict)
         answers = [answered for asked, answered in self._askers if asked == name]

@@ -10,7 +10,7 @@ from functools import partial
 from nm_agents.member import plugins
 from nm_agents.member.documents import Changed
 from nm_agents.member.plugins import Run, Timers, Told
-from nm_bus.core.nagios import Verdict, reason, shortened
+from nm_bus.core.nagios import PluginVerdict, reason, shortened
 from nm_bus.messages import CheckStatus, Seconds
 from nm_bus.settings import DocumentsSettings
 
@@ -69,7 +69,7 @@ class Hooks:
             settings.hook, environment, settings.hook_timeout, self._timers, ended
         )
 
-    def _told(self, changes: list[Changed], verdict: Verdict) -> None:
+    def _told(self, changes: list[Changed], verdict: PluginVerdict) -> None:
         self._run = None
         trouble = "" if verdict.status is CheckStatus.OK else f"the hook failed: {verdict.output}"
         for change in changes:
@@ -115,11 +115,11 @@ def start(
     return plugins.start(command, timeout, timers, told, environment=environment, judge=judged)
 
 
-def judged(exit_code: int, text: str, errors: str) -> Verdict:
+def judged(exit_code: int, text: str, errors: str) -> PluginVerdict:
     """A hook that ended by itself: any exit code but 0 is a failure. Its reason is what it wrote to
     standard error, else the last line that it printed."""
     if exit_code == 0:
-        return Verdict(CheckStatus.OK, "")
+        return PluginVerdict(CheckStatus.OK, "")
     how = f"exit code {exit_code}" if exit_code > 0 else f"ended by signal {-exit_code}"
     said = reason(errors) or "".join(text.strip().splitlines()[-1:])
-    return Verdict(CheckStatus.CRITICAL, shortened(f"{how}: {said}" if said else how))
+    return PluginVerdict(CheckStatus.CRITICAL, shortened(f"{how}: {said}" if said else how))

@@ -29,7 +29,7 @@ from nm_agents.service import log_status
 from nm_bus import __version__, codec
 from nm_bus.core.agent import Agent
 from nm_bus.core.measurement import Measurement, fitting, printable
-from nm_bus.core.nagios import Verdict, series, shortened
+from nm_bus.core.nagios import PluginVerdict, series, shortened
 from nm_bus.messages import (
     CheckStatus,
     Declared,
@@ -221,7 +221,7 @@ class Member:
     def _own_check(self, name: str, trouble: str) -> None:
         if trouble or name in self._agent.checks:
             status = CheckStatus.WARNING if trouble else CheckStatus.OK
-            self._news(name, Verdict(status, shortened(trouble)))
+            self._news(name, PluginVerdict(status, shortened(trouble)))
 
     def _send_metrics(self, metrics: Metrics, done: Published) -> None:
         self._publish(METRICS, metrics, done, persistent=True)
@@ -247,14 +247,14 @@ class Member:
 
     # --- self-checks
 
-    def _checked(self, name: str, verdict: Verdict) -> None:
+    def _checked(self, name: str, verdict: PluginVerdict) -> None:
         self._news(name, verdict)
         values, declared = series(name, verdict.values)
         left_out = {f"{name}: {printable(word)}": "is no value" for word in verdict.left_out}
         if values or left_out or name in self._troubles:
             self._offer(name, values, self._transport.now(), declared, troubles=left_out)
 
-    def _news(self, name: str, verdict: Verdict) -> None:
+    def _news(self, name: str, verdict: PluginVerdict) -> None:
         """A check that changed its status is told at once."""
         if self._agent.checked(name, verdict, self._transport.now()):
             LOGGER.info("check %s is %s: %s", name, verdict.status, verdict.output)

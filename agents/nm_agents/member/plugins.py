@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import IO, Protocol
 
-from nm_bus.core.nagios import Verdict, failed, verdict
+from nm_bus.core.nagios import PluginVerdict, failed, verdict
 from nm_bus.messages import Seconds
 from nm_bus.transport.base import Timer
 
@@ -25,8 +25,8 @@ FIRST_LOOK, LAST_LOOK = 0.02, 0.25
 READS_A_LOOK = 16
 """A plugin that prints without end must not keep the loop to itself."""
 
-Told = Callable[[Verdict], None]
-Judge = Callable[[int, str, str], Verdict]
+Told = Callable[[PluginVerdict], None]
+Judge = Callable[[int, str, str], PluginVerdict]
 """Makes a verdict of an exit code and what was printed to standard output and error."""
 
 
@@ -114,7 +114,7 @@ class PluginRun:
         self._output.close()
         self._errors.close()
 
-    def _tell(self, result: Verdict) -> None:
+    def _tell(self, result: PluginVerdict) -> None:
         told, self._told = self._told, _nobody
         told(result)
 
@@ -193,5 +193,5 @@ def _start(command: tuple[str, ...], environment: Mapping[str, str]) -> subproce
     )
 
 
-def _nobody(_result: Verdict) -> None:
+def _nobody(_result: PluginVerdict) -> None:
     """Nobody wants to know."""

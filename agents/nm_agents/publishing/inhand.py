@@ -27,7 +27,7 @@ Begun = dict[str, tuple[str, int]]
 """By key: the content's digest, and how often it was taken in hand without an end."""
 
 
-class InHand:
+class FileInHand:
     """The file that says it; without one, nothing is written down and nothing is set aside."""
 
     def __init__(self, file: Path | None) -> None:

@@ -18,7 +18,7 @@ from nm_bus.messages.base import Part
 FILE = ".nm-bus-published.json"
 
 
-class Kept(Part, frozen=True):
+class RememberedFile(Part, frozen=True):
     """The file."""
 
     project: str
@@ -26,7 +26,7 @@ class Kept(Part, frozen=True):
 
 
 @dataclass
-class Memory:
+class PublishingMemory:
     """The bases by key. `save` writes them durably if they changed; without a file, never."""
 
     project: str
@@ -39,7 +39,7 @@ class Memory:
         if self.file is None or self.documents == self._saved:
             return
         new = self.file.with_name(f"{self.file.name}.new")
-        kept = Kept(self.project, dict(sorted(self.documents.items())))
+        kept = RememberedFile(self.project, dict(sorted(self.documents.items())))
         try:
             with new.open("wb") as stream:
                 stream.write(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
@@ -51,15 +51,15 @@ class Memory:
         self._saved = dict(self.documents)
 
 
-def remembered(folder: Path, project: str, *, writes: bool = True) -> Memory:
+def remembered(folder: Path, project: str, *, writes: bool = True) -> PublishingMemory:
     """What a folder knows. Raises ConfigError for a damaged file, or one of another project."""
     file = folder / FILE
     mend = "remove it: documents that are equal here and in the ledger are then known again"
     try:
         text = file.read_bytes()
-        kept = attempt(lambda: msgspec.json.decode(text, type=Kept))
+        kept = attempt(lambda: msgspec.json.decode(text, type=RememberedFile))
     except FileNotFoundError:
-        kept = Kept(project)
+        kept = RememberedFile(project)
     except OSError as error:
         raise ConfigError(file, f"cannot be read: {error.strerror}", mend) from None
     if isinstance(kept, Unreadable):
@@ -67,4 +67,6 @@ def remembered(folder: Path, project: str, *, writes: bool = True) -> Memory:
     if kept.project != project:
         what = f"this folder publishes for the project {kept.project}, not for {project}"
         raise ConfigError(file, what, "give another folder, or other settings")
-    return Memory(project, file if writes else None, dict(kept.documents), dict(kept.documents))
+    return PublishingMemory(
+        project, file if writes else None, dict(kept.documents), dict(kept.documents)
+    )

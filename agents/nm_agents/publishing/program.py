@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nm_agents.noticing import CHANGES, begin_notices
-from nm_agents.publishing.publisher import Publisher
+from nm_agents.publishing.publisher import FolderPublisher
 from nm_bus.errors import ConnectionLostError, TimedOutError
 from nm_bus.messages import Seconds
 from nm_bus.transport.reconnect import Pauses
@@ -32,10 +32,10 @@ FIRST_PAUSE: Seconds = 1.0
 LONGEST_PAUSE: Seconds = 60.0
 
 
-class Loop:
+class PublishingLoop:
     """Looks until it is stopped. `warn` tells why a look came to nothing, once for each reason."""
 
-    def __init__(self, publisher: Publisher, warn: Callable[[str], None]) -> None:
+    def __init__(self, publisher: FolderPublisher, warn: Callable[[str], None]) -> None:
         self._publisher, self._warn = publisher, warn
         self._noticed, self._stopped = threading.Event(), threading.Event()
         self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE, random.random)

@@ -11,11 +11,11 @@ from typing import Protocol
 
 from nm_agents.publishing import scanning
 from nm_agents.publishing.inhand import FILE as IN_HAND
-from nm_agents.publishing.inhand import InHand
-from nm_agents.publishing.memory import Memory
+from nm_agents.publishing.inhand import FileInHand
+from nm_agents.publishing.memory import PublishingMemory
 from nm_agents.publishing.reasons import Reasons
 from nm_agents.publishing.scanning import Found, Signature
-from nm_agents.publishing.told import Told, What
+from nm_agents.publishing.told import FileEvent, Happened
 from nm_bus.checking.checker import NoCheckError
 from nm_bus.core.ledger.history import diff
 from nm_bus.core.publishing import (
@@ -26,7 +26,7 @@ from nm_bus.core.publishing import (
     Delete,
     Folder,
     Forget,
-    Held,
+    HeldDocument,
     Put,
     Refuse,
     decide,
@@ -40,7 +40,7 @@ from nm_bus.messages import Entry, Proposed, Seconds
 FOLDER = "a folder is where the file was: its document stays in the ledger; remove the folder"
 
 
-class Ledger(Protocol):
+class LedgerAccess(Protocol):
     """What is asked of the ledger; `nm_bus.client.Client` is the real one."""
 
     def get(self, key: str) -> Entry | None:
@@ -71,18 +71,18 @@ class WhyNot(Protocol):
 
 
 @dataclass
-class Publisher:
+class FolderPublisher:
     """Publishes a folder, one look after the other. A dry one changes nothing, and tells.
 
     `force` lets through what looks like a secret; `allow_empty` lets a vanished folder delete.
     """
 
     root: Path
-    ledger: Ledger
-    memory: Memory
+    ledger: LedgerAccess
+    memory: PublishingMemory
     rest: Rest
     clock: Callable[[], Seconds]
-    tell: Callable[[Told], None]
+    tell: Callable[[Happened], None]
     dry: bool = False
     force: bool = False
     allow_empty: bool = False
@@ -94,7 +94,7 @@ class Publisher:
     """The content that did not become agreed, and the revision it was to follow."""
 
     def __post_init__(self) -> None:
-        self.in_hand = InHand(None if self.dry else self.root / IN_HAND)
+        self.in_hand = FileInHand(None if self.dry else self.root / IN_HAND)
         self.reasons = Reasons(self.root, self.tell, writes=not self.dry)
 
     def rests(self) -> bool:
@@ -129,7 +129,7 @@ class Publisher:
         self.memory.save()
         return still_changing
 
-    def _asked_for(self, keys: set[str]) -> tuple[dict[str, Held | None], dict[str, str]]:
+    def _asked_for(self, keys: set[str]) -> tuple[dict[str, HeldDocument | None], dict[str, str]]:
         """What the ledger has under these keys; and why it does not say, by key."""
         held, refused = {}, {}
         for key in sorted(keys):
@@ -219,7 +219,7 @@ class Publisher:
             return {put.key: reason}
         if self.dry:
             lines = diff(_content(entry), content, ("ledger", "folder"))
-            self.tell(Told(What.WOULD_PUT, put.key, lines=tuple(lines)))
+            self.tell(Happened(FileEvent.WOULD_PUT, put.key, lines=tuple(lines)))
             return {}
         self._remember_asking(put.key, put.digest)
 
@@ -229,7 +229,7 @@ class Publisher:
                 component, name, content, if_revision=put.expected, force=self.force
             )
 
-        return self._asked(put.key, What.PUT, (put.digest, put.expected), ask)
+        return self._asked(put.key, FileEvent.PUT, (put.digest, put.expected), ask)
 
     def _flaw(self, document: Document) -> str:
         """Why a document may not be proposed. What could not be checked is looked at again."""
@@ -244,14 +244,14 @@ class Publisher:
         if self._tried.get(delete.key) == (DELETED, delete.expected):
             return self._still(delete.key)
         if self.dry:
-            self.tell(Told(What.WOULD_DELETE, delete.key))
+            self.tell(Happened(FileEvent.WOULD_DELETE, delete.key))
             return {}
         self._remember_asking(delete.key, DELETED)
 
         def ask() -> Proposed:
             return self.ledger.delete(delete.key, if_revision=delete.expected)
 
-        return self._asked(delete.key, What.DELETED, (DELETED, delete.expected), ask)
+        return self._asked(delete.key, FileEvent.DELETED, (DELETED, delete.expected), ask)
 
     def _is_agreed(self, key: str) -> bool:
         """Whether the folder's document is the ledger's; a dry run shows what would follow."""
@@ -265,26 +265,26 @@ class Publisher:
         self.memory.save()
 
     def _asked(
-        self, key: str, what: What, tried: tuple[str, int], ask: Callable[[], Proposed]
+        self, key: str, what: FileEvent, tried: tuple[str, int], ask: Callable[[], Proposed]
     ) -> dict[str, str]:
         try:
             proposed = ask()
         except UndecidedError as error:
             self._tried[key] = tried
             self.undecided.add(key)
-            what = What.ACCEPTED if error.accepted_by else What.UNKNOWN
-            self.tell(Told(what, key, str(error)))
+            what = FileEvent.ACCEPTED if error.accepted_by else FileEvent.UNKNOWN
+            self.tell(Happened(what, key, str(error)))
             return {}
         except RefusedError as error:
             self._tried[key] = tried
             self.undecided.discard(key)
             return {key: str(error)}
         self.undecided.discard(key)
-        if what is What.DELETED:
+        if what is FileEvent.DELETED:
             del self.memory.documents[key]
         else:
             self.memory.documents[key] = Base(proposed.revision, tried[0])
-        self.tell(Told(what, key, f"agreed at revision {proposed.revision}", proposed.revision))
+        self.tell(Happened(what, key, f"agreed at revision {proposed.revision}", proposed.revision))
         return {}
 
     def _still(self, key: str) -> dict[str, str]:
@@ -292,10 +292,10 @@ class Publisher:
         return {key: self.reasons.refused[key]} if key in self.reasons.refused else {}
 
 
-def _held(entry: Entry | None) -> Held | None:
+def _held(entry: Entry | None) -> HeldDocument | None:
     if entry is None:
         return None
-    return Held(entry.revision, _sha256(_content(entry) or b""), entry.actor)
+    return HeldDocument(entry.revision, _sha256(_content(entry) or b""), entry.actor)
 
 
 def _content(entry: Entry | None) -> bytes | None:

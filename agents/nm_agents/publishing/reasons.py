@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nm_agents.publishing.scanning import Found, reason_path
-from nm_agents.publishing.told import Told, What
+from nm_agents.publishing.told import FileEvent, Happened
 
 
 @dataclass
@@ -14,7 +14,7 @@ class Reasons:
     """What is refused, by key. Without `writes`, it is only told."""
 
     root: Path
-    tell: Callable[[Told], None]
+    tell: Callable[[Happened], None]
     writes: bool
     refused: dict[str, str] = field(default_factory=dict)
 
@@ -22,9 +22,9 @@ class Reasons:
         """From now on this is refused, and nothing else."""
         for key, reason in refused.items():
             if self.refused.get(key) != reason:
-                self.tell(Told(What.REFUSED, key, reason))
+                self.tell(Happened(FileEvent.REFUSED, key, reason))
         for key in sorted(self.refused.keys() - refused.keys()):
-            self.tell(Told(What.WELL, key))
+            self.tell(Happened(FileEvent.WELL, key))
         if self.writes:
             self._write(found, refused)
         self.refused = refused

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class What(StrEnum):
+class FileEvent(StrEnum):
     """What became of a document."""
 
     PUT = "put"
@@ -18,10 +18,10 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Happened:
     """One thing that happened: `revision` where something was agreed, `lines` of a diff."""
 
-    what: What
+    what: FileEvent
     key: str
     text: str = ""
     revision: int = 0

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from nm_broker.answers import Binding, Node, measured
+from nm_broker.answers import BindingAnswer, NodeAnswer, measured
 from nm_broker.links import Link, Links
 from nm_broker.management import ManagementApi
 from nm_broker.project import sizes_for, topology_of
@@ -109,7 +109,7 @@ class BrokerWatch:
         self._check_room(principal, queue)
         sizes = sizes_for(self.settings.limits)
         self.api.declare(alerts_topology(principal, name, keys, sizes), self._vhost)
-        there = self.api.get(tuple[Binding, ...], "queues", self._vhost, queue, "bindings")
+        there = self.api.get(tuple[BindingAnswer, ...], "queues", self._vhost, queue, "bindings")
         for binding in there:
             if binding.source == ALERTS and binding.routing_key not in keys:
                 ends = ("e", ALERTS, "q", queue, binding.properties_key)
@@ -132,7 +132,7 @@ class BrokerWatch:
         return vhost(self.settings.project)
 
 
-def _alarms(node: Node) -> str:
+def _alarms(node: NodeAnswer) -> str:
     rings = {"memory alarm": node.mem_alarm, "disk alarm": node.disk_free_alarm}
     return ", ".join(text for text, on in rings.items() if on)
 

@@ -21,7 +21,7 @@ def percentile(values: list[Seconds], percent: int) -> Seconds:
 
 
 @dataclass(slots=True)
-class Series:
+class DelaySeries:
     """Changes put at one supernode, each after one raw round trip over the same links.
 
     Since the call of `put`: until it was answered `agreed`, and until the last member applied it.
@@ -46,7 +46,7 @@ class Phase:
 
     name: str
     delay: Seconds
-    series: list[Series]
+    series: list[DelaySeries]
     rate: float
 
 
@@ -60,7 +60,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreeing:
+class AgreementFigures:
     """All of it."""
 
     supernodes: int

@@ -30,8 +30,8 @@ from nm_bus.transport.base import Flow, Status
 from nm_bus.transport.pika import PikaTransport
 from nm_lab.bench.aims import Measured
 from nm_lab.bench.crowd import channel
-from nm_lab.bench.ground import Ground, admit_impersonator
-from nm_lab.bench.listeners import PLAIN, Crowd
+from nm_lab.bench.ground import BenchBroker, admit_impersonator
+from nm_lab.bench.listeners import PLAIN, InboxCrowd
 from nm_lab.bench.listening import Ears, listening
 
 PROJECT = "fanout"
@@ -108,7 +108,7 @@ class Source:
         """No snapshot ever takes the place of this state."""
 
 
-def fanout(place: Ground, queues: int, updates: int, told: Told) -> FannedOut:
+def fanout(place: BenchBroker, queues: int, updates: int, told: Told) -> FannedOut:
     """Publish so many updates and as many plain messages, in turn, to so many queues."""
     place.lay_out(PROJECT, Sizes())
     admit_impersonator(place.api, PROJECT, configure=".*")
@@ -128,13 +128,13 @@ def fanout(place: Ground, queues: int, updates: int, told: Told) -> FannedOut:
     return FannedOut(queues, len(body), ours, plain)
 
 
-def _crowd(place: Ground, queues: int) -> Crowd:
+def _crowd(place: BenchBroker, queues: int) -> InboxCrowd:
     files = str(place.tls.ca), str(place.tls.certificate), str(place.tls.key)
-    return Crowd(PROJECT, (place.broker,), files, queues, epoch=1, revision=0)
+    return InboxCrowd(PROJECT, (place.broker,), files, queues, epoch=1, revision=0)
 
 
 @contextmanager
-def _feeding(place: Ground, source: Source) -> Iterator[PikaTransport]:
+def _feeding(place: BenchBroker, source: Source) -> Iterator[PikaTransport]:
     """A supernode's feed on a thread of its own."""
     settings = msgspec.structs.replace(place.supernode, project=PROJECT)
     transport = connect(settings, "feed", place.broker, separate=False)

@@ -9,7 +9,7 @@ from nm_bus.messages import Seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class ProcessUsage:
     """`memory` is the most bytes that were resident, `share` processor time per elapsed time."""
 
     memory: int
@@ -32,11 +32,11 @@ class Footprint:
         """Look how much memory it uses now."""
         self._memory = max(self._memory, self.process.memory_info().rss)
 
-    def used(self) -> Used:
+    def used(self) -> ProcessUsage:
         """What it used since the beginning."""
         self.look()
         elapsed = time.monotonic() - self._began
-        return Used(self._memory, (self._spent() - self._before) / elapsed)
+        return ProcessUsage(self._memory, (self._spent() - self._before) / elapsed)
 
     def _spent(self) -> Seconds:
         times = self.process.cpu_times()

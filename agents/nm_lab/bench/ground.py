@@ -25,7 +25,7 @@ HOUR = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class BenchBroker:
     """A broker that runs. `file` holds the supernode's settings, `tls` is the bench's user's."""
 
     api: ManagementApi
@@ -52,7 +52,7 @@ def temporary() -> Iterator[Path]:
 
 
 @contextmanager
-def ground(folder: Path) -> Iterator[Ground]:
+def ground(folder: Path) -> Iterator[BenchBroker]:
     """Start a broker; it is ended at the end, whatever the end is."""
     federation = Federation(Plan(folder, "bench", (SUPERNODE,), {}))
     federation.build()
@@ -61,7 +61,7 @@ def ground(folder: Path) -> Iterator[Ground]:
         settings = federation.settings[SUPERNODE]
         tls = impersonator(folder)
         file = folder / f"{SUPERNODE}.toml"
-        yield Ground(running.api, settings.broker, settings, file, tls, folder)
+        yield BenchBroker(running.api, settings.broker, settings, file, tls, folder)
     finally:
         running.kill()
 

@@ -22,9 +22,9 @@ from nm_bus.errors import NmBusError, TimedOutError
 from nm_bus.messages import Alert, AlertState, Health, MemberState, Seconds
 from nm_bus.settings import AdministratorSettings, Limits, load, timing
 from nm_lab.bench.aims import Measured
-from nm_lab.bench.footprint import Footprint, Used
+from nm_lab.bench.footprint import Footprint, ProcessUsage
 from nm_lab.bench.ground import SUPERNODE, USER, admit_impersonator, impersonator
-from nm_lab.bench.simulate import Crowd, Published
+from nm_lab.bench.simulate import MemberCrowd, PublishedCount
 from nm_lab.federation.building import Federation, Plan
 from nm_lab.federation.eyes import AlertWatch
 
@@ -44,7 +44,7 @@ Told = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Seen:
+class HoldSamples:
     """What an administrator saw, look by look."""
 
     delays: dict[tuple[str, int], Seconds] = field(default_factory=dict)
@@ -62,15 +62,15 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HoldFigures:
     """What came of it."""
 
     members: int
     seconds: Seconds
-    seen: Seen
+    seen: HoldSamples
     alerts: list[Alert]
-    used: dict[str, Used]
-    published: Published
+    used: dict[str, ProcessUsage]
+    published: PublishedCount
     limit: Seconds
 
     def delay(self, percent: int) -> Seconds:
@@ -92,7 +92,7 @@ class Held:
         ]
 
 
-def hold(folder: Path, members: int, seconds: Seconds, told: Told) -> Held:
+def hold(folder: Path, members: int, seconds: Seconds, told: Told) -> HoldFigures:
     """Build it, wait until all are heard, watch for so long, and end everything.
 
     Raises TimedOutError when the members are not all heard in time.
@@ -118,7 +118,7 @@ def hold(folder: Path, members: int, seconds: Seconds, told: Told) -> Held:
         federation.stop()
     raised = [alert for alert in alerts.shown if alert.state is AlertState.RAISED]
     limit = timing(federation.settings[SUPERNODE]).canary_limit
-    return Held(members + 1, seconds, seen, raised, used, published, limit)
+    return HoldFigures(members + 1, seconds, seen, raised, used, published, limit)
 
 
 def _settle(config: Path, members: int, told: Told) -> None:
@@ -137,9 +137,9 @@ def _settle(config: Path, members: int, told: Told) -> None:
 
 def _watch(
     federation: Federation, members: int, seconds: Seconds, told: Told
-) -> tuple[dict[str, Used], Seen]:
+) -> tuple[dict[str, ProcessUsage], HoldSamples]:
     footprints = _footprints(federation)
-    seen, end = Seen(), time.monotonic() + seconds
+    seen, end = HoldSamples(), time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(LOOK, left))
         seen.take(_look(federation.administrator))
@@ -169,7 +169,7 @@ def _look(config: Path) -> list[MemberState]:
 def _crowd(folder: Path, members: int) -> Iterator["subprocess.Popen[bytes]"]:
     tls = impersonator(folder)
     file = str(folder / f"{SUPERNODE}.toml")
-    crowd = Crowd(file, USER, str(tls.ca), str(tls.certificate), str(tls.key), members)
+    crowd = MemberCrowd(file, USER, str(tls.ca), str(tls.certificate), str(tls.key), members)
     process = subprocess.Popen(
         [sys.executable, "-m", "nm_lab.bench.simulate", msgspec.json.encode(crowd).decode()],
         stdin=subprocess.DEVNULL,
@@ -184,10 +184,10 @@ def _crowd(folder: Path, members: int) -> Iterator["subprocess.Popen[bytes]"]:
         process.communicate()
 
 
-def _end(crowd: "subprocess.Popen[bytes]") -> Published:
+def _end(crowd: "subprocess.Popen[bytes]") -> PublishedCount:
     crowd.terminate()
     try:
         out, _ = crowd.communicate(timeout=ANSWER)
-        return msgspec.json.decode(out, type=Published)
+        return msgspec.json.decode(out, type=PublishedCount)
     except (subprocess.TimeoutExpired, msgspec.DecodeError):
         raise TimedOutError("the simulated members ended too early, or not at all") from None

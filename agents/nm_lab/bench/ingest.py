@@ -21,7 +21,7 @@ from nm_bus.topology import HEARTBEAT, METRICS
 from nm_bus.transport.base import Outgoing
 from nm_lab.bench.aims import Measured
 from nm_lab.bench.crowd import channel, fill
-from nm_lab.bench.ground import Ground, sizes
+from nm_lab.bench.ground import BenchBroker, sizes
 from nm_lab.bench.readers.program import INGEST, KOMBU, PIKA
 from nm_lab.bench.readers.task import Spent, Task
 from nm_lab.bench.traffic import heartbeats, members, metrics
@@ -58,7 +58,7 @@ Told = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class StreamFigures:
     """One kind of messages, and what each reader did with them in each round: messages per
     second of processor time."""
 
@@ -83,8 +83,8 @@ class Stream:
 
 
 def compare(
-    ground: Ground, messages: int, rounds: int, now: Seconds, told: Told
-) -> Iterator[Stream]:
+    ground: BenchBroker, messages: int, rounds: int, now: Seconds, told: Told
+) -> Iterator[StreamFigures]:
     """Measure heartbeats, then ten-metric messages."""
     for project, partitions in (("one", 1), ("two", TWICE)):
         ground.lay_out(project, sizes(messages, partitions))
@@ -100,11 +100,11 @@ def compare(
                 for reader, name in NAMES.items():
                     told(f"{stream}, round {number} of {rounds}: {name}")
                     rates[reader].append(_rate(ground, channels, reader, stream, bodies))
-        yield Stream(stream, sum(len(m.body) for m in bodies) // messages, rates)
+        yield StreamFigures(stream, sum(len(m.body) for m in bodies) // messages, rates)
 
 
 def _rate(
-    ground: Ground,
+    ground: BenchBroker,
     channels: dict[str, BlockingChannel],
     reader: str,
     stream: str,

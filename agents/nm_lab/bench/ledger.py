@@ -21,12 +21,12 @@ from nm_bus.core.ledger.voters import node_of
 from nm_bus.errors import NmBusError, TimedOutError
 from nm_bus.messages import NodeId, Seconds
 from nm_bus.settings import AdministratorSettings, Timing, Tls, load, timing
-from nm_lab.bench.agreeing import Agreeing, Pause, Phase, Series
+from nm_lab.bench.agreeing import AgreementFigures, DelaySeries, Pause, Phase
 from nm_lab.bench.echo import echo
 from nm_lab.bench.ground import admit_impersonator, impersonator
-from nm_lab.bench.listeners import Crowd
+from nm_lab.bench.listeners import InboxCrowd
 from nm_lab.bench.listening import Ears, listening
-from nm_lab.bench.proposals import Load, Sustained
+from nm_lab.bench.proposals import ProposalLoad, Sustained
 from nm_lab.federation.building import Federation, Plan
 from nm_lab.federation.relay import Relays
 
@@ -61,7 +61,7 @@ class Wanted:
     deaths: int = 3
 
 
-def ledger(folder: Path, wanted: Wanted, told: Told) -> Agreeing:
+def ledger(folder: Path, wanted: Wanted, told: Told) -> AgreementFigures:
     """Build a federation, measure all phases, and end everything. Raises NmBusError."""
     nodes = tuple(f"sn{n + 1}.bench.example" for n in range(wanted.supernodes))
     with Relays() as relays:
@@ -94,7 +94,7 @@ class Bench:
     tls: Tls
     clients: dict[NodeId, Client]
 
-    def run(self) -> Agreeing:
+    def run(self) -> AgreementFigures:
         """All phases, one after the other."""
         self._settle()
         phases, pauses = [self._phase("links up", 0.0)], []
@@ -110,7 +110,7 @@ class Bench:
             author = self._author()
             pauses.append(self._death("the last author", author))
             self._revive(author)
-        return Agreeing(self.wanted.supernodes, self.wanted.members, phases, pauses)
+        return AgreementFigures(self.wanted.supernodes, self.wanted.members, phases, pauses)
 
     # --- the federation
 
@@ -164,7 +164,7 @@ class Bench:
 
     def _phase(self, name: str, delay: Seconds) -> Phase:
         author, other = self._author(), self._other()
-        series = [Series("the last author", author), Series("another one", other)]
+        series = [DelaySeries("the last author", author), DelaySeries("another one", other)]
         ends = [(node, self.federation.settings[node].broker) for node in (author, other)]
         with self._members() as ears, echo(PROJECT, ends[0], ends[1], self.tls) as round_trip:
             for n in range(self.wanted.changes):
@@ -183,11 +183,11 @@ class Bench:
         standing = self.clients[living[0]].standing(living[0])
         brokers = tuple(self.federation.settings[node].broker for node in living)
         place = {"epoch": standing.epoch, "revision": standing.revision}
-        crowd = Crowd(PROJECT, brokers, _files(self.tls), self.wanted.members, **place)
+        crowd = InboxCrowd(PROJECT, brokers, _files(self.tls), self.wanted.members, **place)
         with listening(crowd) as ears:
             yield ears
 
-    def _put(self, series: Series, ears: Ears) -> None:
+    def _put(self, series: DelaySeries, ears: Ears) -> None:
         began = time.time()
         proposed = self.clients[series.node].put("bench", "document", f"since {began}")
         series.agreed.append(time.time() - began)
@@ -196,7 +196,7 @@ class Bench:
     def _rate(self) -> float:
         """Changes agreed per second, with many under way at each supernode that lives."""
         own = load(self.federation.administrator, AdministratorSettings)
-        wanted = Load(
+        wanted = ProposalLoad(
             self.federation.plan.administrator,
             _files(own.tls),
             tuple(str(self.federation.plan.folder / f"{node}.toml") for node in self._living),

@@ -42,7 +42,7 @@ PLAIN = "bench.plain"
 STANDARD_INPUT = 0
 
 
-class Crowd(msgspec.Struct, frozen=True):
+class InboxCrowd(msgspec.Struct, frozen=True):
     """So many inboxes, spread over the brokers, as a user that may read and make everything.
 
     `files` are the user's: of the authority, the certificate and the key. The inboxes go on after
@@ -57,7 +57,7 @@ class Crowd(msgspec.Struct, frozen=True):
     revision: int
 
 
-class Heard(msgspec.Struct, frozen=True):
+class AllHave(msgspec.Struct, frozen=True):
     """All inboxes have it since `at`: the revision, or a plain message's number.
 
     Revision and number 0: all are ready.
@@ -68,7 +68,7 @@ class Heard(msgspec.Struct, frozen=True):
     number: int = 0
 
 
-Everybody = Callable[[Heard], None]
+Everybody = Callable[[AllHave], None]
 
 
 @dataclass(slots=True)
@@ -85,11 +85,11 @@ class Gathering:
         self._have[what] += 1
         if self._have[what] == self.count:
             del self._have[what]
-            self.told(Heard(time.time(), revision, number))
+            self.told(AllHave(time.time(), revision, number))
 
 
 @dataclass(slots=True)
-class Inbox:
+class SimulatedInbox:
     """One simulated member: what comes is applied, or only read."""
 
     node: NodeId
@@ -122,10 +122,10 @@ class Inbox:
 
 
 @dataclass(slots=True)
-class Line:
+class InboxConnection:
     """The inboxes at one broker, on one connection."""
 
-    inboxes: list[Inbox]
+    inboxes: list[SimulatedInbox]
     _channel: Channel | None = None
 
     def connect(self, where: pika.ConnectionParameters, loop: IOLoop) -> None:
@@ -166,7 +166,7 @@ def topology(node: NodeId) -> Topology:
     return inbox + Topology((Exchange(PLAIN),), (), (Binding(PLAIN, queue.name),))
 
 
-def _ready(inbox: Inbox, _frame: object) -> None:
+def _ready(inbox: SimulatedInbox, _frame: object) -> None:
     inbox.gathering.one_has()
 
 
@@ -176,11 +176,11 @@ def _failed(_connection: object, reason: BaseException) -> None:
 
 def main() -> None:
     """Listen as the crowd that the only argument holds as JSON."""
-    crowd = msgspec.json.decode(sys.argv[1], type=Crowd)
+    crowd = msgspec.json.decode(sys.argv[1], type=InboxCrowd)
     tls = Tls(*map(Path, crowd.files))
     gathering = Gathering(crowd.count, _say)
     inboxes = [
-        Inbox(
+        SimulatedInbox(
             f"inbox{n:04}.bench.example",
             Follower(Place(crowd.epoch, crowd.revision, "")),
             gathering,
@@ -189,7 +189,7 @@ def main() -> None:
     ]
     loop = IOLoop()
     for n, broker in enumerate(crowd.brokers):
-        line = Line(inboxes[n :: len(crowd.brokers)])
+        line = InboxConnection(inboxes[n :: len(crowd.brokers)])
         line.connect(parameters(broker, crowd.project, tls), loop)
     loop.add_handler(STANDARD_INPUT, lambda *_: _ended(loop), loop.READ)
     loop.start()
@@ -200,7 +200,7 @@ def _ended(loop: IOLoop) -> None:
         loop.stop()
 
 
-def _say(heard: Heard) -> None:
+def _say(heard: AllHave) -> None:
     print(msgspec.json.encode(heard).decode(), flush=True)
 
 

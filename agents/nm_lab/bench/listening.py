@@ -11,7 +11,7 @@ import msgspec
 
 from nm_bus.errors import TimedOutError
 from nm_bus.messages import Seconds
-from nm_lab.bench.listeners import Crowd, Heard
+from nm_lab.bench.listeners import AllHave, InboxCrowd
 
 BEGINNING: Seconds = 30.0
 """How long all queues may take to be made and read."""
@@ -23,7 +23,7 @@ END: Seconds = 10.0
 class Ears:
     """What a crowd of inboxes has said."""
 
-    crowd: Crowd
+    crowd: InboxCrowd
     _heard: dict[tuple[int, int], Seconds] = field(default_factory=dict)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _ended: bool = False
@@ -31,7 +31,7 @@ class Ears:
     def read(self, lines: Iterator[bytes]) -> None:
         """Take what the crowd says, to its end."""
         for line in lines:
-            heard = msgspec.json.decode(line, type=Heard)
+            heard = msgspec.json.decode(line, type=AllHave)
             with self._changed:
                 self._heard[heard.revision, heard.number] = heard.at
                 self._changed.notify_all()
@@ -51,7 +51,7 @@ class Ears:
 
 
 @contextmanager
-def listening(crowd: Crowd) -> Iterator[Ears]:
+def listening(crowd: InboxCrowd) -> Iterator[Ears]:
     """Within, the inboxes of a crowd are read; raises TimedOutError when that does not begin."""
     process = subprocess.Popen(
         [sys.executable, "-m", "nm_lab.bench.listeners", msgspec.json.encode(crowd).decode()],

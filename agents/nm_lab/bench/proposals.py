@@ -35,7 +35,7 @@ WARM_UP: Seconds = 1.0
 DOCUMENTS = 100
 
 
-class Load(msgspec.Struct, frozen=True):
+class ProposalLoad(msgspec.Struct, frozen=True):
     """Who asks whom, for how long. `files` are the user's authority, certificate and key, and
     `supernodes` the settings files of those that are asked."""
 
@@ -54,7 +54,7 @@ class Sustained(msgspec.Struct):
 
 
 @dataclass(slots=True)
-class Asker:
+class Proposer:
     """Keeps a window of proposals open at one supernode, from when the transport is up."""
 
     transport: Transport
@@ -110,7 +110,7 @@ def _is_agreed(delivery: Delivery | None) -> bool:
 
 def main() -> None:
     """Ask as the load that the only argument holds as JSON, each supernode on a thread."""
-    wanted = msgspec.json.decode(sys.argv[1], type=Load)
+    wanted = msgspec.json.decode(sys.argv[1], type=ProposalLoad)
     tls = Tls(*map(Path, wanted.files))
     askers = [_asker(Path(file), tls, wanted) for file in wanted.supernodes]
     runs: list[Callable[[], None]] = [partial(_run, asker) for asker in askers]
@@ -123,13 +123,13 @@ def main() -> None:
     print(msgspec.json.encode(total).decode())
 
 
-def _asker(file: Path, tls: Tls, wanted: Load) -> Asker:
+def _asker(file: Path, tls: Tls, wanted: ProposalLoad) -> Proposer:
     settings = msgspec.structs.replace(load(file, SupernodeSettings), node=wanted.user, tls=tls)
     transport = connect(settings, "the bench's proposals", settings.broker, separate=False)
-    return Asker(transport, wanted.user, Signer.load(tls), wanted.window, wanted.seconds)
+    return Proposer(transport, wanted.user, Signer.load(tls), wanted.window, wanted.seconds)
 
 
-def _run(asker: Asker) -> None:
+def _run(asker: Proposer) -> None:
     asker.transport.on_status(asker.status)
     asker.transport.run()
 

@@ -25,7 +25,7 @@ SAMPLES_EACH = 6
 """Heartbeats between two messages of metrics: 30 s."""
 
 
-class Crowd(msgspec.Struct, frozen=True):
+class MemberCrowd(msgspec.Struct, frozen=True):
     """Who is simulated: so many members, by the user that may speak for them."""
 
     file: str
@@ -36,7 +36,7 @@ class Crowd(msgspec.Struct, frozen=True):
     count: int
 
 
-class Published(msgspec.Struct):
+class PublishedCount(msgspec.Struct):
     """How many messages the broker took, and how many it did not."""
 
     confirmed: int = 0
@@ -49,7 +49,7 @@ class Simulation:
 
     transport: Transport
     crowd: list[SimulatedMember]
-    published: Published = field(default_factory=Published)
+    published: PublishedCount = field(default_factory=PublishedCount)
     _turn: int = 0
     _began: Seconds | None = None
     _ended: bool = False
@@ -95,7 +95,7 @@ class Simulation:
 
 def main() -> None:
     """Simulate the crowd that the only argument holds as JSON, until SIGTERM."""
-    crowd = msgspec.json.decode(sys.argv[1], type=Crowd)
+    crowd = msgspec.json.decode(sys.argv[1], type=MemberCrowd)
     tls = Tls(*map(Path, (crowd.ca, crowd.certificate, crowd.key)))
     settings = msgspec.structs.replace(
         load(Path(crowd.file), SupernodeSettings), node=crowd.user, tls=tls

@@ -10,14 +10,14 @@ from rich.text import Text
 from nm_agents.cli.figures import size, span
 from nm_agents.cli.status_screen import table
 from nm_bus.messages import Seconds
-from nm_lab.bench.agreeing import Agreeing, Series, percentile
+from nm_lab.bench.agreeing import AgreementFigures, DelaySeries, percentile
 from nm_lab.bench.aims import Measured
 from nm_lab.bench.fanout import FannedOut
-from nm_lab.bench.hold import Held
-from nm_lab.bench.ingest import NAMES, Stream
+from nm_lab.bench.hold import HoldFigures
+from nm_lab.bench.ingest import NAMES, StreamFigures
 
 
-def stream_table(stream: Stream) -> Table:
+def stream_table(stream: StreamFigures) -> Table:
     """Each reader's rate, in messages per second of processor time."""
     made = table(f"{stream.name} ({stream.bytes} bytes)", _right("messages per CPU-second"))
     for reader, name in NAMES.items():
@@ -54,7 +54,7 @@ def measured_json(figures: Sequence[Measured]) -> list[dict[str, Any]]:
     ]
 
 
-def stream_json(stream: Stream) -> dict[str, Any]:
+def stream_json(stream: StreamFigures) -> dict[str, Any]:
     """A stream's rates, round by round, and its ratios."""
     return {
         "stream": stream.name,
@@ -66,7 +66,7 @@ def stream_json(stream: Stream) -> dict[str, Any]:
     }
 
 
-def held_table(held: Held) -> Table:
+def held_table(held: HoldFigures) -> Table:
     """What each program used."""
     made = table("program", _right("resident"), _right("of a core"))
     for program, used in held.used.items():
@@ -74,7 +74,7 @@ def held_table(held: Held) -> Table:
     return made
 
 
-def held_line(held: Held) -> str:
+def held_line(held: HoldFigures) -> str:
     """How long heartbeats took, and how many were lost."""
     delays = ", ".join(f"p{percent} {span(held.delay(percent))}" for percent in (50, 90, 99))
     return (
@@ -83,7 +83,7 @@ def held_line(held: Held) -> str:
     )
 
 
-def held_json(held: Held) -> dict[str, Any]:
+def held_json(held: HoldFigures) -> dict[str, Any]:
     """The same for programs."""
     return {
         "members": held.members,
@@ -126,7 +126,7 @@ def _ways(found: FannedOut) -> dict[str, list[Seconds]]:
     return {"an update, applied": found.ours, "the same bytes, read": found.plain}
 
 
-def agreeing_table(found: Agreeing) -> Table:
+def agreeing_table(found: AgreementFigures) -> Table:
     """How long changes took in each phase, beside the raw round trip."""
     made = table(
         f"{found.supernodes} supernodes: put at",
@@ -142,7 +142,7 @@ def agreeing_table(found: Agreeing) -> Table:
     return made
 
 
-def agreeing_json(found: Agreeing) -> dict[str, Any]:
+def agreeing_json(found: AgreementFigures) -> dict[str, Any]:
     """The same for programs, in seconds."""
     return {
         "supernodes": found.supernodes,
@@ -160,7 +160,7 @@ def agreeing_json(found: Agreeing) -> dict[str, Any]:
     }
 
 
-def _series_json(one: Series) -> dict[str, Any]:
+def _series_json(one: DelaySeries) -> dict[str, Any]:
     measured = {"raw_round_trip": one.raw, "agreed": one.agreed, "applied": one.applied}
     return {
         "where": one.at,
@@ -177,7 +177,7 @@ def _median_and_p99(times: list[Seconds]) -> str:
     return f"{span(percentile(times, 50))}, p99 {span(percentile(times, 99))}"
 
 
-def _published(held: Held) -> int:
+def _published(held: HoldFigures) -> int:
     return held.published.confirmed + held.published.lost
 
 

@@ -45,7 +45,7 @@ Note = Callable[[str, str], None]
 
 
 @dataclass
-class Agreeing:
+class LedgerStory:
     """The acts. `tell` says a sentence, `wait` waits for what must come true, `note` notes it."""
 
     federation: Federation

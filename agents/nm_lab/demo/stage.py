@@ -25,7 +25,7 @@ from nm_bus.messages import Alert, AlertState
 from nm_lab.demo.story import Verified
 
 
-class Screen(Console):
+class StageScreen(Console):
     """A console that says a closed pipe once, and then nothing: all must still be ended well."""
 
     def on_broken_pipe(self) -> None:
@@ -37,7 +37,7 @@ class Stage:
     """Where the demonstration speaks. `quiet` says nothing at all."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.console = Screen(quiet=quiet, highlight=False)
+        self.console = StageScreen(quiet=quiet, highlight=False)
         self._begun = time.monotonic()
         self._status: Status | None = None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from nm_bus.messages import AlertState, Health, NodeId, Seconds
-from nm_lab.demo.agreeing import Agreeing
+from nm_lab.demo.agreeing import LedgerStory
 from nm_lab.demo.plot import CHECK, SUPERNODES, members, state_file
 from nm_lab.federation.building import Federation
 from nm_lab.federation.eyes import AlertWatch, Eyes, UntrueError, wait_for
@@ -51,8 +51,8 @@ class Story:
         self._agreeing().play()
         self.each_alert_once()
 
-    def _agreeing(self) -> Agreeing:
-        return Agreeing(self.federation, self.eyes, self.tell, self._wait, self._note)
+    def _agreeing(self) -> LedgerStory:
+        return LedgerStory(self.federation, self.eyes, self.tell, self._wait, self._note)
 
     # --- the acts
 

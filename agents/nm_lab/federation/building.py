@@ -33,7 +33,7 @@ from nm_bus.settings import (
     SupernodeSettings,
     in_url,
 )
-from nm_lab.federation.lifeline import Lifeline
+from nm_lab.federation.lifeline import ProcessGroup
 from nm_lab.federation.relay import Relay, Relays
 
 PATIENCE: Seconds = 20.0
@@ -76,7 +76,7 @@ class Federation:
     running: dict[NodeId, RunningBroker] = field(default_factory=dict)
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     settings: dict[NodeId, SupernodeSettings] = field(default_factory=dict)
-    lifeline: Lifeline = field(default_factory=Lifeline)
+    lifeline: ProcessGroup = field(default_factory=ProcessGroup)
 
     @property
     def administrator(self) -> Path:

@@ -28,7 +28,7 @@ from nm_bus.messages import (
     Seconds,
 )
 from nm_bus.settings import AdministratorSettings, load
-from nm_lab.federation.lifeline import Lifeline
+from nm_lab.federation.lifeline import ProcessGroup
 
 LOOK: Seconds = 0.5
 ANSWER: Seconds = 10.0
@@ -44,7 +44,7 @@ class AlertWatch:
 
     config: Path
     heard: Callable[[Alert], None]
-    lifeline: Lifeline
+    lifeline: ProcessGroup
     shown: list[Alert] = field(default_factory=list)
     _process: "subprocess.Popen[bytes] | None" = None
     _reader: threading.Thread | None = None

@@ -9,7 +9,7 @@ import subprocess
 WAIT = "read -r _ || kill -s KILL 0"
 
 
-class Lifeline:
+class ProcessGroup:
     """Start programs with `process_group=lifeline.group`, which also keeps Ctrl-C from them."""
 
     def __init__(self) -> None:

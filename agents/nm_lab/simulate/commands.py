@@ -16,7 +16,7 @@ from nm_agents.cli.printable import as_json
 from nm_agents.exits import Exit
 
 if TYPE_CHECKING:
-    from nm_lab.simulate.runs import Failure, Tried
+    from nm_lab.simulate.runs import FailedRun, Tried
 
 simulate = typer.Typer(help="The ledger's agreement under fire.", no_args_is_help=True)
 
@@ -119,7 +119,7 @@ def _verdict(tried: "dict[str, Tried]", planted: str, json: bool) -> None:
             raise typer.Exit(Exit.NEGATIVE)
 
 
-def _again(failure: "Failure", planted: str) -> str:
+def _again(failure: "FailedRun", planted: str) -> str:
     bug = f" --planted {planted}" if planted else ""
     return f"nm-bus simulate ledger --kind {failure.kind} --from {failure.seed} --trace{bug}"
 

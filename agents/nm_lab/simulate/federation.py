@@ -15,7 +15,7 @@ from nm_bus.core.ledger.hybrid import HybridClock
 from nm_bus.messages import Beat, Change, ChangeId, Micros, Seconds, VoterId
 from nm_bus.testing.clock import VirtualClock
 from nm_lab.simulate.monitor import Monitor
-from nm_lab.simulate.node import Disk, Kept, Node, Said, Whole
+from nm_lab.simulate.node import Kept, Said, SimulatedDisk, SimulatedNode, WholeState
 from nm_lab.simulate.variant import SOUND, Variant
 
 TICK: Seconds = 0.25
@@ -39,10 +39,10 @@ class Link:
 
 
 @dataclass(slots=True)
-class Place:
+class SimulatedPlace:
     """Where a supernode runs: its node, whether it lives, and its clocks."""
 
-    node: Node
+    node: SimulatedNode
     is_alive: bool = True
     life: int = 0
     hybrid: HybridClock = field(default_factory=HybridClock)
@@ -50,7 +50,7 @@ class Place:
     """How far its wall clock is ahead."""
 
 
-class Federation:
+class SimulatedFederation:
     """Voters and standbys that agree while time passes. `agreed` has the moment of each change."""
 
     def __init__(
@@ -70,10 +70,10 @@ class Federation:
         self.everyone = sorted(genesis[0] | genesis[1])
         self.links = {(a, b): link() for a in self.everyone for b in self.everyone if a != b}
         self.places = {
-            me: Place(
+            me: SimulatedPlace(
                 variant.node(
                     me,
-                    Disk(Whole(0, "", variant.tally(*genesis))),
+                    SimulatedDisk(WholeState(0, "", variant.tally(*genesis))),
                     pace or Pace(),
                     random.random,
                     snapshots,
@@ -172,7 +172,7 @@ class Federation:
             self._send(me, to, said)
         self.monitor.settled(place.node)
 
-    def _kept(self, place: Place, effect: Kept) -> None:
+    def _kept(self, place: SimulatedPlace, effect: Kept) -> None:
         self.monitor.kept(place.node, effect)
         if isinstance(effect, KeepChange):
             self.accepted[effect.change.id] = self.clock.now()
@@ -182,7 +182,7 @@ class Federation:
                 if change.supernode == place.node.me:
                     self.agreed.setdefault(change.id, self.clock.now())
 
-    def _moment(self, place: Place) -> Micros:
+    def _moment(self, place: SimulatedPlace) -> Micros:
         return int((self.clock.now() + place.offset) * 1_000_000)
 
     # --- how messages travel

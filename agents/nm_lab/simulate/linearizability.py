@@ -43,7 +43,7 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ObjectKind:
     """What an object does when it is used by one at a time.
 
     `step` gives the state after an operation, or None when the operation's result cannot be had in
@@ -58,7 +58,7 @@ class TooManyOrdersError(Exception):
     """The search was given up: use shorter histories, or more keys."""
 
 
-def flaw(history: Iterable[Operation], kind: Kind) -> str:
+def flaw(history: Iterable[Operation], kind: ObjectKind) -> str:
     """Why no order explains the history, in one sentence; empty when one does.
 
     Raises TooManyOrdersError.
@@ -80,7 +80,7 @@ class _Search:
     `done` is a set of operations as the bits of a number.
     """
 
-    def __init__(self, operations: list[Operation], kind: Kind) -> None:
+    def __init__(self, operations: list[Operation], kind: ObjectKind) -> None:
         self._operations, self._kind = operations, kind
         self._needed = sum(1 << n for n, one in enumerate(operations) if one.is_known)
         self._tried: set[tuple[int, Hashable]] = set()
@@ -193,13 +193,13 @@ def _is(operation: Operation, result: object) -> bool:
     return not operation.is_known or bool(operation.result == result)
 
 
-REGISTER = Kind((None,), _register)
+REGISTER = ObjectKind((None,), _register)
 """`read` -> value, `write(value)`, `cas((expected, new))` -> whether it was as expected.
 
 Nothing is None. Different writes should write different values: else less is found.
 """
 
-LOCK = Kind((None, 0, True), _lock)
+LOCK = ObjectKind((None, 0, True), _lock)
 """`lock(session)` -> its token, or 0 while another holds it; `unlock(session)` -> whether it held
 it; `end(session)`: the session is over, and with it what it held, and a later one has another name;
 `holder` -> session or None. Tokens grow, and who locks again has the same one.

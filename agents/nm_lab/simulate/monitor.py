@@ -22,7 +22,7 @@ from nm_bus.messages import (
     Promise,
     VoterId,
 )
-from nm_lab.simulate.node import KeepWhole, Kept, Node, Said, Whole
+from nm_lab.simulate.node import KeepWhole, Kept, Said, SimulatedNode, WholeState
 from nm_lab.simulate.tally import Replica
 from nm_lab.simulate.words import brief
 
@@ -64,7 +64,7 @@ def is_majority(some: Iterable[VoterId], voters: frozenset[VoterId]) -> bool:
 class Monitor:
     """`states` is the true state after each decided slot, worked out here and nowhere else."""
 
-    nodes: Mapping[VoterId, Node]
+    nodes: Mapping[VoterId, SimulatedNode]
     genesis: Replica
     chosen: dict[int, Batch] = field(default_factory=dict)
     states: list[Replica] = field(init=False)
@@ -84,7 +84,7 @@ class Monitor:
 
     # --- what becomes durable
 
-    def kept(self, node: Node, effect: Kept) -> None:
+    def kept(self, node: SimulatedNode, effect: Kept) -> None:
         """This has just become durable."""
         match effect:
             case KeepVote(slot, vote):
@@ -146,7 +146,7 @@ class Monitor:
 
     # --- what is said
 
-    def says(self, node: Node, said: Said) -> None:
+    def says(self, node: SimulatedNode, said: Said) -> None:
         """A message is about to leave."""
         match said:
             case Promise():
@@ -167,17 +167,17 @@ class Monitor:
             case Log():
                 for slot, batch in enumerate(said.batches, start=said.slot):
                     self._check_decided(slot, batch, node.me)
-            case Whole():
+            case WholeState():
                 self._check_whole(said)
 
-    def _check_promise(self, node: Node, step: Promise) -> None:
+    def _check_promise(self, node: SimulatedNode, step: Promise) -> None:
         vote, where = node.disk.votes.get(step.slot, _NONE), f"slot {step.slot}, {node.me}"
         if vote.promised < step.ballot:
             raise RuleBrokenError("durable before said", where)
         if (vote.accepted, vote.batch) != (step.accepted, step.batch):
             raise RuleBrokenError("promises tell all", where)
 
-    def _check_accept(self, node: Node, step: Accept) -> None:
+    def _check_accept(self, node: SimulatedNode, step: Accept) -> None:
         slot, ballot = step.slot, step.ballot
         where = f"slot {slot}, ballot {brief(ballot)} of {node.me}"
         voters = self._voters(slot)
@@ -207,7 +207,7 @@ class Monitor:
         if batch is None or self.chosen.get(slot) != batch:
             raise RuleBrokenError("decided by a majority", f"slot {slot}, said by {who}")
 
-    def _check_whole(self, whole: Whole) -> None:
+    def _check_whole(self, whole: WholeState) -> None:
         where = f"after slot {whole.slot}"
         if whole.slot >= len(self.states):
             raise RuleBrokenError("decided by a majority", where)
@@ -217,7 +217,7 @@ class Monitor:
 
     # --- what is known
 
-    def settled(self, node: Node) -> None:
+    def settled(self, node: SimulatedNode) -> None:
         """An event is over, all of it durable: look at the state that it left in memory."""
         height, where = node.agreement.height, f"{node.me} at {node.agreement.height}"
         true = self.states[height]
@@ -231,7 +231,7 @@ class Monitor:
         if node.tally.parts() != true.parts():
             raise RuleBrokenError("same state", where)
 
-    def _check_votes(self, node: Node) -> None:
+    def _check_votes(self, node: SimulatedNode) -> None:
         for voter, slot in [key for key in self._votes if key[0] == node.me]:
             if slot <= self._heights[voter]:
                 del self._votes[voter, slot]
@@ -242,7 +242,7 @@ class Monitor:
         return self.chosen[slot].author if slot else ""
 
 
-def _has_accepted(node: Node, slot: int, ballot: Ballot) -> bool:
+def _has_accepted(node: SimulatedNode, slot: int, ballot: Ballot) -> bool:
     accepted = node.disk.votes.get(slot, _NONE).accepted
     return accepted is not None and accepted >= ballot
 

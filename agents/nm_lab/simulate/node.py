@@ -34,7 +34,7 @@ from nm_lab.simulate.tally import Replica
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class WholeState:
     """A snapshot: all that is known after a slot, with voters and answers, and whose batch it was.
 
     It travels as itself here, where the real one goes in pages.
@@ -45,24 +45,24 @@ class Whole:
     tally: Replica
 
 
-Said = Step | Whole
+Said = Step | WholeState
 
 
 @dataclass(frozen=True, slots=True)
 class KeepWhole:
     """Make durable: a snapshot takes the place of all up to it."""
 
-    whole: Whole
+    whole: WholeState
 
 
 Kept = Effect | KeepWhole
 
 
 @dataclass(slots=True)
-class Disk:
+class SimulatedDisk:
     """What is durable."""
 
-    base: Whole
+    base: WholeState
     log: dict[int, Batch] = field(default_factory=dict)
     votes: dict[int, Vote] = field(default_factory=dict)
     outbox: dict[ChangeId, Change] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Disk:
                 for change in batch.changes:
                     self.outbox.pop(change.id, None)
 
-    def _keep_whole(self, whole: Whole) -> None:
+    def _keep_whole(self, whole: WholeState) -> None:
         """Everything up to a snapshot is in it."""
         self.base = whole
         self.log = {n: batch for n, batch in self.log.items() if n > whole.slot}
@@ -102,11 +102,11 @@ class Disk:
 
 
 @dataclass(slots=True)
-class Node:
+class SimulatedNode:
     """One supernode. `snapshots` is after how many slots the log gives way to a snapshot, or 0."""
 
     me: VoterId
-    disk: Disk
+    disk: SimulatedDisk
     pace: Pace
     random: Callable[[], float]
     snapshots: int = 0
@@ -145,7 +145,7 @@ class Node:
         """Take what another one said, unless its ledger began otherwise."""
         if not self.hears(sender):
             return []
-        if isinstance(said, Whole):
+        if isinstance(said, WholeState):
             return self.install(said, now, moment)
         if isinstance(said, Beat):
             return [*self.agreement.behind(sender, said.height, now, moment)]
@@ -156,7 +156,7 @@ class Node:
         ours, theirs = (self.beginnings.get(who, "") for who in (self.me, sender))
         return is_same_beginning(ours, theirs)
 
-    def install(self, whole: Whole, now: Seconds, moment: Micros) -> list[Kept]:
+    def install(self, whole: WholeState, now: Seconds, moment: Micros) -> list[Kept]:
         """Take a snapshot that is ahead."""
         if whole.slot <= self.agreement.height:
             return []
@@ -172,9 +172,9 @@ class Node:
         if self.snapshots and len(self.disk.log) >= self.snapshots:
             self.disk.keep(KeepWhole(self.snapshot()))
 
-    def snapshot(self) -> Whole:
+    def snapshot(self) -> WholeState:
         """All that is decided, as the disk has it."""
-        return Whole(self.disk.height, self.disk.author, self.tally.copy())
+        return WholeState(self.disk.height, self.disk.author, self.tally.copy())
 
     def messages(self, effects: Iterable[Kept]) -> list[tuple[VoterId, Said]]:
         """What is to be said now that it is durable."""

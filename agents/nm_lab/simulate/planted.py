@@ -25,8 +25,8 @@ from nm_bus.messages import (
     Seconds,
     VoterId,
 )
-from nm_lab.simulate.node import Kept, Node, Whole
-from nm_lab.simulate.tally import Tally
+from nm_lab.simulate.node import Kept, SimulatedNode, WholeState
+from nm_lab.simulate.tally import TallyMachine
 from nm_lab.simulate.variant import Variant
 
 NOTHING = Vote(Ballot(-1, ""))
@@ -35,7 +35,7 @@ NOTHING = Vote(Ballot(-1, ""))
 # --- acceptors
 
 
-class PromiseLostAtACrash(Node):
+class PromiseLostAtACrash(SimulatedNode):
     """What was promised but not accepted is not read back."""
 
     def votes_on_disk(self) -> dict[int, Vote]:
@@ -234,7 +234,7 @@ class DropsVotesAhead(Agreement):
 # --- machines
 
 
-class VotersASlotLate(Tally):
+class VotersASlotLate(TallyMachine):
     """New voters count from the slot after the next one."""
 
     _elected: Iterable[VoterId] = ()
@@ -252,7 +252,7 @@ class VotersASlotLate(Tally):
 _clock = count()
 
 
-class ReadsAClock(Tally):
+class ReadsAClock(TallyMachine):
     """The state depends on when it was made."""
 
     def _count(self, change: Change) -> None:
@@ -260,7 +260,7 @@ class ReadsAClock(Tally):
         self.head += next(_clock)
 
 
-class NoDedupe(Tally):
+class NoDedupe(TallyMachine):
     """Nobody remembers what was answered: a change that is decided twice counts twice."""
 
     def is_answered(self, change: ChangeId) -> bool:
@@ -277,7 +277,7 @@ class NoDedupe(Tally):
 # --- drivers
 
 
-class SaidBeforeDurable(Node):
+class SaidBeforeDurable(SimulatedNode):
     """Votes are written with the event after."""
 
     _late: tuple[Kept, ...] = ()
@@ -296,7 +296,7 @@ class SaidBeforeDurable(Node):
         super().persist([*late, *(e for e in effects if e not in self._late)], kept)
 
 
-class HearsAnotherBeginning(Node):
+class HearsAnotherBeginning(SimulatedNode):
     """Votes of a ledger that began with another project file count."""
 
     def hears(self, sender: VoterId) -> bool:
@@ -304,37 +304,37 @@ class HearsAnotherBeginning(Node):
         return True
 
 
-class TakesAnOldSnapshot(Node):
+class TakesAnOldSnapshot(SimulatedNode):
     """A snapshot is taken whatever slot it is of."""
 
-    def install(self, whole: Whole, now: Seconds, moment: Micros) -> list[Kept]:
+    def install(self, whole: WholeState, now: Seconds, moment: Micros) -> list[Kept]:
         """Go back to it if need be."""
         self.agreement.height = min(self.agreement.height, whole.slot - 1)
         return super().install(whole, now, moment)
 
 
-class SnapshotWithoutVoters(Node):
+class SnapshotWithoutVoters(SimulatedNode):
     """A snapshot has the voters of the beginning."""
 
     def __post_init__(self) -> None:
         self.first = self.disk.base.tally
         super().__post_init__()
 
-    def snapshot(self) -> Whole:
+    def snapshot(self) -> WholeState:
         """All but the voters."""
         whole = super().snapshot()
-        assert isinstance(whole.tally, Tally)
+        assert isinstance(whole.tally, TallyMachine)
         whole.tally.voters, whole.tally.standbys = self.first.voters, self.first.standbys
         return whole
 
 
-class SnapshotWithoutAnswers(Node):
+class SnapshotWithoutAnswers(SimulatedNode):
     """A snapshot does not say what was answered."""
 
-    def snapshot(self) -> Whole:
+    def snapshot(self) -> WholeState:
         """All but the answers."""
         whole = super().snapshot()
-        assert isinstance(whole.tally, Tally)
+        assert isinstance(whole.tally, TallyMachine)
         whole.tally.answers.clear()
         return whole
 

@@ -17,7 +17,7 @@ SORTS = (*KINDS, *TIMED)
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedRun:
     """A run that broke a rule, and where."""
 
     kind: str
@@ -45,7 +45,7 @@ class Tried:
 
     runs: int
     decided: int
-    failure: Failure | None = None
+    failure: FailedRun | None = None
 
 
 def try_seeds(kind: str, seeds: Iterable[int], variant: Variant = SOUND) -> Tried:
@@ -56,5 +56,5 @@ def try_seeds(kind: str, seeds: Iterable[int], variant: Variant = SOUND) -> Trie
         try:
             decided += run(kind, seed, variant)
         except RuleBrokenError as broken:
-            return Tried(runs, decided, Failure(kind, seed, broken.rule, str(broken)))
+            return Tried(runs, decided, FailedRun(kind, seed, broken.rule, str(broken)))
     return Tried(runs, decided)

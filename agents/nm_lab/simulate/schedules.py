@@ -9,7 +9,7 @@ from functools import partial
 from random import Random
 
 from nm_bus.messages import Seconds, VoterId
-from nm_lab.simulate.federation import Federation, Link
+from nm_lab.simulate.federation import Link, SimulatedFederation
 from nm_lab.simulate.monitor import RuleBrokenError
 from nm_lab.simulate.variant import SOUND, Variant
 
@@ -38,7 +38,7 @@ class Schedule:
         standbys = everyone[random.choice((3, 4, 5)) :]
         self._is_lossy = random.random() < 0.5
         self._slowest = random.choice(WAN)
-        self._federation = Federation(
+        self._federation = SimulatedFederation(
             random,
             self._link,
             set(everyone) - set(standbys),

@@ -11,13 +11,13 @@ from random import Random
 from nm_bus.core.ledger.effects import Pace
 from nm_bus.messages import Beat, Change, VoterId
 from nm_lab.simulate.monitor import Monitor
-from nm_lab.simulate.node import Disk, Kept, Node, Said, Whole
+from nm_lab.simulate.node import Kept, Said, SimulatedDisk, SimulatedNode, WholeState
 from nm_lab.simulate.variant import SOUND, Variant
 from nm_lab.simulate.words import described
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class SoupKind:
     """How many voters (one of these numbers) and standbys, whether voters change, and snapshots.
 
     With `strangers`, the last of the voters began with another project file.
@@ -31,10 +31,10 @@ class Kind:
 
 
 KINDS = {
-    "plain": Kind(voters=(3, 3, 4, 5)),
-    "voters": Kind(voters=(2, 3, 3), standbys=2, reseats=True),
-    "snapshots": Kind(voters=(2, 3, 3), standbys=1, reseats=True, snapshots=2),
-    "beginnings": Kind(voters=(3, 3, 4, 5), strangers=True),
+    "plain": SoupKind(voters=(3, 3, 4, 5)),
+    "voters": SoupKind(voters=(2, 3, 3), standbys=2, reseats=True),
+    "snapshots": SoupKind(voters=(2, 3, 3), standbys=1, reseats=True, snapshots=2),
+    "beginnings": SoupKind(voters=(3, 3, 4, 5), strangers=True),
 }
 
 EVENTS = 160
@@ -53,7 +53,7 @@ class Soup:
     def __init__(
         self,
         seed: int,
-        kind: Kind,
+        kind: SoupKind,
         variant: Variant = SOUND,
         trace: Callable[[str], None] | None = None,
     ) -> None:
@@ -73,7 +73,7 @@ class Soup:
         self._nodes = {
             me: variant.node(
                 me,
-                Disk(Whole(0, "", variant.tally(*genesis))),
+                SimulatedDisk(WholeState(0, "", variant.tally(*genesis))),
                 Pace(1.0, 1.0, 1.0),
                 random.random,
                 kind.snapshots,
@@ -175,7 +175,7 @@ class Soup:
         if me in self._natives:
             self._monitor.settled(node)
 
-    def _kept(self, node: Node, effect: Kept) -> None:
+    def _kept(self, node: SimulatedNode, effect: Kept) -> None:
         """The witness watches the ledgers of one beginning; another's votes are none there."""
         if node.me in self._natives:
             self._monitor.kept(node, effect)

@@ -27,7 +27,7 @@ class Replica(Machine, Protocol):
 
 
 @dataclass(slots=True)
-class Tally:
+class TallyMachine:
     """`head` is a checksum of all that counted; `answers` has the revision of each change."""
 
     voters: frozenset[VoterId]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.messages import VoterId
-from nm_lab.simulate.node import Node
-from nm_lab.simulate.tally import Replica, Tally
+from nm_lab.simulate.node import SimulatedNode
+from nm_lab.simulate.tally import Replica, TallyMachine
 
 Genesis = Callable[[frozenset[VoterId], frozenset[VoterId]], Replica]
 """Makes a machine from its first voters and standbys."""
@@ -20,9 +20,9 @@ class Variant:
     """
 
     agreement: type[Agreement] = Agreement
-    node: type[Node] = Node
-    tally: Genesis = Tally
-    truth: Genesis = Tally
+    node: type[SimulatedNode] = SimulatedNode
+    tally: Genesis = TallyMachine
+    truth: Genesis = TallyMachine
     kind: str = "plain"
 
 

@@ -31,7 +31,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class HistoryLine:
     """A line of a document, and the version in which it came to be as it is."""
 
     version: Version
@@ -99,21 +99,21 @@ def _ended(line: str) -> str:
     return f"{line}\n\\ No newline at end of file"
 
 
-def blame(past: Sequence[Version]) -> list[Line] | None:
+def blame(past: Sequence[Version]) -> list[HistoryLine] | None:
     """Each line of the newest version, with the version that it is from; the oldest come first.
 
     None when the newest is no text.
     """
-    blamed: list[Line] = []
+    blamed: list[HistoryLine] = []
     for version in past:
         lines = _lines(version.content)
         blamed = [] if lines is None else _carried(blamed, lines, version)
     return blamed if past and _lines(past[-1].content) is not None else None
 
 
-def _carried(before: list[Line], lines: list[str], version: Version) -> list[Line]:
+def _carried(before: list[HistoryLine], lines: list[str], version: Version) -> list[HistoryLine]:
     """The lines of a version: those that stayed keep theirs."""
-    after = [Line(version, text) for text in lines]
+    after = [HistoryLine(version, text) for text in lines]
     matcher = difflib.SequenceMatcher(None, [line.text for line in before], lines)
     for start, new_start, size in matcher.get_matching_blocks():
         after[new_start : new_start + size] = before[start : start + size]

@@ -16,7 +16,7 @@ FACTOR = (5, 4)
 """No supernode holds over 5/4 of its share, rounded up to a whole member."""
 
 
-class Placed(NamedTuple):
+class PlacedMember(NamedTuple):
     """A member as it is placed. `stays`: it moves only when its home is no home any more."""
 
     home: NodeId = ""
@@ -24,7 +24,7 @@ class Placed(NamedTuple):
     stays: bool = False
 
 
-Members = Mapping[NodeId, Placed]
+Members = Mapping[NodeId, PlacedMember]
 Weights = Mapping[NodeId, int]
 """The weights of the supernodes, which are whole and at least 1."""
 

@@ -30,7 +30,7 @@ from nm_agents.cli.examinations.network import examine_port, examine_way
 from nm_agents.cli.examinations.user import as_owner
 from nm_agents.cli.overview import fetch
 from nm_agents.folder import user_name
-from nm_broker.answers import Node, Shovel
+from nm_broker.answers import NodeAnswer, Shovel
 from nm_broker.pki import Authority
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError
 from nm_bus.messages import Answer, Health
@@ -413,7 +413,7 @@ def test_the_links_of_a_lost_supernode_are_one_finding(bus: FakeBus) -> None:
 # --- the broker and the host ---------------------------------------------------------------
 
 
-NODE = Node(
+NODE = NodeAnswer(
     name="rabbit@sn1", mem_used=50, mem_limit=100, fd_used=90, fd_total=100,
     disk_free=10**9, disk_free_limit=5 * 10**7, mem_alarm=False,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from nm_agents.member.member import Member
 from nm_agents.member.plugins import Run, Timers, Told
 from nm_bus import codec
 from nm_bus.core.measurement import Measurement
-from nm_bus.core.nagios import Verdict
+from nm_bus.core.nagios import PluginVerdict
 from nm_bus.grants import grant
 from nm_bus.identity.role import MEMBER, Role
 from nm_bus.messages import (
@@ -61,7 +61,7 @@ class FakeRun:
     def __init__(self, command: tuple[str, ...], told: Told) -> None:
         self.command, self._told = command, told
 
-    def end(self, verdict: Verdict) -> None:
+    def end(self, verdict: PluginVerdict) -> None:
         self.gone = True
         self._told(verdict)
 
@@ -74,7 +74,7 @@ class Plugins:
     """Runs plugins that answer `verdicts` after `takes` seconds; without a verdict they hang."""
 
     takes: Seconds = 0.1
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    verdicts: dict[str, PluginVerdict] = field(default_factory=dict)
     runs: list[FakeRun] = field(default_factory=list)
     hooks: list[dict[str, str]] = field(default_factory=list)
 

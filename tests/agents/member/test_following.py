@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nm_agents.member import following
-from nm_bus.core.nagios import Verdict
+from nm_bus.core.nagios import PluginVerdict
 from nm_bus.grants import grant
 from nm_bus.identity.role import Role
 from nm_bus.messages import Answer, CheckStatus, Heartbeat, Running
@@ -23,7 +23,7 @@ from .conftest import Federation, Site
 
 MakeSite = Callable[..., Site]
 KEY = "config/thredds/a.xml"
-OK = Verdict(CheckStatus.OK, "")
+OK = PluginVerdict(CheckStatus.OK, "")
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_a_hook_runs_once_after_changes_that_come_together(
 def test_a_hook_that_fails_is_told_until_a_later_version(
     hooked: Site, federation: Federation
 ) -> None:
-    hooked.plugins.verdicts["reload"] = Verdict(CheckStatus.CRITICAL, "exit code 1: no")
+    hooked.plugins.verdicts["reload"] = PluginVerdict(CheckStatus.CRITICAL, "exit code 1: no")
     hooked.start()
     live(federation, content="one")
     federation.clock.advance(5.0)
@@ -361,7 +361,7 @@ def test_what_is_told_of_many_documents_that_fail_fits_into_one_message(
     make_site: MakeSite, federation: Federation, documents: dict[str, Any]
 ) -> None:
     site = make_site(documents=[documents | {"hook": ["reload"]}])
-    site.plugins.verdicts["reload"] = Verdict(CheckStatus.CRITICAL, "ä" * 256)
+    site.plugins.verdicts["reload"] = PluginVerdict(CheckStatus.CRITICAL, "ä" * 256)
     for n in range(1000):
         federation.history.set(f"config/thredds/{n:04}.xml", "one")
     site.start()

@@ -11,7 +11,7 @@ from nm_agents.member.documentfolder import DocumentFolder
 from nm_agents.member.documents import Changed, Kept
 from nm_agents.member.hooks import Environment, Hooks
 from nm_agents.member.plugins import Run, Timers, Told
-from nm_bus.core.nagios import Verdict
+from nm_bus.core.nagios import PluginVerdict
 from nm_bus.messages import CheckStatus, Seconds
 from nm_bus.settings import DocumentsSettings
 from nm_bus.testing.clock import VirtualClock
@@ -19,7 +19,7 @@ from nm_bus.transport.loop import Loop
 
 from .conftest import FakeRun
 
-OK = Verdict(CheckStatus.OK, "")
+OK = PluginVerdict(CheckStatus.OK, "")
 
 
 @dataclass
@@ -110,7 +110,7 @@ def test_one_hook_runs_at_a_time(host: Host, its_hooks: Hooks) -> None:
     its_hooks.changed(change("a", 2, "solr"))
     host.clock.advance(5.0)
     assert len(host.runs) == 1
-    host.runs[0].end(Verdict(CheckStatus.UNKNOWN, "timed out after 30 s and was killed"))
+    host.runs[0].end(PluginVerdict(CheckStatus.UNKNOWN, "timed out after 30 s and was killed"))
     assert len(host.runs) == 2
     assert host.ended == [("a", 1, "the hook failed: timed out after 30 s and was killed")]
 
@@ -135,7 +135,7 @@ def test_stopping_ends_what_runs(host: Host, its_hooks: Hooks) -> None:
     ],
 )
 def test_any_exit_code_but_0_is_a_failure(code: int, text: str, status: str, output: str) -> None:
-    assert hooks.judged(code, text, "") == Verdict(CheckStatus(status), output)
+    assert hooks.judged(code, text, "") == PluginVerdict(CheckStatus(status), output)
 
 
 def test_a_hook_s_reason_is_what_it_wrote_first_to_standard_error() -> None:
@@ -144,9 +144,9 @@ def test_a_hook_s_reason_is_what_it_wrote_first_to_standard_error() -> None:
 
 
 @pytest.fixture
-def run() -> Callable[..., Verdict]:
-    def run(*command: str, timeout: float = 30.0) -> Verdict:
-        told: list[Verdict] = []
+def run() -> Callable[..., PluginVerdict]:
+    def run(*command: str, timeout: float = 30.0) -> PluginVerdict:
+        told: list[PluginVerdict] = []
         loop = Loop()
 
         def look() -> None:
@@ -163,17 +163,17 @@ def run() -> Callable[..., Verdict]:
     return run
 
 
-def test_a_real_hook_has_its_environment_and_no_shell(run: Callable[..., Verdict]) -> None:
+def test_a_real_hook_has_its_environment_and_no_shell(run: Callable[..., PluginVerdict]) -> None:
     assert run("/bin/sh", "-c", 'test "$NM_BUS_DOCUMENT" = "a b" && test -n "$PATH"') == OK
     failed = run("/bin/sh", "-c", 'echo "no $NM_BUS_DOCUMENT"; exit 4')
     assert failed.output == "exit code 4: no a b"
 
 
-def test_a_hook_that_takes_too_long_is_killed(run: Callable[..., Verdict]) -> None:
+def test_a_hook_that_takes_too_long_is_killed(run: Callable[..., PluginVerdict]) -> None:
     assert run("/bin/sleep", "60", timeout=0.2).output == "timed out after 0.2 s and was killed"
 
 
-def test_a_hook_that_is_not_there_is_told(run: Callable[..., Verdict]) -> None:
+def test_a_hook_that_is_not_there_is_told(run: Callable[..., PluginVerdict]) -> None:
     assert run("/nowhere/hook").output == "/nowhere/hook: there is no such program"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nm_bus.core.nagios import Verdict, read
+from nm_bus.core.nagios import PluginVerdict, read
 from nm_bus.errors import StorageError
 from nm_bus.grants import grant
 from nm_bus.identity.role import Role
@@ -31,8 +31,8 @@ from nm_bus.transport.memory import MemoryTransport
 from .conftest import NODE, Federation, Site
 
 MakeSite = Callable[..., Site]
-OK = Verdict(CheckStatus.OK, *read("fine | time=2s"))
-BAD = Verdict(CheckStatus.CRITICAL, "broken")
+OK = PluginVerdict(CheckStatus.OK, *read("fine | time=2s"))
+BAD = PluginVerdict(CheckStatus.CRITICAL, "broken")
 HTTP = {"name": "http", "command": ["check_http"], "interval": 60.0}
 
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from nm_agents.member.plugins import OUTPUT_BYTES, Run, start
-from nm_bus.core.nagios import Verdict
+from nm_bus.core.nagios import PluginVerdict
 from nm_bus.messages import CheckStatus
 from nm_bus.transport.loop import Loop
 
@@ -23,11 +23,11 @@ def loop() -> Iterator[Loop]:
     loop.close()
 
 
-def run(loop: Loop, *command: str, timeout: float = 30.0) -> Verdict:
+def run(loop: Loop, *command: str, timeout: float = 30.0) -> PluginVerdict:
     """Run a plugin to its verdict, and until nothing of it is left."""
-    told: list[Verdict] = []
+    told: list[PluginVerdict] = []
 
-    def tell(verdict: Verdict) -> None:
+    def tell(verdict: PluginVerdict) -> None:
         told.append(verdict)
         loop.stop()
 
@@ -121,7 +121,7 @@ def test_bytes_that_are_no_text_do_no_harm(loop: Loop) -> None:
 
 
 def test_a_killed_run_tells_nothing_and_leaves_nothing(loop: Loop) -> None:
-    told: list[Verdict] = []
+    told: list[PluginVerdict] = []
     running: Run = start(sh("sleep 1000"), 30.0, loop, told.append)
     running.kill()
     assert running.gone

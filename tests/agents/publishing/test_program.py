@@ -14,9 +14,9 @@ import pytest
 from nm_agents.exits import on_sigterm
 from nm_agents.publishing import program
 from nm_agents.publishing.memory import remembered
-from nm_agents.publishing.program import Loop, noticing
-from nm_agents.publishing.publisher import Publisher
-from nm_agents.publishing.told import Told
+from nm_agents.publishing.program import PublishingLoop, noticing
+from nm_agents.publishing.publisher import FolderPublisher
+from nm_agents.publishing.told import Happened
 from nm_bus.core.settling import Rest
 from nm_bus.errors import ConnectionLostError
 from nm_bus.messages import Entry, Proposed
@@ -57,8 +57,10 @@ class FakeLedger:
         """Nothing is open."""
 
 
-def publisher(root: Path, ledger: FakeLedger, told: list[Told], rest: float = 0.05) -> Publisher:
-    return Publisher(
+def publisher(
+    root: Path, ledger: FakeLedger, told: list[Happened], rest: float = 0.05
+) -> FolderPublisher:
+    return FolderPublisher(
         root, ledger, remembered(root, "demo"), Rest(rest), time.monotonic, told.append
     )
 
@@ -71,7 +73,7 @@ def within(seconds: float, true: Callable[[], bool]) -> bool:
 
 
 @contextmanager
-def running(loop: Loop) -> Iterator[None]:
+def running(loop: PublishingLoop) -> Iterator[None]:
     thread = threading.Thread(target=loop.forever)
     thread.start()
     try:
@@ -87,7 +89,7 @@ def test_a_save_is_noticed_long_before_the_next_look(
 ) -> None:
     monkeypatch.setattr(program, "RESCAN", 600.0)
     ledger, warned = FakeLedger(), list[str]()
-    loop = Loop(publisher(tmp_path, ledger, []), warned.append)
+    loop = PublishingLoop(publisher(tmp_path, ledger, []), warned.append)
     with noticing(tmp_path, loop.notice, warned.append), running(loop):
         time.sleep(0.5)
         (tmp_path / "thredds").mkdir()
@@ -100,10 +102,10 @@ def test_a_name_that_is_no_key_neither_ends_the_notices_nor_the_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(program, "RESCAN", 600.0)
-    ledger, warned, told = FakeLedger(), list[str](), list[Told]()
+    ledger, warned, told = FakeLedger(), list[str](), list[Happened]()
     folder = tmp_path / "thredds"
     folder.mkdir()
-    loop = Loop(publisher(tmp_path, ledger, told), warned.append)
+    loop = PublishingLoop(publisher(tmp_path, ledger, told), warned.append)
     with noticing(tmp_path, loop.notice, warned.append), running(loop):
         for name in (b"k\xe4se.xml", b"two\nlines.txt"):
             (folder / os.fsdecode(name)).write_text("x")
@@ -118,7 +120,7 @@ def test_a_save_that_nobody_told_of_is_found_by_looking(
 ) -> None:
     monkeypatch.setattr(program, "RESCAN", 0.05)
     ledger = FakeLedger()
-    with running(Loop(publisher(tmp_path, ledger, []), list[str]().append)):
+    with running(PublishingLoop(publisher(tmp_path, ledger, []), list[str]().append)):
         (tmp_path / "thredds").mkdir()
         (tmp_path / "thredds" / "a.txt").write_text("x")
         assert within(60.0, lambda: "config/thredds/a.txt" in ledger.documents)
@@ -131,7 +133,7 @@ def test_that_nobody_answers_is_said_once_and_waited_out(
     ledger, warned = FakeLedger(away=3), list[str]()
     (tmp_path / "thredds").mkdir()
     (tmp_path / "thredds" / "a.txt").write_text("x")
-    with running(Loop(publisher(tmp_path, ledger, []), warned.append)):
+    with running(PublishingLoop(publisher(tmp_path, ledger, []), warned.append)):
         assert within(60.0, lambda: bool(ledger.documents))
     assert warned == ["nobody answers"]
 
@@ -142,7 +144,7 @@ def test_a_folder_that_vanishes_is_said_and_waited_for(
     monkeypatch.setattr(program, "RESCAN", 0.05)
     root, warned, ledger = tmp_path / "config.d", list[str](), FakeLedger()
     root.mkdir()
-    with running(Loop(publisher(root, ledger, []), warned.append)):
+    with running(PublishingLoop(publisher(root, ledger, []), warned.append)):
         root.rmdir()
         assert within(60.0, lambda: bool(warned))
         (root / "thredds").mkdir(parents=True)
@@ -155,20 +157,20 @@ def test_once_ends_when_every_file_rests(tmp_path: Path) -> None:
     ledger = FakeLedger()
     (tmp_path / "thredds").mkdir()
     (tmp_path / "thredds" / "a.txt").write_text("x")
-    Loop(publisher(tmp_path, ledger, []), list[str]().append).once()
+    PublishingLoop(publisher(tmp_path, ledger, []), list[str]().append).once()
     assert list(ledger.documents) == ["config/thredds/a.txt"]
 
 
 def test_once_does_not_wait_for_who_does_not_answer(tmp_path: Path) -> None:
     (tmp_path / "thredds").mkdir()
     (tmp_path / "thredds" / "a.txt").write_text("x")
-    loop = Loop(publisher(tmp_path, FakeLedger(away=9), []), list[str]().append)
+    loop = PublishingLoop(publisher(tmp_path, FakeLedger(away=9), []), list[str]().append)
     with pytest.raises(ConnectionLostError):
         loop.once()
 
 
 def test_sigterm_ends_the_loop_in_good_order(tmp_path: Path) -> None:
-    loop = Loop(publisher(tmp_path, FakeLedger(), []), list[str]().append)
+    loop = PublishingLoop(publisher(tmp_path, FakeLedger(), []), list[str]().append)
     with on_sigterm(loop.stop):
         os.kill(os.getpid(), signal.SIGTERM)
         loop.forever()

@@ -12,8 +12,8 @@ import pytest
 from nm_agents.publishing import scanning
 from nm_agents.publishing.inhand import FILE as IN_HAND
 from nm_agents.publishing.memory import FILE, remembered
-from nm_agents.publishing.publisher import Publisher
-from nm_agents.publishing.told import Told, What
+from nm_agents.publishing.publisher import FolderPublisher
+from nm_agents.publishing.told import FileEvent, Happened
 from nm_bus.checking.checker import NoCheckError
 from nm_bus.client import Client, content_of
 from nm_bus.core.ledger.state import State
@@ -38,7 +38,7 @@ class Stage:
     supernodes: FakeSupernodes
     client_of: Callable[[str], Client]
     now: float = 1000.0
-    told: list[Told] = field(default_factory=list)
+    told: list[Happened] = field(default_factory=list)
     allow_empty: bool = False
     dry: bool = False
     force: bool = False
@@ -49,7 +49,7 @@ class Stage:
     def restart(self) -> None:
         """Another life of the program on the same folder."""
         self.client = self.client_of(ADMIN)
-        self.publisher = Publisher(
+        self.publisher = FolderPublisher(
             self.root,
             self.client,
             remembered(self.root, "demo", writes=not self.dry),
@@ -137,7 +137,9 @@ def test_a_saved_file_becomes_a_change_once_it_is_quiet(stage: Stage) -> None:
     stage.now += SETTLE / 2
     assert not stage.look()
     assert stage.ledger() == {"thredds/a.xml": b"<a/>"}
-    assert stage.told == [Told(What.PUT, "config/thredds/a.xml", "agreed at revision 1", 1)]
+    assert stage.told == [
+        Happened(FileEvent.PUT, "config/thredds/a.xml", "agreed at revision 1", 1)
+    ]
 
 
 def test_what_the_ledger_has_already_is_not_proposed_again(stage: Stage) -> None:
@@ -555,7 +557,7 @@ def test_a_change_that_is_only_accepted_is_told_apart_and_is_no_surprise_later(
         stage.supernodes.by_node[node].cut = True
     stage.save("thredds/a.txt", "two")
     stage.settle()
-    assert stage.told[-1].what is What.ACCEPTED
+    assert stage.told[-1].what is FileEvent.ACCEPTED
     assert "not agreed yet" in stage.told[-1].text
     assert stage.reason("thredds/a.txt") == ""
     for node in NODES:
@@ -676,7 +678,7 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(stage: Stage) -> Non
     stage.settle(everything=True)
     assert stage.ledger() == {"thredds/a.txt": b"one\n", "thredds/b.txt": b"b\n"}
     assert sorted(stage.root.rglob("*")) == before
-    put = next(told for told in stage.told if told.what is What.WOULD_PUT)
+    put = next(told for told in stage.told if told.what is FileEvent.WOULD_PUT)
     assert put.lines[-2:] == ("-one", "+two")
     assert ("would delete", "thredds/b.txt") in stage.whats()
     assert ("refused", "thredds/c.json") in stage.whats()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nm_agents.supernode.brokerwatch import MOST_SUBSCRIPTIONS, BrokerWatch
-from nm_broker.answers import Node, Overview, Queue
+from nm_broker.answers import NodeAnswer, OverviewAnswer, QueueAnswer
 from nm_bus.errors import RefusedError
 from nm_bus.settings import Broker, SupernodeSettings, Tls
 from nm_bus.topology import Topology
@@ -32,17 +32,17 @@ class Api:
     def get(self, _kind: object, *_path: str) -> list[Any]:
         return []
 
-    def overview(self) -> Overview:
-        return Overview(rabbitmq_version="4.0.5")
+    def overview(self) -> OverviewAnswer:
+        return OverviewAnswer(rabbitmq_version="4.0.5")
 
-    def queues(self, _vhost: str) -> dict[str, Queue]:
-        return {name: Queue(name=name) for name in self.names}
+    def queues(self, _vhost: str) -> dict[str, QueueAnswer]:
+        return {name: QueueAnswer(name=name) for name in self.names}
 
     def shovels(self, _vhost: str) -> dict[str, Any]:
         return {}
 
-    def nodes(self) -> list[Node]:
-        return [Node(name="rabbit@sn1")]
+    def nodes(self) -> list[NodeAnswer]:
+        return [NodeAnswer(name="rabbit@sn1")]
 
 
 def watch(api: Api) -> BrokerWatch:

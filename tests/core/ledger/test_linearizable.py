@@ -23,7 +23,7 @@ from nm_bus.core.ledger.applying import Applied, apply
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change, Proposed
 from nm_lab.samples.desk import Desk
-from nm_lab.simulate.linearizability import LOCK, NEVER, REGISTER, Kind, Operation, flaw
+from nm_lab.simulate.linearizability import LOCK, NEVER, REGISTER, ObjectKind, Operation, flaw
 
 ASKERS = ("admin", "pub", "eve")
 DOCUMENT, LOCKED = "config/search/a", "lock/x"
@@ -40,7 +40,7 @@ def session(asker: str) -> dict[str, str]:
 class Askers(RuleBasedStateMachine):
     """Askers with one change each on its way at most, at one ledger."""
 
-    kind: Kind
+    kind: ObjectKind
     applying: Applying = staticmethod(apply)
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nm_bus.core.ledger.placement import Placed, bound, moves, score
+from nm_bus.core.ledger.placement import PlacedMember, bound, moves, score
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -17,30 +17,30 @@ def names(count: int) -> list[str]:
     return [f"node{n}.site{n % 17}.org" for n in range(count)]
 
 
-def placed(members: list[str], supernodes: dict[str, int]) -> dict[str, Placed]:
+def placed(members: list[str], supernodes: dict[str, int]) -> dict[str, PlacedMember]:
     """Members that joined one after the other."""
-    homes: dict[str, Placed] = {}
+    homes: dict[str, PlacedMember] = {}
     for member in members:
-        homes[member] = Placed()
+        homes[member] = PlacedMember()
         homes = settled(homes, supernodes)
     return homes
 
 
 def settled(
-    homes: dict[str, Placed], supernodes: dict[str, int], newcomer: str = ""
-) -> dict[str, Placed]:
+    homes: dict[str, PlacedMember], supernodes: dict[str, int], newcomer: str = ""
+) -> dict[str, PlacedMember]:
     moved = moves(homes, supernodes, newcomer)
     return {
-        node: Placed(moved.get(node, one.home), one.weight, one.stays)
+        node: PlacedMember(moved.get(node, one.home), one.weight, one.stays)
         for node, one in homes.items()
     }
 
 
-def loads(homes: dict[str, Placed], supernodes: dict[str, int]) -> dict[str, int]:
+def loads(homes: dict[str, PlacedMember], supernodes: dict[str, int]) -> dict[str, int]:
     return {s: sum(m.weight for m in homes.values() if m.home == s) for s in supernodes}
 
 
-def assert_bounded(homes: dict[str, Placed], supernodes: dict[str, int]) -> None:
+def assert_bounded(homes: dict[str, PlacedMember], supernodes: dict[str, int]) -> None:
     whole = sum(one.weight for one in homes.values())
     for supernode, load in loads(homes, supernodes).items():
         assert load <= bound(whole, supernodes[supernode], sum(supernodes.values()))
@@ -70,9 +70,9 @@ def test_shares_follow_the_weights() -> None:
 
 
 def test_a_join_moves_nobody() -> None:
-    homes: dict[str, Placed] = {}
+    homes: dict[str, PlacedMember] = {}
     for name in names(200):
-        homes[name] = Placed()
+        homes[name] = PlacedMember()
         assert moves(homes, FIVE).keys() == {name}
         homes = settled(homes, FIVE)
         assert_bounded(homes, FIVE)
@@ -120,28 +120,28 @@ def test_where_no_bound_is_met_the_order_of_joins_does_not_matter() -> None:
     members = names(60)
     drawn = {m: max(FIVE, key=lambda s: score(m, s, 1)) for m in members}
     room = [m for m in members if list(drawn.values()).count(drawn[m]) <= 12]
-    there = {f"old{n}.org": Placed(s) for n, s in enumerate(list(FIVE) * 20)}
+    there = {f"old{n}.org": PlacedMember(s) for n, s in enumerate(list(FIVE) * 20)}
     for order in (room, room[::-1], sorted(room)):
         homes = dict(there)
         for member in order:
-            homes[member] = Placed()
+            homes[member] = PlacedMember()
             homes = settled(homes, FIVE)
         assert {m: homes[m].home for m in room} == {m: drawn[m] for m in room}
 
 
 def test_who_stays_moves_only_when_its_home_is_gone() -> None:
-    homes = {name: Placed("s0.org", stays=True) for name in names(20)}
+    homes = {name: PlacedMember("s0.org", stays=True) for name in names(20)}
     assert moves(homes, FIVE, "s1.org") == {}
     assert len(moves(homes, {"s1.org": 1, "s2.org": 1})) == 20
 
 
 def test_a_member_that_is_too_heavy_for_any_bound_has_a_home() -> None:
-    homes = {"heavy.org": Placed(weight=1_000), "light.org": Placed()}
+    homes = {"heavy.org": PlacedMember(weight=1_000), "light.org": PlacedMember()}
     assert moves(homes, FIVE)["heavy.org"] in FIVE
 
 
 def test_without_supernodes_nobody_has_a_home() -> None:
-    assert moves({"a.org": Placed("s0.org"), "b.org": Placed()}, {}) == {"a.org": ""}
+    assert moves({"a.org": PlacedMember("s0.org"), "b.org": PlacedMember()}, {}) == {"a.org": ""}
 
 
 @unhurried
@@ -150,7 +150,7 @@ def test_without_supernodes_nobody_has_a_home() -> None:
     st.dictionaries(
         st.integers(0, 60).map("m{}".format),
         st.builds(
-            Placed,
+            PlacedMember,
             home=st.sampled_from(["", *"abcdefgh"]),
             weight=st.integers(1, 3),
             stays=st.booleans(),
@@ -160,7 +160,7 @@ def test_without_supernodes_nobody_has_a_home() -> None:
     st.randoms(use_true_random=False),
 )
 def test_all_have_a_home_and_the_order_of_mappings_says_nothing(
-    supernodes: dict[str, int], members: dict[str, Placed], newcomer: str, chance: Random
+    supernodes: dict[str, int], members: dict[str, PlacedMember], newcomer: str, chance: Random
 ) -> None:
     moved = moves(members, supernodes, newcomer)
     homes = {node: moved.get(node, one.home) for node, one in members.items()}
@@ -182,5 +182,5 @@ def test_all_have_a_home_and_the_order_of_mappings_says_nothing(
 def test_members_of_equal_weight_are_always_bounded(
     supernodes: dict[str, int], at: list[str], newcomer: str
 ) -> None:
-    homes = {f"m{n}": Placed(home) for n, home in enumerate(at)}
+    homes = {f"m{n}": PlacedMember(home) for n, home in enumerate(at)}
     assert_bounded(settled(homes, supernodes, newcomer), supernodes)

@@ -3,7 +3,7 @@
 import pytest
 
 from nm_lab.bench.aims import Measured
-from nm_lab.bench.ingest import TWO, Stream
+from nm_lab.bench.ingest import TWO, StreamFigures
 from nm_lab.bench.readers.program import INGEST, KOMBU, PIKA
 from nm_lab.bench.tables import stream_json
 
@@ -18,13 +18,13 @@ def test_an_aim_is_a_bound_below_or_above(value: float, most: bool, reached: boo
 
 def test_a_ratio_is_taken_within_its_round_and_the_median_counts() -> None:
     rates = {PIKA: [10.0, 100.0, 10.0], INGEST: [9.0, 50.0, 9.0], KOMBU: [1.0] * 3, TWO: [9.0] * 3}
-    stream = Stream("heartbeat", 400, rates)
+    stream = StreamFigures("heartbeat", 400, rates)
     assert stream.measured()[0].value == 0.9
     assert stream.rate(PIKA) == 10.0
 
 
 def test_programs_get_every_round_and_every_verdict() -> None:
     rates = {PIKA: [10.0], INGEST: [5.0], KOMBU: [1.0], TWO: [5.0]}
-    told = stream_json(Stream("metrics", 600, rates))
+    told = stream_json(StreamFigures("metrics", 600, rates))
     assert [ratio["reached"] for ratio in told["ratios"]] == [True, True, True]
     assert told["messages_per_cpu_second"]["pika alone, no work"] == [10]

@@ -10,8 +10,8 @@ from nm_bus.errors import RefusedError
 from nm_bus.settings import Management, SupernodeSettings
 from nm_bus.topology import vhost
 from nm_lab.bench.fanout import PROJECT, FannedOut, fanout
-from nm_lab.bench.ground import SUPERNODE, USER, Ground
-from nm_lab.bench.listeners import Gathering, Heard, Inbox
+from nm_lab.bench.ground import SUPERNODE, USER, BenchBroker
+from nm_lab.bench.listeners import AllHave, Gathering, SimulatedInbox
 from nm_lab.bench.tables import fanout_json
 
 
@@ -23,7 +23,7 @@ def test_the_ratio_is_that_of_the_medians() -> None:
 
 
 def test_a_crowd_has_something_only_once_all_have_it() -> None:
-    said: list[Heard] = []
+    said: list[AllHave] = []
     gathering = Gathering(2, said.append)
     gathering.one_has(revision=1)
     gathering.one_has(number=1)
@@ -33,7 +33,7 @@ def test_a_crowd_has_something_only_once_all_have_it() -> None:
 
 
 def test_an_inbox_does_not_count_what_it_cannot_apply() -> None:
-    inbox = Inbox("a.example", Follower(Place(1, 0, "")), Gathering(1, lambda _: None))
+    inbox = SimulatedInbox("a.example", Follower(Place(1, 0, "")), Gathering(1, lambda _: None))
     with pytest.raises(RefusedError, match="no update"):
         inbox.apply(b"{}")
 
@@ -50,7 +50,7 @@ def test_updates_and_plain_messages_reach_all_inboxes(broker: Sandbox, tmp_path:
         management=Management(api.url, password_file=tmp_path),
         link_tls=broker.issue(SUPERNODE),
     )
-    place = Ground(
+    place = BenchBroker(
         api, broker.address, settings, tmp_path / "sn.toml", broker.issue(USER), tmp_path
     )
     try:

@@ -15,18 +15,18 @@ from nm_bus.testing.clock import VirtualClock
 from nm_bus.topology import HEARTBEAT, METRICS, Binding, Exchange, Queue, Topology
 from nm_bus.transport.memory import MemoryTransport
 from nm_bus.transport.memory_broker import MemoryBroker
-from nm_lab.bench.footprint import Used
-from nm_lab.bench.hold import Held, Seen
-from nm_lab.bench.simulate import Published, Simulation
+from nm_lab.bench.footprint import ProcessUsage
+from nm_lab.bench.hold import HoldFigures, HoldSamples
+from nm_lab.bench.simulate import PublishedCount, Simulation
 from nm_lab.bench.tables import held_json
 from nm_lab.bench.traffic import members
 
 LIMIT = 3.0
-LEAN = Used(34_000_000, 0.001)
+LEAN = ProcessUsage(34_000_000, 0.001)
 
 
-def seen(*states: MemberState) -> Seen:
-    made = Seen()
+def seen(*states: MemberState) -> HoldSamples:
+    made = HoldSamples()
     made.take(list(states))
     return made
 
@@ -35,12 +35,14 @@ def state(node: str, health: Health = Health.ALIVE, skew: float = -0.01) -> Memb
     return MemberState(node, health, sequence=1, skew=skew)
 
 
-def held(looked: Seen, alerts: tuple[Alert, ...] = (), agent: Used = LEAN) -> Held:
+def held(
+    looked: HoldSamples, alerts: tuple[Alert, ...] = (), agent: ProcessUsage = LEAN
+) -> HoldFigures:
     used = {"member agent": agent}
-    return Held(2, 60.0, looked, list(alerts), used, Published(10, 0), LIMIT)
+    return HoldFigures(2, 60.0, looked, list(alerts), used, PublishedCount(10, 0), LIMIT)
 
 
-def missed(outcome: Held) -> list[str]:
+def missed(outcome: HoldFigures) -> list[str]:
     return [figure.name for figure in outcome.measured() if not figure.reached]
 
 
@@ -68,7 +70,7 @@ def test_heartbeats_that_take_longer_than_the_pipe_is_trusted_miss_the_aim() -> 
 
 
 def test_an_agent_that_is_too_large_or_too_busy_misses_its_aims() -> None:
-    outcome = held(seen(state("a"), state("b")), agent=Used(41_000_000, 0.006))
+    outcome = held(seen(state("a"), state("b")), agent=ProcessUsage(41_000_000, 0.006))
     assert missed(outcome) == ["member agent, memory", "member agent, processor"]
 
 

@@ -10,18 +10,18 @@ from typer.testing import CliRunner
 from nm_agents.app import app
 from nm_broker.program import Program
 from nm_bus.settings import Timing
-from nm_lab.bench.agreeing import Agreeing, Pause, Phase, Series, percentile
+from nm_lab.bench.agreeing import AgreementFigures, DelaySeries, Pause, Phase, percentile
 from nm_lab.bench.ledger import limit
 from nm_lab.bench.tables import agreeing_json
 
 
 def phase(delay: float, agreed: float) -> Phase:
     times = [agreed] * 3
-    return Phase("links", delay, [Series("here", "a", [0.1] * 3, times, times)], 100.0)
+    return Phase("links", delay, [DelaySeries("here", "a", [0.1] * 3, times, times)], 100.0)
 
 
 def missed(*phases: Phase, pause: float = 0.0) -> list[str]:
-    found = Agreeing(3, 100, list(phases), [Pause("one", pause, 0.5)])
+    found = AgreementFigures(3, 100, list(phases), [Pause("one", pause, 0.5)])
     return [figure.name for figure in found.measured() if not figure.reached]
 
 
@@ -51,7 +51,9 @@ def test_a_percentile_lies_within_what_was_measured() -> None:
 
 
 def test_programs_get_percentiles_rates_and_verdicts() -> None:
-    told = agreeing_json(Agreeing(3, 100, [phase(0.05, agreed=0.2)], [Pause("one", 0.1, 0.5)]))
+    told = agreeing_json(
+        AgreementFigures(3, 100, [phase(0.05, agreed=0.2)], [Pause("one", 0.1, 0.5)])
+    )
     (place,) = told["phases"][0]["put_at"]
     assert place["agreed"] == {"p50": 0.2, "p99": 0.2}
     assert place["one_way_delays"] == 4.0

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from nm_bus.messages import Alert, AlertState, Severity
-from nm_lab.demo.stage import Screen, Stage
+from nm_lab.demo.stage import Stage, StageScreen
 
 NASTY = "\x1b[2J [/] [bold] [/red]"
 
@@ -13,7 +13,7 @@ NASTY = "\x1b[2J [/] [bold] [/red]"
 @pytest.fixture
 def stage() -> Stage:
     stage = Stage()
-    stage.console = Screen(file=io.StringIO(), highlight=False)
+    stage.console = StageScreen(file=io.StringIO(), highlight=False)
     return stage
 
 
@@ -38,7 +38,7 @@ class Closed(io.StringIO):
 
 
 def test_a_closed_pipe_is_said_once_so_that_all_can_still_be_ended() -> None:
-    screen = Screen(file=Closed())
+    screen = StageScreen(file=Closed())
     with pytest.raises(BrokenPipeError):
         screen.print("one")
     screen.print("two")

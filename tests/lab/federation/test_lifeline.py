@@ -8,14 +8,14 @@ import time
 import psutil
 import pytest
 
-from nm_lab.federation.lifeline import Lifeline
+from nm_lab.federation.lifeline import ProcessGroup
 
 PATIENCE = 30.0
 
 HOLDER = """
 import subprocess, sys
-from nm_lab.federation.lifeline import Lifeline
-lifeline = Lifeline()
+from nm_lab.federation.lifeline import ProcessGroup
+lifeline = ProcessGroup()
 for _ in range(2):
     held = subprocess.Popen(["sleep", "600"], process_group=lifeline.group)
     print(held.pid, flush=True)
@@ -54,7 +54,7 @@ def test_the_group_dies_with_a_holder_that_is_killed(holder: "subprocess.Popen[s
 
 
 def test_what_is_let_go_lives_on() -> None:
-    lifeline = Lifeline()
+    lifeline = ProcessGroup()
     with subprocess.Popen(["sleep", "600"], process_group=lifeline.group) as held:
         lifeline.let_go()
         assert lives(held.pid)

@@ -11,7 +11,7 @@ from nm_lab.simulate.linearizability import (
     LOCK,
     NEVER,
     REGISTER,
-    Kind,
+    ObjectKind,
     Operation,
     TooManyOrdersError,
     flaw,
@@ -217,7 +217,7 @@ def test_a_small_history_is_judged_as_by_trying_every_order(history: list[Operat
     assert (flaw(history, REGISTER) == "") is possible
 
 
-def _explains(order: tuple[Operation, ...], kind: Kind) -> bool:
+def _explains(order: tuple[Operation, ...], kind: ObjectKind) -> bool:
     state = kind.initial
     for n, operation in enumerate(order):
         if any(later.returned < operation.called for later in order[n:]):

@@ -17,7 +17,7 @@ from nm_agents.cli.status_screen import table
 from nm_agents.exits import Exit
 from nm_bus.client import Client
 from nm_bus.core.ledger import history as past
-from nm_bus.core.ledger.history import Line, Version
+from nm_bus.core.ledger.history import HistoryLine, Version
 from nm_bus.errors import RefusedError
 
 
@@ -172,7 +172,7 @@ def blame(
         say(f"{author} | {visible(line.text.rstrip(chr(10)))}")
 
 
-def _blamed(line: Line) -> dict[str, object]:
+def _blamed(line: HistoryLine) -> dict[str, object]:
     version = line.version
     return {
         "revision": version.revision,

@@ -15,9 +15,9 @@ from nm_agents.cli.printable import as_json, printable
 from nm_agents.exits import Exit, on_sigterm
 from nm_agents.folder import own_folder
 from nm_agents.publishing.memory import remembered
-from nm_agents.publishing.program import Loop, noticing
-from nm_agents.publishing.publisher import Publisher
-from nm_agents.publishing.told import Told
+from nm_agents.publishing.program import PublishingLoop, noticing
+from nm_agents.publishing.publisher import FolderPublisher
+from nm_agents.publishing.told import Happened
 from nm_bus.core.settling import Rest
 from nm_bus.errors import ConfigError
 
@@ -62,7 +62,7 @@ def publish(
         raise ConfigError(folder, "no such folder", "make it, with a folder in it per component")
     alone = nullcontext() if dry_run else own_folder(folder, LOCK)
     with alone, ledger(context, config, ANSWER) as client:
-        publisher = Publisher(
+        publisher = FolderPublisher(
             folder,
             client,
             remembered(folder, client.settings.project, writes=not dry_run),
@@ -74,17 +74,17 @@ def publish(
             allow_empty=allow_empty,
             why_not=client.why_not,
         )
-        _run(Loop(publisher, warn), folder, once=once or dry_run)
+        _run(PublishingLoop(publisher, warn), folder, once=once or dry_run)
     raise typer.Exit(_exit(publisher) if once or dry_run else Exit.OK)
 
 
-def _exit(publisher: Publisher) -> Exit:
+def _exit(publisher: FolderPublisher) -> Exit:
     if publisher.reasons.refused:
         return Exit.NEGATIVE
     return Exit.LATER if publisher.undecided else Exit.OK
 
 
-def _run(loop: Loop, folder: Path, *, once: bool) -> None:
+def _run(loop: PublishingLoop, folder: Path, *, once: bool) -> None:
     with on_sigterm(loop.stop):
         if once:
             loop.once()
@@ -93,13 +93,13 @@ def _run(loop: Loop, folder: Path, *, once: bool) -> None:
             loop.forever()
 
 
-def _as_lines(told: Told) -> None:
+def _as_lines(told: Happened) -> None:
     text = f": {printable(told.text)}" if told.text else ""
     say(f"{told.what} {printable(told.key)}{text}")
     show_diff(told.lines)
 
 
-def _as_json(told: Told) -> None:
+def _as_json(told: Happened) -> None:
     say(
         as_json(
             {

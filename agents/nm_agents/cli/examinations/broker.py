@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from nm_agents.cli.examinations.answers import BACKLOG, backlog
 from nm_agents.cli.examinations.finding import Finding, fail, ok, share_of, warn
 from nm_agents.cli.figures import plural, size
-from nm_broker.answers import Amount, Node, Shovel, measured
+from nm_broker.answers import Amount, NodeAnswer, Shovel, measured
 from nm_broker.management import ManagementApi
 from nm_bus.errors import ConfigError, NmBusError, RefusedError
 from nm_bus.messages import NodeId
@@ -38,7 +38,7 @@ def _machine(node: NodeId, api: ManagementApi) -> Iterator[Finding]:
         yield from machine_findings(node, state)
 
 
-def machine_findings(node: NodeId, state: Node) -> Iterator[Finding]:
+def machine_findings(node: NodeId, state: NodeAnswer) -> Iterator[Finding]:
     """Alarms and limits of one broker."""
     for alarm, rings in (("memory", state.mem_alarm), ("disk", state.disk_free_alarm)):
         if rings:
@@ -51,7 +51,7 @@ def machine_findings(node: NodeId, state: Node) -> Iterator[Finding]:
         yield warn("disk", text, "make room where the broker keeps its data")
 
 
-def _shares(node: NodeId, state: Node) -> Iterator[Finding]:
+def _shares(node: NodeId, state: NodeAnswer) -> Iterator[Finding]:
     files = "raise LimitNOFILE of the broker's unit"
     processes = "raise RABBITMQ_MAX_NUMBER_OF_PROCESSES"
     shares: tuple[tuple[str, Amount, Amount, str], ...] = (

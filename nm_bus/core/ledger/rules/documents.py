@@ -21,7 +21,7 @@ MOST_BYTES = 65_536
 """The size of a document, decoded."""
 
 
-class Document(Part, frozen=True):
+class DocumentValue(Part, frozen=True):
     """A version of a document. An empty `schema` takes the schema away."""
 
     content: str
@@ -34,7 +34,7 @@ class Document(Part, frozen=True):
 
 def put(state: State, change: Change) -> Outcome:
     """A new version. It keeps the schema of the last one unless it brings its own."""
-    document = read(change.value, Document)
+    document = read(change.value, DocumentValue)
     if isinstance(document, Refusal):
         return document
     flaw = _flaw(document)
@@ -55,7 +55,7 @@ def delete(state: State, change: Change) -> Outcome:
     return {change.key: None}
 
 
-def _flaw(document: Document) -> str:
+def _flaw(document: DocumentValue) -> str:
     size = _size(document)
     if size is None:
         return "content: no base64, though encoding says so"
@@ -64,7 +64,7 @@ def _flaw(document: Document) -> str:
     return ""
 
 
-def _size(document: Document) -> int | None:
+def _size(document: DocumentValue) -> int | None:
     """Bytes, decoded. Only the one canonical spelling counts as base64."""
     if document.encoding == "text":
         return len(document.content.encode())

@@ -1,6 +1,6 @@
 """The members' homes, which change with who is a member and who is a supernode with a vote."""
 
-from nm_bus.core.ledger.placement import Placed, moves
+from nm_bus.core.ledger.placement import PlacedMember, moves
 from nm_bus.core.ledger.rules.outcome import Effects, Value
 from nm_bus.core.ledger.state import SUPERNODES, State
 from nm_bus.messages import NodeId
@@ -12,7 +12,7 @@ def with_homes(state: State, effects: Effects, newcomer: NodeId = "") -> Effects
     """The effects, and with them what they mean for the homes of members that have not left."""
     values = _values(state, MEMBERS, effects)
     members = {
-        node: Placed(value["home"], value["weight"], value["state"] == "maintenance")
+        node: PlacedMember(value["home"], value["weight"], value["state"] == "maintenance")
         for node, value in values.items()
         if value["state"] != "left"
     }

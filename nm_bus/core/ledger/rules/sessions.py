@@ -27,7 +27,7 @@ class Opening(Part, frozen=True):
     ttl: Annotated[int, Meta(ge=100, le=86_400_000)]
 
 
-class Ending(Part, frozen=True):
+class SessionEnd(Part, frozen=True):
     """Which opening of the session is meant; 0 is the one that there is."""
 
     generation: int = 0
@@ -47,13 +47,13 @@ def open_(state: State, change: Change) -> Outcome:
 
 def close(state: State, change: Change) -> Outcome:
     """The owner is done; its locks are free."""
-    return _ended(state, change, read(change.value, Ending))
+    return _ended(state, change, read(change.value, SessionEnd))
 
 
 def expire(state: State, change: Change) -> Outcome:
     """A supernode has not heard of the owner; the generation must be the one that was silent."""
-    ending = read(change.value, Ending)
-    if isinstance(ending, Ending) and ending.generation == 0:
+    ending = read(change.value, SessionEnd)
+    if isinstance(ending, SessionEnd) and ending.generation == 0:
         return Refusal(BAD_VALUE, "generation: say which opening of the session was silent")
     return _ended(state, change, ending)
 
@@ -69,7 +69,7 @@ def find(state: State, session: str, generation: int) -> Entry | Refusal:
     return entry
 
 
-def _ended(state: State, change: Change, ending: Ending | Refusal) -> Outcome:
+def _ended(state: State, change: Change, ending: SessionEnd | Refusal) -> Outcome:
     if isinstance(ending, Refusal):
         return ending
     found = find(state, change.key, ending.generation)

@@ -20,7 +20,7 @@ from nm_bus.messages.base import Part
 VOTER, STANDBY = "voter", "standby"
 
 
-class Supernode(Part, frozen=True):
+class SupernodeValue(Part, frozen=True):
     """A supernode's entry."""
 
     role: Literal["voter", "standby"]
@@ -38,7 +38,7 @@ def admit(state: State, change: Change) -> Outcome:
         return Refusal(BAD_VALUE, f"{who} is no supernode: admit it first, with its incarnation")
     new = {"role": STANDBY, "host": name(change.key), "weight": 1, "port": 5671}
     after = {**(before or new), **asked}
-    form = read(after, Supernode)
+    form = read(after, SupernodeValue)
     if isinstance(form, Refusal):
         return form
     is_known = before is not None and before["incarnation"] == form.incarnation
