@@ -55,6 +55,20 @@ Places = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """How many requests a principal may make at once, and in a second in the long run: one who
+    floods does not keep the others waiting."""
+
+    burst: int
+    per_second: float
+
+
+BUDGETS = SMALL, LEDGER_BUDGET = Budget(50, 20.0), Budget(500, 200.0)
+"""That of most requests; and that of the ledger's, of which a busy component makes many. A page of
+the ledger costs more, since it may have half a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One message. A request's key is its verb, the class's name in lower case.
 
@@ -66,6 +80,9 @@ class Row:
     """The exchanges, or the queue, where it is published."""
     asked_by: tuple[Role, ...] = ()
     """The roles that may send it to a supernode as a request."""
+    budget: Budget = SMALL
+    cost: float = 1.0
+    """What one such request costs of its budget."""
     only: Mapping[Role, str] = field(default_factory=dict)
 
     @property
@@ -102,9 +119,9 @@ PROTOCOL = (
     Row(Update, (UPDATES,)),
     Row(Hello, asked_by=ASKERS),
     Row(Query, asked_by=ASKERS),
-    Row(Propose, asked_by=ASKERS),
-    Row(Sync, asked_by=ASKERS),
-    Row(Read, asked_by=ASKERS),
+    Row(Propose, asked_by=ASKERS, budget=LEDGER_BUDGET),
+    Row(Sync, asked_by=ASKERS, budget=LEDGER_BUDGET, cost=10.0),
+    Row(Read, asked_by=ASKERS, budget=LEDGER_BUDGET),
     Row(Report, asked_by=(MEMBER,)),
     Row(Ask, (INBOX,), asked_by=(ADMINISTRATOR,)),
     Row(Subscribe, asked_by=(COMPONENT, ADMINISTRATOR)),
@@ -113,7 +130,9 @@ PROTOCOL = (
     Row(Quarantined, (DEAD,)),
 )
 
-MESSAGES: tuple[type[Message], ...] = tuple(row.message for row in PROTOCOL)
+ROWS: dict[type[Message], Row] = {row.message: row for row in PROTOCOL}
+
+MESSAGES: tuple[type[Message], ...] = tuple(ROWS)
 
 VERBS: dict[Role, tuple[str, ...]] = {
     role: tuple(key for row in PROTOCOL for key in row.keys(role)) for role in ASKERS

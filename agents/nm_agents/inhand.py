@@ -64,10 +64,6 @@ DEADLY = Rejected(
 Refuse = Callable[[Delivery, Rejected], None]
 
 
-def _at_once() -> None:
-    """Nothing is owed when the handler returns."""
-
-
 @dataclass(slots=True)
 class InHand:
     """The marker of one program; use it by `with`. The file never grows, so a full disk is no
@@ -107,16 +103,17 @@ class InHand:
         self._file = None
 
     def over(
-        self, handler: Consume, refuse: Refuse, settle: Callable[[], None] = _at_once
+        self, handler: Consume, refuse: Refuse, settle: Callable[[], None] | None = None
     ) -> Consume:
         """The handler with the mark around it; `refuse` is given what was in hand too often.
 
         `settle` does at once all that is still owed for what was handled, its acknowledgement
-        included; it is called only after messages that are in doubt.
+        included; it is called only after messages that are in doubt. Without it nothing is owed
+        when the handler returns.
         """
         file, clock, mark = self._file, self.clock, slice(0, SIZE)
         assert file is not None
-        after = _NOTHING if settle is _at_once else _OWED
+        after = _OWED if settle else _NOTHING
 
         def handle(delivery: Delivery) -> None:
             digest = digest_of(delivery)
@@ -127,15 +124,19 @@ class InHand:
             file[mark], began = digest, clock()
             handler(delivery)
             if group == 1:
-                settle()
-                self._forget(digest)
+                self._settled(digest, settle)
             if clock() - began > SLOW:
                 self._slow = digest
             file[mark] = after
-            if group > 1:
+            if group > 1 and settle:
                 self._settle_each(group, settle)
 
         return handle
+
+    def _settled(self, digest: bytes, settle: Callable[[], None] | None) -> None:
+        if settle:
+            settle()
+        self._forget(digest)
 
     def lived(self) -> None:
         """The program has lived for SHORT_LIFE; its owner calls this once."""

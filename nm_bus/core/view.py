@@ -312,3 +312,8 @@ def _keep(stream: Stream, roster: frozenset[NodeId], version: int) -> None:
     for node in gone:
         if node not in roster:
             del stream.words[node]
+
+
+def unknown(node: NodeId) -> str:
+    """What is said of a node of which no supernode has received anything."""
+    return f"{node} is no known node; see `nm-bus status --all`"

@@ -8,33 +8,43 @@ from pathlib import Path
 
 from nm_agents.connecting import connect
 from nm_agents.folder import own_folder
+from nm_agents.host.inbound import Inbound
+from nm_agents.host.sender import Sender
 from nm_agents.inhand import InHand
 from nm_agents.quarantine import Quarantine
 from nm_agents.service import log_status, log_to_stderr, on_termination, served
-from nm_agents.supernode.brokerwatch import BrokerWatch
-from nm_agents.supernode.children import Children
-from nm_agents.supernode.handover import hand_over
-from nm_agents.supernode.keeping import Keeping
+from nm_agents.supernode.alerts.outbox import Outbox
+from nm_agents.supernode.alerts.part import AlertsPart
+from nm_agents.supernode.asks import AsksPart
+from nm_agents.supernode.broker.calls import BrokerCalls
+from nm_agents.supernode.broker.connections import ConnectionsPart
+from nm_agents.supernode.broker.part import BrokerPart
+from nm_agents.supernode.broker.refusals import RefusalsPart
+from nm_agents.supernode.broker.watch import BrokerWatch
+from nm_agents.supernode.broker.worker import Worker
+from nm_agents.supernode.hello import HelloPart
+from nm_agents.supernode.host import SupernodeHost, merged
+from nm_agents.supernode.ingest.children import Children
+from nm_agents.supernode.ingest.handover import hand_over
+from nm_agents.supernode.ingest.part import IngestPart
 from nm_agents.supernode.ledger.checking import Judge, judge_of
 from nm_agents.supernode.ledger.composing import ledger_of, serve
 from nm_agents.supernode.ledger.driver import LedgerDriver
+from nm_agents.supernode.ledger.part import LedgerPart, Serving
 from nm_agents.supernode.ledger.sessions import sessions_of
-from nm_agents.supernode.outbox import Outbox
-from nm_agents.supernode.peers import Peers
-from nm_agents.supernode.requests import Requests
-from nm_agents.supernode.service import SupernodeService
-from nm_agents.supernode.worker import Worker
-from nm_broker.links import links_of
+from nm_agents.supernode.links.part import LinksPart
+from nm_agents.supernode.part import Part
+from nm_agents.supernode.queries import QueriesPart
+from nm_agents.supernode.requests import RequestChannel
+from nm_agents.supernode.tails import TailsPart
+from nm_agents.supernode.view.loopback import LoopbackPart
+from nm_agents.supernode.view.part import ViewPart
+from nm_agents.supernode.view.statement import StatementPart
+from nm_agents.supernode.view.store import ViewStore
 from nm_broker.management import ManagementApi
-from nm_bus import __version__
-from nm_bus.core.alerts import Alerts, key_of
-from nm_bus.core.connections import Connections
-from nm_bus.core.hearing import Hearing
 from nm_bus.core.ledger.rules.members import how_it_left
-from nm_bus.core.links import LinkAudit, limits_for
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.view import View
-from nm_bus.core.windows import Windows
 from nm_bus.errors import ConfigError
 from nm_bus.grants import link_user
 from nm_bus.identity.certificates import check_certificate
@@ -86,7 +96,7 @@ def _serve(config: Path) -> None:
             try:
                 transport.run()
             finally:
-                service.children.stop()
+                service.part(IngestPart).close()
 
 
 def check_settings(settings: SupernodeSettings, config: Path) -> None:
@@ -112,77 +122,60 @@ def compose(
     judge: Judge,
     ledger: LedgerDriver | None = None,
     in_hand: InHand | None = None,
-) -> SupernodeService:
+) -> SupernodeHost:
     """Build a supernode from its settings; what it kept from its last life is taken up."""
-    limits = timing(settings)
-    view = View(settings.node, limits.supernode_limit)
-    if ledger is not None:
-        view.gone = lambda node: how_it_left(ledger.state, node)
-    keeping = Keeping(store, view)
-    keeping.load()
-    windows = Windows()
-    outbox = Outbox(transport, store, settings.node)
-    alerts = Alerts(settings.node, {key_of(alert): alert for alert in outbox.load()})
-    hearing = Hearing(settings.node, limits.link_limit)
-    quarantine = Quarantine(transport, settings.node)
-    incarnation, ears = uuid.uuid4().hex, Pipe(REPORTS, limits.canary_limit)
-    sessions = sessions_of(ledger, transport, view, limits.statement)
+    limits, node = timing(settings), settings.node
+    sender = Sender(transport, node, uuid.uuid4().hex)
+    calls, quarantine = BrokerCalls(worker, watch), Quarantine(transport, node)
+    inbound = Inbound(transport, quarantine.put, in_hand)
+    view, loopback = View(node, limits.supernode_limit), Pipe(REPORTS, limits.canary_limit)
 
-    requests = Requests(
-        settings=settings,
-        transport=transport,
-        view=view,
-        windows=windows,
-        active=lambda: list(alerts.active.values()),
-        worker=worker,
-        watch=watch,
-        ledger=(
-            serve(ledger, transport, settings.tls.ca, sessions, judge)
-            if ledger and sessions
-            else None
-        ),
-    )
-    peers = Peers(
-        origin=settings.node,
-        incarnation=incarnation,
-        transport=transport,
-        view=view,
-        windows=windows,
-        hearing=hearing,
-        ears=ears,
-        alerts=alerts,
-        outbox=outbox,
-        requests=requests,
-        quarantine=quarantine,
-        ledger=ledger,
-        sessions=sessions,
-    )
-    return SupernodeService(
-        settings=settings,
-        timing=limits,
-        incarnation=incarnation,
-        agent=f"nm-bus/{__version__}",
-        transport=transport,
-        view=view,
-        hearing=hearing,
-        ears=ears,
-        alerts=alerts,
-        outbox=outbox,
-        peers=peers,
-        requests=requests,
-        quarantine=quarantine,
-        connections=Connections(),
-        audits={
-            link: LinkAudit(limits_for(limits), random.random) for link in links_of(settings.peers)
-        },
-        children=Children(config, settings.limits.partitions, random.random),
-        worker=worker,
-        watch=watch,
-        keep_view=keeping.save,
-        in_hand=in_hand,
-        ledger=ledger,
-        sessions=sessions,
-    )
+    of_ledger = LedgerPart(settings, serving(ledger, settings, transport, view, judge))
+    alerts = AlertsPart(settings, transport, Outbox(transport, store, node), view, calls, of_ledger)
+    keeping = ViewStore(store, view)
+    keeping.load()
+    known = ViewPart(settings, transport, keeping, loopback, of_ledger, alerts)
+    links = LinksPart(settings, transport, sender, known, calls)
+    broker, tails = BrokerPart(node, transport, calls), TailsPart(settings, transport)
+    parts: list[Part] = [
+        known,
+        ConnectionsPart(transport, sender, inbound, view, calls),
+        RefusalsPart(view, quarantine),
+        alerts,
+        StatementPart(settings, transport, sender, view, alerts.parts),
+        LoopbackPart(transport, sender, loopback, limits.canary),
+        links,
+        broker,
+        of_ledger,
+        IngestPart(transport, calls, Children(config, settings.limits.partitions, random.random)),
+        HelloPart(settings, transport, of_ledger),
+        tails,
+        AsksPart(transport, sender, view),
+    ]
+    alerts.parts.extend(parts)
+    parts.append(QueriesPart(transport, merged(part.queries() for part in parts)))
+    handlers = merged(part.requests() for part in parts)
+    others = merged(part.from_principals() for part in parts)
+    requests = RequestChannel(transport, sender, handlers, others)
+    host = SupernodeHost(settings, transport, inbound, view, requests, tuple(parts))
+    broker.on_look += [links.looked, tails.looked, requests.looked]
+    broker.on_first = host.answer
+    return host
+
+
+def serving(
+    driver: LedgerDriver | None,
+    settings: SupernodeSettings,
+    transport: Transport,
+    view: View,
+    judge: Judge,
+) -> Serving | None:
+    """What the other parts need of a ledger; None where there is none."""
+    if driver is None:
+        return None
+    view.gone = lambda node: how_it_left(driver.state, node)
+    sessions = sessions_of(driver, transport, view, timing(settings).statement)
+    return Serving(driver, serve(driver, transport, settings.tls.ca, sessions, judge), sessions)
 
 
 def watch_of(settings: SupernodeSettings) -> BrokerWatch | None:

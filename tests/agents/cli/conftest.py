@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from nm_agents.app import app
-from nm_agents.supernode.requests import unknown
 from nm_bus.client.following import Followed, Quiet
+from nm_bus.core.view import unknown
 from nm_bus.messages import (
     Alert,
     AlertState,

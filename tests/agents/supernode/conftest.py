@@ -14,14 +14,19 @@ from msgspec import structs
 from nm_agents.ingest.program import compose as compose_ingest
 from nm_agents.ingest.service import IngestService
 from nm_agents.inhand import InHand
-from nm_agents.supernode.children import Children
-from nm_agents.supernode.handover import share
+from nm_agents.quarantine import Quarantine
+from nm_agents.supernode.alerts.part import AlertsPart
+from nm_agents.supernode.broker.refusals import RefusalsPart
+from nm_agents.supernode.broker.worker import Worker
+from nm_agents.supernode.host import SupernodeHost
+from nm_agents.supernode.ingest.children import Children
+from nm_agents.supernode.ingest.handover import share
+from nm_agents.supernode.ingest.part import IngestPart
 from nm_agents.supernode.program import compose as compose_supernode
-from nm_agents.supernode.service import SupernodeService
-from nm_agents.supernode.worker import Worker
 from nm_broker.project import topology_of
 from nm_bus.checking.check import found
 from nm_bus.codec import decode, encode
+from nm_bus.core.view import View
 from nm_bus.grants import grant, link_user
 from nm_bus.identity.role import Role
 from nm_bus.messages import (
@@ -87,7 +92,7 @@ class Site:
     random: Random
     store: MemoryStore = field(default_factory=MemoryStore)
     shares: dict[int, MemoryStore] = field(default_factory=lambda: defaultdict(MemoryStore))
-    service: SupernodeService = field(init=False, repr=False)
+    service: SupernodeHost = field(init=False, repr=False)
     ingests: list[IngestService] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
@@ -112,7 +117,7 @@ class Site:
             judge=lambda check, done: done(found(check)),
             in_hand=self.in_hand,
         )
-        self.service.children = Children(Path("none"), 0, self.random.random)
+        self.service.part(IngestPart).children = Children(Path("none"), 0, self.random.random)
         self.service.start()
         transport.start()
         self.ingests = [self.ingest(n) for n in range(self.settings.limits.partitions)]
@@ -151,17 +156,29 @@ class Site:
         """The ingest processes that have a member."""
         return [i.ingest.partition for i in self.ingests if domain_key(node) in i.ingest.members]
 
+    @property
+    def view(self) -> View:
+        return self.service.view
+
+    @property
+    def alerts(self) -> AlertsPart:
+        return self.service.part(AlertsPart)
+
+    @property
+    def quarantine(self) -> Quarantine:
+        return self.service.part(RefusalsPart).quarantine
+
     def health(self, node: NodeId) -> Health | None:
-        member = self.service.view.member(node, self.clock.now())
+        member = self.view.member(node, self.clock.now())
         return member.state.health if member else None
 
     def reason(self, node: NodeId) -> str:
-        member = self.service.view.member(node, self.clock.now())
+        member = self.view.member(node, self.clock.now())
         assert member is not None
         return member.state.reason
 
     def active(self) -> list[Alert]:
-        return list(self.service.alerts.active.values())
+        return self.alerts.active()
 
 
 @dataclass

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
-from nm_agents.supernode.keeping import KIND
+from nm_agents.supernode.view.store import KIND
 from nm_bus.core.alerts import Condition
 from nm_bus.messages import AlertState, Health, NodeId, Severity
 from nm_bus.testing.links import Trouble
@@ -123,7 +123,7 @@ def test_a_member_that_moves_is_shown_by_its_new_home(make_simulation: Make) -> 
     advance(simulation, 60.0)
     agree(simulation, dict.fromkeys(MEMBERS, Health.ALIVE))
     for site in simulation.sites.values():
-        assert site.service.view.home(MEMBERS[0]) == SN[1]
+        assert site.view.home(MEMBERS[0]) == SN[1]
 
 
 def test_a_supernode_that_is_removed_leaves_no_member_and_no_alert_behind(
@@ -132,7 +132,7 @@ def test_a_supernode_that_is_removed_leaves_no_member_and_no_alert_behind(
     simulation = federation(make_simulation, seed=1)
     simulation.clock.advance(20.0)
     gone = simulation.sites[SN[2]]
-    gone.service.raised(gone.service.alerts.tick([TROUBLE], simulation.clock.now()))
+    gone.alerts.raised(gone.alerts.alerts.tick([TROUBLE], simulation.clock.now()))
     simulation.clock.advance(5.0)
     gone.kill()
     simulation.clock.advance(30.0)
@@ -146,8 +146,8 @@ def test_a_supernode_that_is_removed_leaves_no_member_and_no_alert_behind(
     simulation.clock.advance(60.0)
     for site in rest:
         assert site.active() == []
-        assert set(site.service.view.supernodes) == set(SN[:2])
-        homes = {member.home for member in site.service.view.members(simulation.clock.now())}
+        assert set(site.view.supernodes) == set(SN[:2])
+        homes = {member.home for member in site.view.members(simulation.clock.now())}
         assert homes == set(SN[:2])
         assert {key.rpartition("/")[0] for key, _ in site.store.load(KIND)} <= set(SN[:2])
     ended = simulation.transitions(SN[1], TROUBLE.kind)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
+from nm_agents.supernode.view.loopback import LoopbackPart
 from nm_bus.codec import Reason, decode, encode
 from nm_bus.grants import grant, link_user
 from nm_bus.identity.role import Role
@@ -134,15 +135,15 @@ def test_only_its_own_processes_report_to_a_supernode(simulation: Simulation) ->
 
 
 def test_a_canary_of_an_earlier_life_proves_nothing(simulation: Simulation) -> None:
-    service = simulation.sites[HERE].service
-    frontier = service.ears.frontier
+    loopback = simulation.sites[HERE].service.part(LoopbackPart)
+    frontier = loopback.pipe.frontier
     assert frontier is not None
     old = Canary(REPORTS, "earlier", 1, simulation.clock.now() + 5.0)
     body = encode(old, source=HERE, id="m", time=simulation.clock.now())
-    service.transport.publish(Outgoing("", REPORTS, body))
+    loopback.transport.publish(Outgoing("", REPORTS, body))
     simulation.clock.advance(1.0)
-    assert service.ears.frontier is not None
-    assert service.ears.frontier <= simulation.clock.now()
+    assert loopback.pipe.frontier is not None
+    assert loopback.pipe.frontier <= simulation.clock.now()
     assert put_aside(simulation) == []
 
 

@@ -6,8 +6,13 @@ from typing import Any, cast
 
 import pytest
 
-from nm_agents.supernode import requests
-from nm_agents.supernode.requests import MOST_TAILS, PATIENCE
+from nm_agents.supernode import asks, tails
+from nm_agents.supernode.alerts.part import MOST_ALERTS
+from nm_agents.supernode.asks import PATIENCE, AsksPart, Relay
+from nm_agents.supernode.ledger.part import LedgerPart
+from nm_agents.supernode.tails import MOST_TAILS, TailsPart
+from nm_agents.supernode.view import part as view_part
+from nm_agents.supernode.view.part import ViewPart
 from nm_bus.codec import LONG, Reason, decode, encode
 from nm_bus.core.kinds import kinds
 from nm_bus.grants import grant
@@ -29,6 +34,7 @@ from nm_bus.messages import (
     Sync,
     Tail,
 )
+from nm_bus.protocol import LEDGER_BUDGET, ROWS, SMALL
 from nm_bus.topology import (
     DEAD,
     UPDATES,
@@ -143,7 +149,7 @@ def test_what_is_no_request_is_refused(simulation: Simulation) -> None:
     simulation.sites[HERE].broker.admit(grant(Role.SUPERNODE, "root.example.org"))
     canary = Canary("p", "i", 1, 0.0)
     answer = simulation.ask(HERE, canary, user="root.example.org")
-    assert refused(answer) == ("bad-request", "Canary is no request")
+    assert refused(answer) == ("bad-request", "wrong-stream: Canary does not belong here")
 
 
 def test_an_exchange_that_may_not_be_watched_is_refused(simulation: Simulation) -> None:
@@ -258,7 +264,7 @@ def test_who_floods_is_told_to_slow_down_and_keeps_nobody_waiting(
 ) -> None:
     answers = raw(simulation, *[body] * 200, user=NODE)
     refusals = [a for a in answers if a and a.code == "unavailable"]
-    assert len(answers) - len(refusals) == requests.BURST
+    assert len(answers) - len(refusals) == SMALL.burst
     assert {a.error for a in refusals} == {"too many requests, slow down"}
     assert {a.request for a in refusals} == {"q1" if body != b"nonsense" else "unknown"}
     assert data(raw(simulation, question())[0])
@@ -331,12 +337,12 @@ def test_tail_queues_that_nobody_reads_stay_few(simulation: Simulation) -> None:
 
 
 def test_who_reads_many_tail_queues_gets_no_more(simulation: Simulation) -> None:
-    asked = simulation.sites[HERE].service.requests
-    asked.tails_seen({ADMIN: MOST_TAILS})
+    asked = simulation.sites[HERE].service.part(TailsPart)
+    asked._seen = {ADMIN: MOST_TAILS}
     code, error = refused(simulation.ask(HERE, Tail("alerts")))
     assert code == "unavailable"
     assert error.startswith("you have too many tail queues")
-    asked.tails_seen({ADMIN: MOST_TAILS - 1})
+    asked._seen = {ADMIN: MOST_TAILS - 1}
     assert data(simulation.ask(HERE, Tail("alerts")))
 
 
@@ -379,9 +385,8 @@ def test_a_member_that_is_silent_is_told_in_time(simulation: Simulation, node: s
 
 def test_what_a_peer_refuses_is_told_at_once(simulation: Simulation) -> None:
     """Else its asker would wait in vain for what nobody will answer."""
-    simulation.sites[THERE].service.requests._open.update(
-        {str(n): requests.Asker(str(n)) for n in range(requests.MOST_OPEN)}
-    )
+    there = simulation.sites[THERE].service.part(AsksPart)
+    there._open.update({str(n): Relay(there.sender, HERE, str(n)) for n in range(asks.MOST_OPEN)})
     answer = simulation.ask(HERE, Ask("r", FAR, "status"))
     assert refused(answer) == ("refused", "too many questions are open; ask again later")
 
@@ -389,7 +394,7 @@ def test_what_a_peer_refuses_is_told_at_once(simulation: Simulation) -> None:
 def test_a_refusal_is_no_longer_than_everybody_takes(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "TAILED", {"x" * 3_000})
+    monkeypatch.setattr(tails, "TAILED", {"x" * 3_000})
     _, error = refused(simulation.ask(HERE, Tail("alerts")))
     assert len(error) == LONG
 
@@ -398,11 +403,11 @@ def test_a_node_with_more_series_than_fit_is_told_with_their_number(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulation.clock.advance(90.0)
-    windows = simulation.sites[HERE].service.requests.windows
+    windows = simulation.sites[HERE].service.part(ViewPart).windows
     now = simulation.clock.now()
     some = {f"m.{n:03}": 1.0 for n in range(400)}
     windows.feed(NODE, some, now, now, kinds({}))
-    monkeypatch.setattr(requests, "DETAIL_BYTES", 20_000)
+    monkeypatch.setattr(view_part, "DETAIL_BYTES", 20_000)
     told = data(simulation.ask(HERE, Query("node", NODE)))
     series, left_out = told["series"], told["left_out"]
     assert isinstance(series, dict)
@@ -425,7 +430,7 @@ def test_one_member_cannot_answer_for_another(simulation: Simulation) -> None:
 def test_open_questions_are_bounded_and_end(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "MOST_OPEN", 3)
+    monkeypatch.setattr(asks, "MOST_OPEN", 3)
     assert simulation.ask(HERE, Hello(), user=NODE) is not None
     for _ in range(3):
         ask_by_hand(simulation, Ask("r", NODE, "status"), "amq.rabbitmq.reply-to.none", ADMIN)
@@ -441,8 +446,9 @@ def test_a_component_that_calls_itself_a_member_is_none(simulation: Simulation) 
     component = "dashboard.example.org"
     simulation.sites[HERE].broker.admit(grant(Role.COMPONENT, component))
     joined: list[str] = []
-    asked = simulation.sites[HERE].service.requests
-    asked.ledger = cast(Any, SimpleNamespace(joined=joined.append))
+    requests = SimpleNamespace(joined=joined.append)
+    part = simulation.sites[HERE].service.part(LedgerPart)
+    part.serving = cast(Any, SimpleNamespace(requests=requests))
     assert simulation.ask(HERE, Hello(), user=component, role=Role.MEMBER) is None
     simulation.ask(HERE, Hello(), user=component, role=Role.COMPONENT)
     assert joined == []
@@ -454,20 +460,20 @@ def test_pages_of_the_ledger_cost_more_than_small_questions(simulation: Simulati
     sync = encode(Sync(1, 0, "00" * 32), source=NODE, id="q1", time=0.0)
     answers = raw(simulation, *[sync] * 100, user=NODE, verb="sync")
     refused_ = [a for a in answers if a and a.error == "too many requests, slow down"]
-    most = requests.LEDGER_BURST / requests.SYNC_COST
+    most = LEDGER_BUDGET.burst / ROWS[Sync].cost
     assert len(answers) - len(refused_) == most
     assert simulation.sites[HERE].service.requests.floods[NODE] == len(refused_)
 
 
 def test_an_answer_of_alerts_is_bounded_and_says_that_there_are_more(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+    simulation: Simulation,
 ) -> None:
     one = Alert("a", "a/raised", AlertState.RAISED, Severity.INFO, "k", NODE, "s", 0.0, 0.0, HERE)
-    asked = simulation.sites[HERE].service.requests
-    asked.active = lambda: [one] * 100_000
+    alerts = simulation.sites[HERE].alerts.alerts
+    alerts.active = {str(n): one for n in range(100_000)}
     told = data(simulation.ask(HERE, Query("alerts")))
     assert told["more"] is True
-    assert 0 < len(cast(Any, told["alerts"])) <= requests.MOST_ALERTS
+    assert 0 < len(cast(Any, told["alerts"])) <= MOST_ALERTS
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,12 @@ import pytest
 
 from nm_agents.inhand import DEATHS, LOSSES, SLOW, InHand
 from nm_agents.quarantine import TRIES, Quarantine
-from nm_agents.supernode.brokerwatch import BrokerWatch
-from nm_agents.supernode.service import LOOK, SupernodeService
-from nm_agents.supernode.worker import Worker
+from nm_agents.supernode.broker.calls import BrokerCalls
+from nm_agents.supernode.broker.connections import ConnectionsPart
+from nm_agents.supernode.broker.watch import BrokerWatch
+from nm_agents.supernode.broker.worker import Worker
+from nm_agents.supernode.host import SupernodeHost
+from nm_agents.supernode.ingest.part import AGAIN, IngestPart
 from nm_bus.codec import quarantine
 from nm_bus.errors import ConnectionLostError, NmBusError
 from nm_bus.messages import Health, domain_key
@@ -112,27 +115,27 @@ def lose(of: Quarantine) -> None:
 
 def test_a_refused_message_that_is_lost_is_counted_and_an_alert(simulation: Simulation) -> None:
     site = simulation.sites[HERE]
-    lose(site.service.quarantine)
+    lose(site.quarantine)
     lose(site.ingests[0].quarantine)
     simulation.clock.advance(10.0)
     (raised,) = simulation.transitions(HERE, "quarantine-growing")
     assert raised.endswith("/raised")
     for at in simulation.sites.values():
-        state = at.service.view.supernodes[HERE].state
+        state = at.view.supernodes[HERE].state
         assert state is not None
         assert state.broker.dropped == 2
 
 
 def fragile(monkeypatch: pytest.MonkeyPatch, fails: Callable[[], None]) -> None:
     """One event of the broker does this to the supernode that reads it."""
-    take = SupernodeService._event
+    take = ConnectionsPart.take
 
-    def taken(self: SupernodeService, delivery: Delivery) -> None:
+    def taken(self: ConnectionsPart, delivery: Delivery) -> None:
         if (delivery.headers or {}).get("name") == "deadly":
             fails()
         take(self, delivery)
 
-    monkeypatch.setattr(SupernodeService, "_event", taken)
+    monkeypatch.setattr(ConnectionsPart, "take", taken)
 
 
 def test_what_ends_it_twice_is_put_aside(
@@ -156,7 +159,7 @@ def test_what_ends_it_twice_is_put_aside(
             live()
         site.kill()
     live()
-    assert site.service.quarantine.count == 1
+    assert site.quarantine.count == 1
 
 
 def test_what_takes_long_whenever_its_connection_is_lost_is_put_aside(
@@ -174,7 +177,7 @@ def test_what_takes_long_whenever_its_connection_is_lost_is_put_aside(
     with InHand(tmp_path / "marker", clock=lambda: now[0]) as site.in_hand:
         site.start()
         simulation.clock.advance(60.0 * LOSSES)
-        assert site.service.quarantine.count == 1
+        assert site.quarantine.count == 1
         site.kill()
 
 
@@ -207,16 +210,20 @@ class AtOnce(Worker):
         done(result)
 
 
+def calls_of(host: SupernodeHost, api: Api) -> BrokerCalls:
+    watch = BrokerWatch(api, host.settings)  # type: ignore[arg-type]
+    return BrokerCalls(AtOnce(host.transport), watch)
+
+
 def test_ingest_waits_until_queues_that_nobody_reads_are_gone(simulation: Simulation) -> None:
-    service = simulation.sites[HERE].service
-    api = Api(failures=2)
-    service.watch = BrokerWatch(api, service.settings)  # type: ignore[arg-type]
-    service.worker, service._served = AtOnce(service.transport), False
-    service._retire()
-    simulation.clock.advance(1.5 * LOOK)
-    assert not service._served
-    simulation.clock.advance(LOOK)
-    assert service._served
+    host, api = simulation.sites[HERE].service, Api(failures=2)
+    ingest = host.part(IngestPart)
+    ingest.calls, ingest.is_served = calls_of(host, api), False
+    ingest.retire()
+    simulation.clock.advance(1.5 * AGAIN)
+    assert not ingest.is_served
+    simulation.clock.advance(AGAIN)
+    assert ingest.is_served
     gone = {f"{name}.{n}" for name in ("heartbeat", "metrics", "thrown") for n in (1, 2)}
     assert set(api.deleted) == gone
 
@@ -224,10 +231,7 @@ def test_ingest_waits_until_queues_that_nobody_reads_are_gone(simulation: Simula
 def test_an_error_of_our_own_in_a_call_to_the_broker_is_not_taken_for_the_broker_s(
     simulation: Simulation,
 ) -> None:
-    service = simulation.sites[HERE].service
-    service.watch = BrokerWatch(Api(failures=0), service.settings)  # type: ignore[arg-type]
-    service.worker = AtOnce(service.transport)
-    refused: list[NmBusError] = []
+    calls, refused = calls_of(simulation.sites[HERE].service, Api(failures=0)), list[NmBusError]()
     with pytest.raises(AttributeError, match="no_such_method"):
-        service._call(lambda watch: watch.no_such_method(), print, refused.append)  # type: ignore[attr-defined]
+        calls.call(lambda watch: watch.no_such_method(), print, refused.append)  # type: ignore[attr-defined]
     assert refused == []

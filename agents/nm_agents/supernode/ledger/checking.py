@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from nm_agents.supernode.broker.worker import Worker
 from nm_agents.supernode.ledger.checks import check_of
-from nm_agents.supernode.worker import Worker
 from nm_bus.checking.check import Check
 from nm_bus.checking.checker import Checker, NoCheckError
 from nm_bus.codes import BAD_VALUE, UNAVAILABLE

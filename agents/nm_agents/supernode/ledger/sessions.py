@@ -65,11 +65,9 @@ class Sessions:
 
 
 def sessions_of(
-    driver: LedgerDriver | None, transport: Transport, view: View, statement: Seconds
-) -> Sessions | None:
-    """The sessions of a ledger, if there is one, where supernodes speak at this interval."""
-    if driver is None:
-        return None
+    driver: LedgerDriver, transport: Transport, view: View, statement: Seconds
+) -> Sessions:
+    """The sessions of a ledger, where supernodes speak at this interval."""
     return Sessions(driver, view, Vigil(TURNS * statement), transport.now)
 
 

@@ -18,7 +18,7 @@ _decoder = msgspec.msgpack.Decoder(Stream)
 
 
 @dataclass(slots=True)
-class Keeping:
+class ViewStore:
     """Stores a view's streams, one row each."""
 
     store: Store
@@ -37,7 +37,7 @@ class Keeping:
         self._stored = set(rows)
 
     def load(self) -> None:
-        """Take up what was stored. A row of another layout is left out and told anew."""
+        """Take up what was stored. A row of another layout is left out, and reported again."""
         unread = 0
         for key, body in self.store.load(KIND):
             self._stored.add(key)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nm_agents.supernode.brokerwatch import MOST_SUBSCRIPTIONS, BrokerWatch
+from nm_agents.supernode.broker.watch import MOST_SUBSCRIPTIONS, BrokerWatch
 from nm_broker.answers import NodeAnswer, OverviewAnswer, QueueAnswer
 from nm_bus.errors import RefusedError
 from nm_bus.settings import Broker, SupernodeSettings, Tls

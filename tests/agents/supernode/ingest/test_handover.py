@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from nm_agents.ingest.memory import INHERITED, MEMBERS, MINUTES, database
-from nm_agents.supernode.handover import hand_over, share
+from nm_agents.supernode.ingest.handover import hand_over, share
 from nm_bus.core.ingest import Member
 from nm_bus.messages import Health, domain_key
 from nm_bus.storage.memory import MemoryStore
 from nm_bus.storage.sqlite import open_store
 
-from .conftest import Simulation
+from ..conftest import Simulation
 
 HERE, THERE = "sn1.example.org", "sn2.example.org"
 MEMBERS_HERE = tuple(f"n{n}.example.org" for n in range(12))
@@ -61,7 +61,7 @@ def test_the_processes_find_out_whose_each_member_is(
             assert series.hour is not None
             assert series.hour.rollup.count >= samples - 1
         for each in simulation.sites.values():
-            streams = each.service.view.streams
+            streams = each.view.streams
             assert [n for origin, n in sorted(streams) if origin == HERE] == list(range(number))
             assert each.health(DEAD) is Health.DOWN
             assert [alert.subject for alert in each.active()] == [DEAD]

@@ -1,11 +1,11 @@
-"""A supernode's log lines: as loud as what they say, with every reason after a colon."""
+"""An alert's log line is as loud as the alert."""
 
 import logging
 
 import pytest
 
-from nm_agents.supernode.events import log_alert, log_link
-from nm_bus.messages import Alert, AlertState, LinkState, Severity
+from nm_agents.supernode.alerts.part import log_alert
+from nm_bus.messages import Alert, AlertState, Severity
 
 
 def alert(severity: Severity, state: AlertState) -> Alert:
@@ -40,18 +40,3 @@ def test_an_alert_is_as_loud_as_it_matters(
     (record,) = caplog.records
     assert record.levelno == level
     assert record.getMessage() == f"alert {state}: n1.example.org is down"
-
-
-@pytest.mark.parametrize(
-    ("reason", "end"), [("", "running"), ("no canary was heard", "running: no canary was heard")]
-)
-def test_a_link_s_reason_follows_a_colon_if_there_is_one(
-    reason: str, end: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    log_link(
-        LinkState(
-            source="sn1", destination="sn2", kind="bulk", state="running", reason=reason, delay=None
-        )
-    )
-    assert caplog.messages == [f"link to sn2, bulk: {end}"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from nm_agents.supernode.worker import MOST_WAITING, Worker
+from nm_agents.supernode.broker.worker import MOST_WAITING, Worker
 from nm_bus.errors import NmBusError, RefusedError
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.transport.memory import MemoryTransport

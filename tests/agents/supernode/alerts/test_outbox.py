@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from nm_agents.supernode.outbox import Outbox
+from nm_agents.supernode.alerts.outbox import Outbox
 from nm_bus.codec import decode
 from nm_bus.messages import Alert, AlertState, Event, Seconds, Severity
 from nm_bus.storage.memory import MemoryStore

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from nm_agents.supernode.keeping import KIND, Keeping
+from nm_agents.supernode.view.store import KIND, ViewStore
 from nm_bus.core.view import Stream, View
 from nm_bus.storage.memory import MemoryStore
 
@@ -27,7 +27,7 @@ def test_a_row_that_cannot_be_read_is_left_out_counted_and_replaced(
 ) -> None:
     store, view = MemoryStore(), View(HERE, 3.0)
     store.put_many(KIND, {key: body, f"{THERE}/0": GOOD})
-    keeping = Keeping(store, view)
+    keeping = ViewStore(store, view)
     keeping.load()
     assert {speaker: stream.version for speaker, stream in view.streams.items()} == {(THERE, 0): 7}
     assert [record.getMessage() for record in caplog.records] == [
@@ -40,5 +40,5 @@ def test_a_row_that_cannot_be_read_is_left_out_counted_and_replaced(
 def test_what_can_all_be_read_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
     store = MemoryStore()
     store.put_many(KIND, {f"{THERE}/0": GOOD})
-    Keeping(store, View(HERE, 3.0)).load()
+    ViewStore(store, View(HERE, 3.0)).load()
     assert caplog.records == []

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nm_agents.supernode import children
-from nm_agents.supernode.children import FIRST_PAUSE, LONGEST_PAUSE, STEADY, Children
+from nm_agents.supernode.ingest import children
+from nm_agents.supernode.ingest.children import FIRST_PAUSE, LONGEST_PAUSE, STEADY, Children
 
 LASTING = "import time; time.sleep(600)"
 DEAF = (

@@ -1,0 +1,1 @@
+"""What every program is made of: it reads, vouches, routes, refuses and settles here, once."""

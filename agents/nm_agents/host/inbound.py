@@ -1,0 +1,127 @@
+"""What comes into a program: read, vouched for, routed by its type, refused, settled; here alone.
+
+A handler takes a message that was read and vouched for. It gives None when it took it, a Rejected
+when it cannot, and LATER when it settles the delivery itself. It answers for nothing else.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from typing import Any, Final
+
+from nm_agents.host.settling import Settling
+from nm_agents.inhand import InHand
+from nm_agents.quarantine import Kept
+from nm_bus.codec import Decoded, Reason, Rejected, decode
+from nm_bus.core.admission import refused_headers
+from nm_bus.messages import Event, Message, Seconds
+from nm_bus.transport.base import Consume, Delivery, Transport
+
+PREFETCH = 200
+
+
+class Later(Enum):
+    """What a handler gives when it settles the delivery itself."""
+
+    LATER = "later"
+
+
+LATER: Final = Later.LATER
+
+Taken = Rejected | Later | None
+Handler = Callable[[Event[Any], Delivery, Seconds], Taken]
+Routes = Mapping[type[Message], Handler]
+Vouch = Callable[[Event[Message], Delivery, Seconds], "Routes | Rejected"]
+PutAside = Callable[[Delivery, Rejected, Kept], None]
+
+
+def _decoded(delivery: Delivery) -> Decoded:
+    return decode(delivery.body)
+
+
+def _silently(_delivery: Delivery, _rejected: Rejected) -> None:
+    """Nobody waits for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One queue as a program reads it.
+
+    `vouch` says what the sender may say here, as routes, or why it may not. `refused` is called
+    with what is refused, before that is put aside. `owed` does at once what handlers leave for
+    later, such as storing.
+    """
+
+    queue: str
+    vouch: Vouch
+    settling: Settling
+    read: Callable[[Delivery], Decoded] = _decoded
+    refused: Callable[[Delivery, Rejected], None] = _silently
+    owed: Callable[[], None] | None = None
+    prefetch: int = PREFETCH
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """Reads queues. `put_aside` takes what is refused; `in_hand` marks what is being handled."""
+
+    transport: Transport
+    put_aside: PutAside
+    in_hand: InHand | None = None
+
+    def listen(self, channel: Channel) -> None:
+        """Read a queue of messages, from now on."""
+        handler = partial(self._came, channel)
+        self._consume(channel, handler)
+
+    def watch(self, channel: Channel, take: Consume) -> None:
+        """Read a queue of what the broker itself writes, which are no messages of ours."""
+
+        def taken(delivery: Delivery) -> None:
+            take(delivery)
+            channel.settling.done(delivery)
+
+        self._consume(channel, taken)
+
+    def _consume(self, channel: Channel, handler: Consume) -> None:
+        if self.in_hand is not None:
+            deadly = partial(self._deadly, channel)
+            handler = self.in_hand.over(handler, deadly, channel.owed)
+        self.transport.consume(channel.queue, handler, prefetch=channel.prefetch)
+
+    def _came(self, channel: Channel, delivery: Delivery) -> None:
+        channel.settling.came(delivery)
+        taken = self._taken(channel, delivery)
+        if taken is None:
+            channel.settling.done(delivery)
+        elif taken is not LATER:
+            self._refuse(channel, delivery, taken)
+
+    def _taken(self, channel: Channel, delivery: Delivery) -> Taken:
+        # before anything is read: copies would cost as often as they came
+        if delivery.headers and (refusal := refused_headers(delivery.headers)) is not None:
+            return refusal
+        event = channel.read(delivery)
+        if isinstance(event, Rejected):
+            return event
+        now = self.transport.now()
+        routes = channel.vouch(event, delivery, now)
+        if isinstance(routes, Rejected):
+            return routes
+        handler = routes.get(type(event.data))
+        return handler(event, delivery, now) if handler is not None else astray(event.data)
+
+    def _deadly(self, channel: Channel, delivery: Delivery, rejected: Rejected) -> None:
+        channel.settling.came(delivery)
+        self._refuse(channel, delivery, rejected)
+
+    def _refuse(self, channel: Channel, delivery: Delivery, rejected: Rejected) -> None:
+        channel.settling.hold(delivery)
+        channel.refused(delivery, rejected)
+        self.put_aside(delivery, rejected, partial(channel.settling.release, delivery))
+
+
+def astray(data: Message) -> Rejected:
+    """Refuse a message that has no route where it came."""
+    return Rejected(Reason.WRONG_STREAM, f"{type(data).__name__} does not belong here")

@@ -1,0 +1,1 @@
+"""The alerts of one supernode: raised, resolved, published, subscribed to."""

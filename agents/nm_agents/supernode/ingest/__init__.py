@@ -1,0 +1,1 @@
+"""The ingest processes of a supernode: started, watched, and given their share."""

@@ -1,0 +1,1 @@
+"""The links of a supernode, to its peers and from them."""
