@@ -5,10 +5,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nm_bus.codec import Rejected, encode, quarantine
+from nm_agents.host.sender import Sender
+from nm_bus.codec import Rejected, quarantine
 from nm_bus.messages import NodeId, Quarantined, Seconds
 from nm_bus.topology import DEAD, refused_key
-from nm_bus.transport.base import Delivery, Outcome, Outgoing, Transport
+from nm_bus.transport.base import Delivery, Outcome, Transport
 
 Kept = Callable[[bool], None]
 """Called once with whether the broker has the record; only then is the original done with."""
@@ -47,10 +48,14 @@ class Quarantine:
             exchange=delivery.exchange,
             key=delivery.key,
         )
-        now = self.transport.now()
-        body = encode(record, source=self.origin, id=record.sha256[:32], time=now)
-        message = Outgoing(DEAD, refused_key(rejected.reason, who), body, persistent=True)
-        self.transport.publish(message, lambda outcome: self._done(outcome, record, kept))
+        Sender(self.transport, self.origin).publish(
+            DEAD,
+            refused_key(rejected.reason, who),
+            record,
+            lambda outcome: self._done(outcome, record, kept),
+            id=record.sha256[:32],
+            persistent=True,
+        )
 
     def _done(self, outcome: Outcome, record: Quarantined, kept: Kept) -> None:
         if outcome is Outcome.CONFIRMED:

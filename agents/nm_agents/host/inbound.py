@@ -92,25 +92,11 @@ class Inbound:
 
     def _came(self, channel: Channel, delivery: Delivery) -> None:
         channel.settling.came(delivery)
-        taken = self._taken(channel, delivery)
-        if taken is None:
+        found = taken(channel, delivery, self.transport.now())
+        if found is None:
             channel.settling.done(delivery)
-        elif taken is not LATER:
-            self._refuse(channel, delivery, taken)
-
-    def _taken(self, channel: Channel, delivery: Delivery) -> Taken:
-        # before anything is read: copies would cost as often as they came
-        if delivery.headers and (refusal := refused_headers(delivery.headers)) is not None:
-            return refusal
-        event = channel.read(delivery)
-        if isinstance(event, Rejected):
-            return event
-        now = self.transport.now()
-        routes = channel.vouch(event, delivery, now)
-        if isinstance(routes, Rejected):
-            return routes
-        handler = routes.get(type(event.data))
-        return handler(event, delivery, now) if handler is not None else astray(event.data)
+        elif found is not LATER:
+            self._refuse(channel, delivery, found)
 
     def _deadly(self, channel: Channel, delivery: Delivery, rejected: Rejected) -> None:
         channel.settling.came(delivery)
@@ -120,6 +106,21 @@ class Inbound:
         channel.settling.hold(delivery)
         channel.refused(delivery, rejected)
         self.put_aside(delivery, rejected, partial(channel.settling.release, delivery))
+
+
+def taken(channel: Channel, delivery: Delivery, now: Seconds) -> Taken:
+    """Read a delivery and hand it to its handler. Raises nothing for what it holds."""
+    # before anything is read: copies would cost as often as they came
+    if delivery.headers and (refusal := refused_headers(delivery.headers)) is not None:
+        return refusal
+    event = channel.read(delivery)
+    if isinstance(event, Rejected):
+        return event
+    routes = channel.vouch(event, delivery, now)
+    if isinstance(routes, Rejected):
+        return routes
+    handler = routes.get(type(event.data))
+    return handler(event, delivery, now) if handler is not None else astray(event.data)
 
 
 def astray(data: Message) -> Rejected:

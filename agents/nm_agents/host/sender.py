@@ -11,12 +11,13 @@ from nm_bus.transport.base import Outgoing, Published, Transport
 class Sender:
     """The voice of one life of a program, in the name of `source`.
 
-    `life` makes its ids its own: no other program, and no earlier life, gives the same.
+    `life` makes its ids its own: no other program, and no earlier life, gives the same. It may be
+    left out where each message is given its id.
     """
 
     transport: Transport
     source: NodeId
-    life: str
+    life: str = ""
     _count: int = 0
 
     def publish(

@@ -7,9 +7,13 @@ from nm_bus.transport.base import Delivery, Transport
 
 @dataclass(slots=True)
 class Acks:
-    """The deliveries of one queue, in their order. A new connection starts anew by itself."""
+    """The deliveries of one queue, in their order. A new connection starts from nothing by itself.
+
+    After `at_once` deliveries they are acknowledged without being asked for.
+    """
 
     transport: Transport
+    at_once: int | None = None
     last: Delivery | None = None
     count: int = 0
     """Deliveries since the last acknowledgement."""
@@ -27,12 +31,17 @@ class Acks:
         """Nothing from this delivery on may be acknowledged until it is released."""
         self._held.add(delivery.tag)
 
-    def release(self, delivery: Delivery, *, again: bool) -> None:
-        """It may be acknowledged now; `again`: it is given back to be read again."""
+    def done(self, delivery: Delivery) -> None:
+        """It was handled."""
+        if self.at_once is not None and self.count >= self.at_once:
+            self.flush()
+
+    def release(self, delivery: Delivery, kept: bool) -> None:
+        """It may be acknowledged now; what was not `kept` is given back to be read again."""
         if self.last is None or delivery.epoch != self.last.epoch:
             return
         self._held.discard(delivery.tag)
-        if again:
+        if not kept:
             self.transport.reject(delivery, requeue=True)
 
     def flush(self, upto: Delivery | None = None) -> None:

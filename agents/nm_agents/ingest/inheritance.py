@@ -5,16 +5,17 @@ their keys; those that come back to it are its own. When a canary of each of its
 back that was sent after them, who is still inherited belongs to another process.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
+from nm_agents.host.sender import Sender
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
 from nm_bus.messages import Canary, DomainKey, NodeId, Seconds
 from nm_bus.topology import HEARTBEAT
-from nm_bus.transport.base import Outcome, Outgoing, Transport
+from nm_bus.transport.base import Outcome
 
 AT_ONCE = 200
 """How many canaries wait for their confirm at once."""
@@ -24,10 +25,9 @@ AT_ONCE = 200
 class Inheritance:
     """The inherited members of one process, until it is known whose they are."""
 
-    transport: Transport
+    sender: Sender
     ingest: Ingest
     pipes: Sequence[Pipe]
-    encoded: Callable[[Canary], bytes]
     _unasked: set[DomainKey] = field(init=False)
     _waiting: int = 0
     _asked: Seconds | None = None
@@ -57,8 +57,8 @@ class Inheritance:
 
     def _ask(self, key: DomainKey, now: Seconds) -> None:
         self._waiting += 1
-        body = self.encoded(Canary(HEARTBEAT, self.ingest.incarnation, 1, now))
-        self.transport.publish(Outgoing(HEARTBEAT, key, body), partial(self._sent, key))
+        canary = Canary(HEARTBEAT, self.ingest.incarnation, 1, now)
+        self.sender.publish(HEARTBEAT, key, canary, partial(self._sent, key))
 
     def _sent(self, key: DomainKey, outcome: Outcome) -> None:
         self._waiting -= 1

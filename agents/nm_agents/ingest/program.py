@@ -8,9 +8,13 @@ from pathlib import Path
 
 from nm_agents.connecting import connect
 from nm_agents.folder import own_folder
+from nm_agents.host.inbound import Inbound
+from nm_agents.host.sender import Sender
+from nm_agents.ingest.inheritance import Inheritance
 from nm_agents.ingest.memory import Memory, database
 from nm_agents.ingest.reader import Reader
 from nm_agents.ingest.service import IngestService
+from nm_agents.ingest.statements import Statements
 from nm_agents.inhand import InHand
 from nm_agents.quarantine import Quarantine
 from nm_agents.service import log_status, log_to_stderr, on_termination, served, started_by
@@ -75,17 +79,18 @@ def compose(
     windows = Windows()
     memory = Memory(store, ingest, windows)
     memory.load(transport.now())
-    reader = Reader(ingest, windows, {pipe.path: pipe for pipe in (heartbeats, metrics)})
+    pipes = {pipe.path: pipe for pipe in (heartbeats, metrics)}
+    sender = Sender(transport, settings.node, f"{ingest.incarnation}.{partition}")
+    inheritance = Inheritance(sender, ingest, tuple(pipes.values()))
+    quarantine = Quarantine(transport, settings.node)
     return IngestService(
-        transport=transport,
-        timing=limits,
-        ingest=ingest,
-        windows=windows,
-        reader=reader,
+        sender=sender,
+        inbound=Inbound(transport, quarantine.put, in_hand),
+        quarantine=quarantine,
+        reader=Reader(ingest, windows, pipes, memory.changed),
         memory=memory,
-        quarantine=Quarantine(transport, settings.node),
-        in_hand=in_hand,
-        parent_lives=lambda: os.getppid() == parent,
+        statements=Statements(sender, limits, ingest, windows, memory, inheritance),
         heartbeats=heartbeats,
         metrics=metrics,
+        parent_lives=lambda: os.getppid() == parent,
     )

@@ -1,13 +1,15 @@
-"""From bytes to the core: one delivery of a member's stream, checked, decoded and handed on.
+"""From a member's stream to the core: who may say what here, and what becomes of it.
 
 The hot path of a supernode: nothing here waits, logs or allocates more than it must.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 
-from nm_bus.codec import Reason, Rejected, decode
-from nm_bus.core.admission import admit, refused_headers
+from nm_agents.host.inbound import Routes
+from nm_bus.codec import Reason, Rejected
+from nm_bus.core.admission import admit
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.kinds import kinds
 from nm_bus.core.pipe import Pipe
@@ -17,8 +19,9 @@ from nm_bus.messages import (
     Canary,
     Connection,
     Declared,
-    DomainKey,
+    Event,
     Heartbeat,
+    Message,
     Metrics,
     NodeId,
     Properties,
@@ -33,43 +36,55 @@ FAR = Rejected(Reason.FAR_SEQUENCE, "sequence: leaps further than any sender can
 
 @dataclass(slots=True)
 class Reader:
-    """Feeds one partition's core; `pipes` are its own queues, by name."""
+    """Feeds one partition's core; `pipes` are its own queues, by name. `changed` is called with
+    each member of which something is to be stored."""
 
     ingest: Ingest
     windows: Windows
     pipes: dict[str, Pipe]
+    changed: Callable[[NodeId], None] = lambda _node: None
+    _members: Routes = field(init=False)
+    _own: Routes = field(init=False)
 
-    def take(self, delivery: Delivery, now: Seconds) -> Rejected | None:
-        """Take a delivery, or say why it cannot be taken. Raises nothing, whatever it holds."""
-        event = decode(delivery.body)
-        if isinstance(event, Rejected):
-            return event
+    def __post_init__(self) -> None:
+        self._members = {
+            Heartbeat: self._heartbeat,
+            Metrics: self._metrics,
+            Properties: self._properties,
+            Running: self._running,
+        }
+        self._own = {Canary: self._returned, Connection: self._connection}
+
+    def vouch(self, event: Event[Message], delivery: Delivery, now: Seconds) -> Routes | Rejected:
+        """What a sender may say on the streams: its supernode one thing, a member another."""
         if delivery.user_id == self.ingest.origin:
-            return self._own(event.data, delivery.key, now)
-        if delivery.headers and (refusal := refused_headers(delivery.headers)) is not None:
-            return refusal
+            return self._own
         sent = event.time.timestamp()
-        refusal = admit(event, delivery.user_id, delivery.key, sent, now)
-        if refusal is not None:
-            return refusal
-        return self._members(event.source, event.data, sent, now)
+        return admit(event, delivery.user_id, delivery.key, sent, now) or self._members
 
-    def _members(self, node: NodeId, data: object, sent: Seconds, now: Seconds) -> Rejected | None:
-        if type(data) is Heartbeat:
-            novelty = self.ingest.heard(node, data, sent, now)
-        elif type(data) is Metrics:
-            novelty = self.ingest.sampled(node, data, now)
-            if novelty is Novelty.NEXT or novelty is Novelty.RESTARTED:
-                self._feed(node, data, now)
-        elif type(data) is Properties:
-            self.ingest.described(node, data, now)
-            return None
-        elif type(data) is Running:
-            self.ingest.runs(node, data, now)
-            return None
-        else:
-            return _astray(data)
+    def _heartbeat(
+        self, event: Event[Heartbeat], _delivery: Delivery, now: Seconds
+    ) -> Rejected | None:
+        novelty = self.ingest.heard(event.source, event.data, event.time.timestamp(), now)
         return FAR if novelty is Novelty.FAR else None
+
+    def _metrics(self, event: Event[Metrics], _delivery: Delivery, now: Seconds) -> Rejected | None:
+        node, metrics = event.source, event.data
+        novelty = self.ingest.sampled(node, metrics, now)
+        if novelty is Novelty.FAR:
+            return FAR
+        if novelty is Novelty.NEXT or novelty is Novelty.RESTARTED:
+            self._feed(node, metrics, now)
+        self.changed(node)
+        return None
+
+    def _properties(self, event: Event[Properties], _delivery: Delivery, now: Seconds) -> None:
+        self.ingest.described(event.source, event.data, now)
+        self.changed(event.source)
+
+    def _running(self, event: Event[Running], _delivery: Delivery, now: Seconds) -> None:
+        self.ingest.runs(event.source, event.data, now)
+        self.changed(event.source)
 
     def _feed(self, node: NodeId, metrics: Metrics, now: Seconds) -> None:
         lookup = partial(self._kind, node)
@@ -80,22 +95,14 @@ class Reader:
     def _kind(self, node: NodeId, series: str) -> Declared:
         return kinds(self.ingest.declared(node))(series)
 
-    def _own(self, data: object, key: DomainKey, now: Seconds) -> Rejected | None:
-        if type(data) is Canary:
-            if data.incarnation == self.ingest.incarnation:
-                self._returned(data, key, now)
-        elif type(data) is Connection:
-            self.ingest.connection(data, now)
-        else:
-            return _astray(data)
-        return None
+    def _connection(self, event: Event[Connection], _delivery: Delivery, now: Seconds) -> None:
+        self.ingest.connection(event.data, now)
 
-    def _returned(self, canary: Canary, key: DomainKey, now: Seconds) -> None:
+    def _returned(self, event: Event[Canary], delivery: Delivery, now: Seconds) -> None:
+        canary = event.data
+        if canary.incarnation != self.ingest.incarnation:
+            return
         if canary.path in self.pipes:
             self.pipes[canary.path].heard(canary.sent, now)
         elif canary.path == HEARTBEAT:
-            self.ingest.owns(key)
-
-
-def _astray(data: object) -> Rejected:
-    return Rejected(Reason.WRONG_STREAM, f"{type(data).__name__} does not belong here")
+            self.ingest.owns(delivery.key)

@@ -151,7 +151,7 @@ def _watch(
 
 def _footprints(federation: Federation) -> dict[str, Footprint]:
     supernode = psutil.Process(federation.supernode(SUPERNODE).pid)
-    (ingest,) = supernode.ingest.children()
+    (ingest,) = supernode.children()
     return {
         "broker": Footprint(psutil.Process(federation.running[SUPERNODE].pid)),
         "supernode": Footprint(supernode),

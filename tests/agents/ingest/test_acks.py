@@ -64,7 +64,7 @@ def test_nothing_is_acknowledged_past_a_delivery_that_is_held() -> None:
     acks.hold(delivery(3))
     acks.flush()
     assert notes.acked == [(1, 2)]
-    acks.release(delivery(3), again=False)
+    acks.release(delivery(3), kept=True)
     acks.flush()
     assert notes.acked == [(1, 2), (1, 4)]
 
@@ -74,7 +74,7 @@ def test_a_delivery_that_is_given_back_is_not_acknowledged_before() -> None:
     acks.hold(delivery(1))
     acks.flush()
     assert notes.acked == []
-    acks.release(delivery(1), again=True)
+    acks.release(delivery(1), kept=False)
     assert notes.rejected == [1]
     acks.flush()
     assert notes.acked == [(1, 2)]
@@ -91,7 +91,7 @@ def test_a_new_connection_forgets_what_the_old_one_held() -> None:
     notes, acks = came(1, 2)
     acks.hold(delivery(1))
     acks.came(delivery(1, epoch=2))
-    acks.release(delivery(1), again=True)
+    acks.release(delivery(1), kept=False)
     acks.flush(delivery(2))
     assert notes.acked == []
     assert notes.rejected == []

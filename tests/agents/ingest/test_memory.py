@@ -1,9 +1,12 @@
 """What an ingest process knows after a restart: all that was stored, and nothing of it twice."""
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 
+from nm_agents.host.inbound import Channel, taken
+from nm_agents.host.settling import AckedFirst
 from nm_agents.ingest.memory import MEMBERS, MINUTES, Memory
 from nm_agents.ingest.reader import Reader
 from nm_bus.codec import decode, encode
@@ -13,7 +16,7 @@ from nm_bus.core.windows import Windows
 from nm_bus.errors import StorageError
 from nm_bus.messages import Event, Heartbeat, Metrics, domain_key
 from nm_bus.storage.memory import MemoryStore
-from nm_bus.transport.base import Delivery
+from nm_bus.transport.base import Delivery, Transport
 
 NODE, OTHER = "n1.example.org", "n2.example.org"
 START = 1_800_000_000.0
@@ -38,7 +41,8 @@ class Life:
     def take(self, message: Heartbeat | Metrics, node: str = NODE) -> None:
         body = encode(message, source=node, id="x", time=self.now)
         delivery = Delivery(body, "metrics", domain_key(node), node, "metrics.0", 1, 1)
-        assert self.reader.take(delivery, self.now) is None
+        channel = Channel("metrics.0", self.reader.vouch, AckedFirst(cast(Transport, None)))
+        assert taken(channel, delivery, self.now) is None
         self.memory.changed(node)
 
     def keep(self) -> None:

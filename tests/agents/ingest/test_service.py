@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from nm_agents.ingest.reader import Reader
+from nm_agents.host import inbound
 from nm_agents.ingest.service import IngestService
 from nm_agents.inhand import DEATHS, GROUPS, LOSSES, SHORT_LIFE, SLOW, InHand
-from nm_bus.codec import Reason, Rejected, decode, encode
+from nm_bus.codec import Decoded, Reason, decode, encode
 from nm_bus.core.ingest import Ingest
 from nm_bus.errors import StorageError
 from nm_bus.grants import grant
@@ -340,14 +340,12 @@ def test_a_sample_that_ends_it_when_it_is_stored_is_put_aside_and_the_others_are
 def test_a_heartbeat_that_ends_it_when_it_is_read_is_put_aside(
     ended: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = Reader.take
-
-    def fragile(self: Reader, delivery: Delivery, now: Seconds) -> Rejected | None:
-        if delivery.body == b"deadly":
+    def fragile(body: bytes) -> Decoded:
+        if body == b"deadly":
             raise RuntimeError(OURS)
-        return take(self, delivery, now)
+        return decode(body)
 
-    monkeypatch.setattr(Reader, "take", fragile)
+    monkeypatch.setattr(inbound, "decode", fragile)
     ended.publish(HEARTBEAT, b"deadly")
     lives = [ended.live(tmp_path / "marker") for _ in range(DEATHS + 1)]
     assert lives == [OURS] * DEATHS + [""]
@@ -357,18 +355,18 @@ def test_a_heartbeat_that_ends_it_when_it_is_read_is_put_aside(
 def test_a_sample_that_ends_it_in_the_tick_is_put_aside(
     ended: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, take, tick = list[bytes](), Reader.take, Ingest.tick
+    read, tick = list[bytes](), Ingest.tick
 
-    def taken(self: Reader, delivery: Delivery, now: Seconds) -> Rejected | None:
-        read.append(delivery.body)
-        return take(self, delivery, now)
+    def noted(body: bytes) -> Decoded:
+        read.append(body)
+        return decode(body)
 
     def ticked(self: Ingest, now: Seconds) -> list[str]:
         if any(b"host.deadly" in body for body in read):
             raise RuntimeError(OURS)
         return tick(self, now)
 
-    monkeypatch.setattr(Reader, "take", taken)
+    monkeypatch.setattr(inbound, "decode", noted)
     monkeypatch.setattr(Ingest, "tick", ticked)
     for number, name in enumerate(("host.one", "host.deadly", "host.two"), 1):
         ended.publish(METRICS, sample(name, number))
@@ -382,15 +380,15 @@ def test_a_sample_that_ends_it_in_the_tick_is_put_aside(
 def test_what_is_read_for_long_whenever_the_connection_is_lost_is_put_aside(
     ended: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take, now = Reader.take, [0.0]
+    now = [0.0]
 
-    def slow(self: Reader, delivery: Delivery, time: Seconds) -> Rejected | None:
-        if delivery.body == b"deadly":
+    def slow(body: bytes) -> Decoded:
+        if body == b"deadly":
             now[0] += 2 * SLOW
             ended.site.broker.close_connections(HERE)
-        return take(self, delivery, time)
+        return decode(body)
 
-    monkeypatch.setattr(Reader, "take", slow)
+    monkeypatch.setattr(inbound, "decode", slow)
     ended.publish(HEARTBEAT, b"deadly")
     with InHand(tmp_path / "marker", clock=lambda: now[0]) as in_hand:
         ended.site.ingest(0, in_hand)

@@ -12,13 +12,14 @@ from functools import partial
 
 import msgspec
 
+from nm_agents.host.sender import Sender
 from nm_bus.boundary import attempt
-from nm_bus.codec import LONGEST_ID, encode
+from nm_bus.codec import LONGEST_ID
 from nm_bus.core.alerts import shortened
 from nm_bus.messages import Alert, NodeId
 from nm_bus.storage.base import Store
 from nm_bus.topology import ALERTS, OUT, LinkKind, alert_key
-from nm_bus.transport.base import Outcome, Outgoing, Published, Transport
+from nm_bus.transport.base import Outcome, Published, Transport
 
 _LOG = logging.getLogger(__name__)
 
@@ -123,10 +124,9 @@ class Outbox:
         self._publish(ALERTS, key, alert, done)
 
     def _publish(self, exchange: str, key: str, alert: Alert, done: Published | None) -> None:
-        now = self.transport.now()
         id = shortened(alert.transition, LONGEST_ID)
-        body = encode(alert, source=alert.origin, id=id, time=now)
-        self.transport.publish(Outgoing(exchange, key, body, persistent=True), done)
+        sender = Sender(self.transport, alert.origin)
+        sender.publish(exchange, key, alert, done, id=id, persistent=True)
 
 
 def _plain(alert: Alert) -> bytes:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from nm_bus.codec import encode
+from nm_agents.host.sender import Sender
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import NodeId, Seconds, Update
 from nm_bus.topology import UPDATES, update_key
-from nm_bus.transport.base import Flow, Outcome, Outgoing, Status, Transport
+from nm_bus.transport.base import Flow, Outcome, Status, Transport
 
 _LOG = logging.getLogger(__name__)
 
@@ -124,14 +124,9 @@ class UpdateFeed:
     def _publish(self, update: Update) -> None:
         self._sent = update.revision
         self._flying.append(update.revision)
-        body = encode(
-            update,
-            source=self.ledger.node,
-            id=f"{update.epoch}.{update.revision}",
-            time=self.transport.now(),
-        )
-        message = Outgoing(UPDATES, update_key(update.change), body)
-        self.transport.publish(message, partial(self._told, self._run, update.revision))
+        done = partial(self._told, self._run, update.revision)
+        sender, name = Sender(self.transport, self.ledger.node), f"{update.epoch}.{update.revision}"
+        sender.publish(UPDATES, update_key(update.change), update, done, id=name)
 
     def _told(self, run: int, revision: int, outcome: Outcome) -> None:
         if run != self._run:

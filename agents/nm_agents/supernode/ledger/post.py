@@ -1,12 +1,12 @@
 """How a supernode speaks to the others about the ledger: which exchange, which key, how long."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from nm_bus.codec import encode
+from nm_agents.host.sender import Sender
 from nm_bus.messages import Ledger, Log, NodeId, Seconds, Snap, Step
 from nm_bus.storage.ledger import Identity
 from nm_bus.topology import OUT, LinkKind, out_exchange
-from nm_bus.transport.base import Outgoing, Transport
+from nm_bus.transport.base import Transport
 
 STALE: Seconds = 60.0
 """A step that has waited this long for its link was said again long ago."""
@@ -19,7 +19,10 @@ class Post:
     transport: Transport
     identity: Identity
     peers: frozenset[NodeId]
-    _said: int = 0
+    _sender: Sender = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sender = Sender(self.transport, self.identity.node, self.identity.nonce)
 
     def tell(self, node: NodeId, step: Step) -> None:
         """Say it to one peer. Who is none, by this supernode's settings, cannot be reached."""
@@ -31,9 +34,7 @@ class Post:
         self._say(OUT, step)
 
     def _say(self, exchange: str, step: Step) -> None:
-        self._said += 1
-        me, now = self.identity, self.transport.now()
+        me = self.identity
         message = Ledger(me.node, me.incarnation, me.epoch, me.boot, me.nonce, step, me.beginning)
         kind = LinkKind.BULK if isinstance(step, Log | Snap) else LinkKind.CONTROL
-        body = encode(message, source=me.node, id=f"{me.nonce}.{self._said}", time=now)
-        self.transport.publish(Outgoing(exchange, f"{kind}.ledger", body, expiration=STALE))
+        self._sender.publish(exchange, f"{kind}.ledger", message, expiration=STALE)

@@ -55,7 +55,7 @@ def test_the_processes_find_out_whose_each_member_is(
         advance(simulation, 60.0, down={DEAD})
         assert {len(site.homes(node)) for node in MEMBERS_HERE} == {1}
         for node, samples in before.items():
-            windows = site.ingests[site.homes(node)[0]].windows
+            windows = site.ingests[site.homes(node)[0]].reader.windows
             series = windows.series(node, "host.load.1m", simulation.clock.now())
             assert series is not None
             assert series.hour is not None
