@@ -6,21 +6,20 @@ Each is made when it can be sent, so a stale one never waits for a broker.
 from collections.abc import Callable
 from functools import partial
 
+from nm_agents.host.sender import Sender
+from nm_agents.member.outbox import Outbox
 from nm_bus.core.agent import Agent, Pulse
-from nm_bus.messages import Heartbeat, Seconds
-from nm_bus.transport.base import Flow, Outcome, Published, Transport
-
-Send = Callable[[Heartbeat, Published], None]
+from nm_bus.messages import Heartbeat, Seconds, domain_key
+from nm_bus.topology import HEARTBEAT
+from nm_bus.transport.base import Flow, Outcome, Published
 
 
 class Beats:
-    """Sends an agent's heartbeats. `waiting` tells how many messages wait on disk."""
+    """Sends an agent's heartbeats, which report how many messages wait in its outbox."""
 
-    def __init__(
-        self, agent: Agent, transport: Transport, send: Send, waiting: Callable[[], int]
-    ) -> None:
-        self._agent, self._transport = agent, transport
-        self._send, self._waiting = send, waiting
+    def __init__(self, agent: Agent, sender: Sender, outbox: Outbox) -> None:
+        self._agent, self._sender, self._outbox = agent, sender, outbox
+        self._transport = sender.transport
         self._pulse = Pulse(agent.interval)
         self._last_one = False
         self.confirmed: Seconds | None = None
@@ -40,13 +39,17 @@ class Beats:
         if self._last_one or not self._pulse.may_go(up, now):
             return
         self._pulse.went(now)
-        heartbeat = self._agent.heartbeat(now, spooled=self._waiting())
+        heartbeat = self._agent.heartbeat(now, spooled=self._outbox.waiting)
         self._send(heartbeat, partial(self._ended, now))
+
+    def _send(self, heartbeat: Heartbeat, done: Published) -> None:
+        self._sender.publish(HEARTBEAT, domain_key(self._sender.source), heartbeat, done)
 
     def goodbye(self, said: Callable[[], None]) -> None:
         """Send the last heartbeat; `said` is called once it is confirmed or lost."""
         self._last_one = True
-        last = self._agent.heartbeat(self._transport.now(), spooled=self._waiting(), leaving=True)
+        now, waiting = self._transport.now(), self._outbox.waiting
+        last = self._agent.heartbeat(now, spooled=waiting, leaving=True)
         self._send(last, lambda _: said())
 
     def _each_interval(self) -> None:

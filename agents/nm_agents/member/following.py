@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
+from nm_agents.host.sender import Sender
 from nm_agents.member import followed, hooks
 from nm_agents.member.documents import Changed, Documents, Kept
 from nm_bus import codec
@@ -21,7 +22,6 @@ from nm_bus.messages import (
     Answer,
     Entry,
     Event,
-    Message,
     Running,
     Seconds,
     Sync,
@@ -29,7 +29,7 @@ from nm_bus.messages import (
     Update,
 )
 from nm_bus.topology import PEER_BYTES, request_exchange, request_key
-from nm_bus.transport.base import Delivery, Flow, Outgoing, Timer, Transport
+from nm_bus.transport.base import Delivery, Flow, Outgoing, Timer
 from nm_bus.transport.reconnect import Pauses
 
 LOGGER = logging.getLogger(__name__)
@@ -61,7 +61,6 @@ MOST_BYTES = 64 * 1024
 MOST_SAID = 1_000
 """How long a trouble's sentence may be, in characters."""
 
-Encode = Callable[[Message], bytes]
 T = TypeVar("T")
 
 
@@ -73,14 +72,14 @@ class Following:
         self,
         path: Path,
         kept: tuple[Kept, ...],
-        transport: Transport,
+        sender: Sender,
         pauses: Callable[[Seconds, Seconds], Pauses],
         *,
-        encode: Encode,
         news: Callable[[bool], None],
         start_hook: hooks.StartHook = hooks.start,
     ) -> None:
-        self._path, self._transport, self._encode, self._news = path, transport, encode, news
+        self._path, self._sender, self._news = path, sender, news
+        self._transport = transport = sender.transport
         self._pauses = pauses(1.0, 60.0)
         self._owed_pauses = pauses(OWED_AGAIN, OWED_MOST)
         self._followed, complaint = followed.load(path)
@@ -183,7 +182,7 @@ class Following:
             return
         self._asking = True
         exchange, key = request_exchange(MEMBER), request_key(question)
-        message = Outgoing(exchange, key, self._encode(question))
+        message = Outgoing(exchange, key, self._sender.encoded(question))
         answered = partial(self._answered, self._connection, question)
         self._transport.request(message, answered, timeout=ANSWER_WITHIN)
 

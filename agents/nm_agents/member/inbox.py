@@ -9,11 +9,16 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
+from nm_agents.host.inbound import Channel, Inbound, Routes
+from nm_agents.host.sender import Sender
+from nm_agents.host.settling import AckedFirst
+from nm_agents.quarantine import Kept
 from nm_bus import codec
+from nm_bus.codec import Decoded, Reason, Rejected
 from nm_bus.identity.role import MEMBER
 from nm_bus.messages import Answer, Ask, Event, Hello, Message, NodeId, Report, Seconds, Update
 from nm_bus.topology import PEER_BYTES, UPDATES, inbox_queue, request_exchange, request_key
-from nm_bus.transport.base import Delivery, Flow, Outgoing, Transport
+from nm_bus.transport.base import Delivery, Flow, Outgoing
 from nm_bus.transport.reconnect import Pauses
 
 LOGGER = logging.getLogger(__name__)
@@ -23,7 +28,6 @@ ANSWER_WITHIN: Seconds = 10.0
 
 PREFETCH = 10
 
-Encode = Callable[[Message], bytes]
 Reply = Callable[[Report], None]
 
 
@@ -33,19 +37,18 @@ class Inbox:
     def __init__(
         self,
         node: NodeId,
-        transport: Transport,
+        sender: Sender,
         pauses: Pauses,
         *,
         hello: Hello,
-        encode: Encode,
         asked: Callable[[Ask, Reply], None],
         updated: Callable[[Update], None],
     ) -> None:
-        self._node, self._transport = node, transport
+        self._node, self._sender, self._transport = node, sender, sender.transport
         self._supernode: NodeId | None = None
         """Who answered the last hello, by the broker's word. A host may have another name."""
-        self._pauses, self._hello, self._encode, self._asked = pauses, hello, encode, asked
-        self._updated = updated
+        self._pauses, self._hello, self._asked, self._updated = pauses, hello, asked, updated
+        self._inbound = Inbound(self._transport, self._ignore)
         self._connection = 0
         self._consuming = False
         self._complaint = ""
@@ -80,7 +83,7 @@ class Inbox:
             self._transport.later(self._pauses.next(), partial(self._say_hello, connection))
         elif not self._consuming:
             self._consuming = True
-            self._transport.consume(inbox_queue(self._node), self._came, prefetch=PREFETCH)
+            self._listen()
 
     def _say(self, complaint: str) -> None:
         """One line when it changes, not one an attempt."""
@@ -90,39 +93,45 @@ class Inbox:
             LOGGER.info("the supernode has made the inbox")
         self._complaint = complaint
 
-    def _came(self, delivery: Delivery) -> None:
-        self._transport.ack(delivery)
+    def _listen(self) -> None:
+        settling = AckedFirst(self._transport)
+        queue = inbox_queue(self._node)
+        self._inbound.listen(Channel(queue, self._vouch, settling, _read, prefetch=PREFETCH))
+
+    def _vouch(self, event: Event[Message], delivery: Delivery, _now: Seconds) -> Routes | Rejected:
         if delivery.user_id is None or delivery.user_id != self._supernode:
-            self._ignore(delivery)
-        elif delivery.exchange == UPDATES:
-            self._update(delivery)
-        else:
-            self._ask(delivery)
+            return Rejected(Reason.NOT_SENDER, f"{delivery.user_id} is not the supernode")
+        return {Update: self._update, Ask: self._ask}
 
-    def _update(self, delivery: Delivery) -> None:
-        update = codec.read(delivery.body, Update, limit=PEER_BYTES)
-        if isinstance(update, Event):
-            self._updated(update.data)
-        else:
-            self._ignore(delivery)
+    def _update(self, event: Event[Update], _delivery: Delivery, _now: Seconds) -> None:
+        self._updated(event.data)
 
-    def _ask(self, delivery: Delivery) -> None:
-        ask = codec.read(delivery.body, Ask)
-        if isinstance(ask, Event) and ask.data.node == self._node:
-            self._asked(ask.data, self._reply)
-        else:
-            self._ignore(delivery)
+    def _ask(self, event: Event[Ask], _delivery: Delivery, _now: Seconds) -> Rejected | None:
+        if event.data.node != self._node:
+            return Rejected(Reason.NOT_SENDER, f"{event.data.node} is asked, not this node")
+        self._asked(event.data, self._reply)
+        return None
 
-    def _ignore(self, delivery: Delivery) -> None:
+    def _ignore(self, delivery: Delivery, rejected: Rejected, _kept: Kept) -> None:
+        """A member has no quarantine: what it refuses is counted, and the first one is logged."""
         self.ignored += 1
         if self.ignored == 1:
-            LOGGER.warning("a message from %s in the inbox is ignored", delivery.user_id)
+            who, why = delivery.user_id, f"{rejected.reason}: {rejected.detail}"
+            LOGGER.warning("a message from %s in the inbox is ignored: %s", who, why)
 
     def _reply(self, report: Report) -> None:
-        self._transport.publish(self._request(report))
+        self._sender.publish(request_exchange(MEMBER), request_key(report), report)
 
     def _request(self, message: Message) -> Outgoing:
-        return Outgoing(request_exchange(MEMBER), request_key(message), self._encode(message))
+        body = self._sender.encoded(message)
+        return Outgoing(request_exchange(MEMBER), request_key(message), body)
+
+
+def _read(delivery: Delivery) -> Decoded:
+    """Only the supernode writes here, which keeps to the schemas; so no validator is loaded."""
+    if delivery.exchange == UPDATES:
+        return codec.read(delivery.body, Update, limit=PEER_BYTES)
+    return codec.read(delivery.body, Ask)
 
 
 def _complaint(answer: Delivery | None) -> str:

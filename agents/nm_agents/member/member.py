@@ -9,9 +9,9 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
-from itertools import count
 from types import MappingProxyType
 
+from nm_agents.host.sender import Sender
 from nm_agents.member import hooks, plugins
 from nm_agents.member.answers import Answers, check_told
 from nm_agents.member.beats import Beats
@@ -26,7 +26,7 @@ from nm_agents.member.outbox import Durable, Outbox
 from nm_agents.member.reports import Reports
 from nm_agents.member.statefile import StateFile
 from nm_agents.service import log_status
-from nm_bus import __version__, codec
+from nm_bus import __version__
 from nm_bus.core.agent import Agent
 from nm_bus.core.measurement import Measurement, fitting, printable
 from nm_bus.core.nagios import PluginVerdict, series, shortened
@@ -35,16 +35,15 @@ from nm_bus.messages import (
     Declared,
     Endpoint,
     Hello,
-    Message,
-    Metrics,
     Properties,
+    Running,
     Seconds,
     domain_key,
 )
 from nm_bus.settings import MemberSettings, PropertiesSettings, timing
 from nm_bus.storage.spool import Spool
-from nm_bus.topology import HEARTBEAT, METRICS
-from nm_bus.transport.base import Flow, Outgoing, Published, Status, Transport
+from nm_bus.topology import METRICS
+from nm_bus.transport.base import Flow, Status, Transport
 from nm_bus.transport.reconnect import Pauses
 
 LOGGER = logging.getLogger(__name__)
@@ -96,37 +95,30 @@ class Member:
             f"nm-bus/{__version__}",
             transport.now(),
         )
-        self._key = domain_key(settings.node)
-        self._ids = count(1)
+        self._sender = sender = Sender(transport, settings.node, self._agent.incarnation)
         self._last: tuple[dict[str, float], Seconds] = ({}, 0.0)
         self._troubles: dict[str, dict[str, str]] = {}
         """What could not be measured or sent the last time, by what brought it."""
         self._leaving = False
         self._state = StateFile(settings.folder / "status.json")
-        self._outbox = Outbox(
-            spool, transport, self._send_metrics, Pauses(first, LONGEST_PAUSE, random)
-        )
-        self._beats = Beats(
-            self._agent, transport, partial(self._publish, HEARTBEAT), lambda: self._outbox.waiting
-        )
+        self._outbox = Outbox(spool, sender, Pauses(first, LONGEST_PAUSE, random))
+        self._beats = Beats(self._agent, sender, self._outbox)
         self._checks = Checks(settings.checks, transport, start, self._checked)
         answers = Answers(self._agent, self._checks, status=self._status, metrics=self._measured)
         self._reports = Reports(transport, self._send_running)
         self._following = Following(
             settings.folder / "following.json",
             kept,
-            transport,
+            sender,
             partial(Pauses, random=random),
-            encode=self._encode,
             news=self._followed,
             start_hook=start_hook,
         )
         self._inbox = Inbox(
             settings.node,
-            transport,
+            sender,
             Pauses(first, LONGEST_PAUSE, random),
             hello=Hello(self._agent.version),
-            encode=self._encode,
             asked=answers.asked,
             updated=self._following.took,
         )
@@ -223,16 +215,13 @@ class Member:
             status = CheckStatus.WARNING if trouble else CheckStatus.OK
             self._news(name, PluginVerdict(status, shortened(trouble)))
 
-    def _send_metrics(self, metrics: Metrics, done: Published) -> None:
-        self._publish(METRICS, metrics, done, persistent=True)
-
     def _properties_now_and_then(self) -> None:
         self._transport.later(PROPERTIES_EVERY, self._properties_now_and_then)
         self._send_properties()
 
     def _send_properties(self) -> None:
         if self._transport.status.flow is Flow.UP:
-            self._publish(METRICS, properties(self._settings.properties, self._agent.incarnation))
+            self._publish(properties(self._settings.properties, self._agent.incarnation))
 
     def _followed(self, matters: bool) -> None:
         self._reports.news(matters)
@@ -242,7 +231,7 @@ class Member:
 
     def _send_running(self) -> None:
         if self._transport.status.flow is Flow.UP:
-            self._publish(METRICS, self._following.running(self._agent.incarnation))
+            self._publish(self._following.running(self._agent.incarnation))
         self._write_state()
 
     # --- self-checks
@@ -299,22 +288,8 @@ class Member:
         written = {"written": self._transport.now(), "running": not stopped}
         self._state.write(written | self._status())
 
-    # --- sending
-
-    def _encode(self, message: Message) -> bytes:
-        id = f"{self._agent.incarnation}.{next(self._ids)}"
-        return codec.encode(message, source=self._settings.node, id=id, time=self._transport.now())
-
-    def _publish(
-        self,
-        exchange: str,
-        message: Message,
-        done: Published | None = None,
-        *,
-        persistent: bool = False,
-    ) -> None:
-        body = self._encode(message)
-        self._transport.publish(Outgoing(exchange, self._key, body, persistent=persistent), done)
+    def _publish(self, message: Properties | Running) -> None:
+        self._sender.publish(METRICS, domain_key(self._settings.node), message)
 
 
 def properties(settings: PropertiesSettings, incarnation: str) -> Properties:

@@ -12,12 +12,14 @@ from functools import partial
 
 import msgspec
 
+from nm_agents.host.sender import Sender
 from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.agent import sent_after
 from nm_bus.errors import StorageError
-from nm_bus.messages import Metrics, Seconds
+from nm_bus.messages import Metrics, Seconds, domain_key
 from nm_bus.storage.spool import Record, Spool
-from nm_bus.transport.base import Flow, Outcome, Published, Timer, Transport
+from nm_bus.topology import METRICS
+from nm_bus.transport.base import Flow, Outcome, Published, Timer
 from nm_bus.transport.reconnect import Pauses
 
 LOGGER = logging.getLogger(__name__)
@@ -32,16 +34,15 @@ WINDOW = 64
 TRIES = 3
 """A message that the broker refused so often is dropped: it would hold up all others for ever."""
 
-Send = Callable[[Metrics, Published], None]
 Durable = Callable[[bool], None]
 
 
 class Outbox:
-    """Every measurement passes here. `send` publishes one message and tells its outcome."""
+    """Every measurement passes here."""
 
-    def __init__(self, spool: Spool, transport: Transport, send: Send, pauses: Pauses) -> None:
-        self._spool, self._transport, self._send = spool, transport, send
-        self._pauses = pauses
+    def __init__(self, spool: Spool, sender: Sender, pauses: Pauses) -> None:
+        self._spool, self._sender, self._pauses = spool, sender, pauses
+        self._transport = sender.transport
         self._in_flight: set[int] = set()
         self._unkept = 0
         self._to_retire: set[int] = set()
@@ -142,6 +143,10 @@ class Outbox:
         sent = sent_after(metrics, record.measured, self._transport.now())
         self._in_flight.add(record.id)
         self._send(sent, partial(self._outcome, record.id))
+
+    def _send(self, metrics: Metrics, done: Published) -> None:
+        key = domain_key(self._sender.source)
+        self._sender.publish(METRICS, key, metrics, done, persistent=True)
 
     def _outcome(self, id: int, outcome: Outcome) -> None:
         self._in_flight.discard(id)
