@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.identity.signing import head_text
-from nm_bus.messages import Beat, NodeId
+from nm_bus.messages import Beat, Echo, NodeId, VoterId
 from nm_bus.storage.ledger import SqliteLedger
 
 Witness = Callable[[bytes], tuple[str, str]]
@@ -56,6 +56,10 @@ class Checkpoints:
         for each in applied:
             if each.update is not None and each.update.revision % EVERY == 0:
                 self._reached(each.update.revision, each.update.head)
+
+    def beat(self, height: int, echoes: dict[VoterId, Echo]) -> Beat:
+        """What the others are to compare with theirs."""
+        return Beat(height, echoes, self.revision, self.head, self.signer, self.signature)
 
     def compare(self, peer: NodeId, incarnation: str, beat: Beat) -> None:
         """Hold a peer's against what is known here, which may be nothing. A fork is over when the

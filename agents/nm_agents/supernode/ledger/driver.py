@@ -12,21 +12,19 @@ from typing import Any
 import msgspec
 
 from nm_agents.supernode.ledger.checkpoints import Checkpoints
-from nm_agents.supernode.ledger.keeping import Moved, is_durable, keep
+from nm_agents.supernode.ledger.ignored import Ignored
+from nm_agents.supernode.ledger.keeping import Moved, is_durable, keep, keep_snapshot
 from nm_agents.supernode.ledger.machine import LedgerMachine
 from nm_agents.supernode.ledger.news import Done, News
 from nm_agents.supernode.ledger.post import Post
-from nm_agents.supernode.ledger.snapshots import Assembly, Whole
+from nm_agents.supernode.ledger.snapshots import Assembly, Whole, whole_of
 from nm_agents.supernode.ledger.supplies import Supplies
-from nm_bus.boundary import Unreadable, attempt
 from nm_bus.codec import Reason, Rejected
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.batches import FAR_AHEAD
 from nm_bus.core.ledger.boots import JOIN_ANEW, MOST_KNOWN, Boots
 from nm_bus.core.ledger.effects import Effect, Send, SendLog
-from nm_bus.core.ledger.epochs import is_ahead
-from nm_bus.core.ledger.genesis import is_same_beginning, other_beginning
 from nm_bus.core.ledger.hybrid import HybridClock
 from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.voters import node_of, voter_id
@@ -75,8 +73,7 @@ class LedgerDriver:
     sign: Sign
     reason: str = ""
     """Why it has stopped, if it has: it votes no more, but can still be read."""
-    ignored: dict[NodeId, str] = field(default_factory=dict)
-    """The peers whose words do not count here now, and why; until they speak otherwise."""
+    ignored: Ignored = field(default_factory=Ignored)
     _own: int = 0
     _heights: dict[VoterId, int] = field(default_factory=dict)
     _dirty: dict[VoterId, Echo] = field(default_factory=dict)
@@ -208,24 +205,12 @@ class LedgerDriver:
         return "accepted"
 
     def own_change(
-        self,
-        kind: str,
-        key: str,
-        value: dict[str, Any] | None = None,
-        expected: int | None = None,
+        self, kind: str, key: str, value: dict[str, Any] | None = None, expected: int | None = None
     ) -> Change:
         """A new change in this supernode's own name, signed."""
         self._own += 1
-        change = Change(
-            id=f"{self.node}/{self.identity.nonce}/{self._own}",
-            actor=self.node,
-            kind=kind,
-            key=key,
-            base=self.state.revision,
-            value=value,
-            expected=expected,
-        )
-        return self.sign(change)
+        id, base = f"{self.node}/{self.identity.nonce}/{self._own}", self.state.revision
+        return self.sign(Change(id, self.node, kind, key, base, value=value, expected=expected))
 
     @property
     def published(self) -> int:
@@ -267,25 +252,8 @@ class LedgerDriver:
         return None
 
     def _counts(self, message: Ledger) -> bool:
-        """Whether a peer's words may have any effect here. They must not when its ledger began
-        with another project file, or its epoch with a date that has not come."""
-        peer, why = message.origin, self._why_ignored(message)
-        if why and why != self.ignored.get(peer):
-            _LOG.error("the ledger ignores the messages of %s: %s", peer, why)
-        elif not why and peer in self.ignored:
-            _LOG.info("the ledger accepts the messages of %s again", peer)
-        self.ignored.pop(peer, None)
-        if why:
-            self.ignored[peer] = why
-        return not why
-
-    def _why_ignored(self, message: Ledger) -> str:
-        ours, theirs = self.identity.beginning, message.beginning
-        if not is_same_beginning(ours, theirs):
-            return other_beginning(ours, theirs)
-        if message.epoch != self.state.epoch and is_ahead(message.epoch, self._micros()):
-            return f"its epoch {message.epoch} is a date that has not come; set both clocks"
-        return ""
+        beginning, epoch = self.identity.beginning, self.state.epoch
+        return self.ignored.counts(message, beginning=beginning, epoch=epoch, now=self._micros())
 
     def _is_heard(self, sender: VoterId, message: Ledger) -> bool:
         """Whether it comes from a living process of this epoch; a new life is answered at once."""
@@ -348,11 +316,8 @@ class LedgerDriver:
         self.transport.later(self.timing.beat, self._beat)
 
     def _own_beat(self) -> Beat:
-        known, last = self.boots.known, self.checkpoints
-        echoes = dict(list(known.items())[-MOST_KNOWN:])
-        return Beat(
-            max(self.height, 0), echoes, last.revision, last.head, last.signer, last.signature
-        )
+        echoes = dict(list(self.boots.known.items())[-MOST_KNOWN:])
+        return self.checkpoints.beat(max(self.height, 0), echoes)
 
     # --- what is done
 
@@ -407,15 +372,11 @@ class LedgerDriver:
 
     def _install(self, sender: VoterId, slot: int, text: str) -> None:
         """Put a snapshot in the state's place, in one transaction."""
-        whole = attempt(lambda: msgspec.json.decode(text, type=Whole))
-        if isinstance(whole, Unreadable):
-            _LOG.warning("a snapshot of %s %s", sender, whole.reason)
+        whole = whole_of(text, self.state)
+        if isinstance(whole, str):
+            _LOG.warning("a snapshot of %s %s", sender, whole)
             return
-        state = State.of(whole.state)
-        if state.project != self.state.project or self.state.epoch not in (NEWCOMER, state.epoch):
-            _LOG.warning("a snapshot of %s is of another project or epoch", sender)
-            return
-        self.machine.state = state
+        self.machine.state = state = State.of(whole.state)
         decided = [state.answer(change) for change in self.agreement.outbox]
         self.agreement.installed(slot, whole.author)
         self._keep_installed(slot, whole, [answer for answer in decided if answer is not None])
@@ -427,16 +388,7 @@ class LedgerDriver:
 
     def _keep_installed(self, slot: int, whole: Whole, decided: list[Proposed]) -> None:
         position = msgspec.structs.replace(self._position(), feed_from=whole.state.revision)
-        with self.store.transaction():
-            file = self.identity.file or whole.file
-            self.store.keep_identity(
-                msgspec.structs.replace(self.identity, epoch=whole.state.epoch, file=file)
-            )
-            self.store.replace_state(whole.state)
-            self.store.forget_before(slot, (answer.id for answer in decided))
-            self.store.keep_position(position)
-            if self.store.published < whole.state.revision:
-                self.store.keep_published(whole.state.revision)
+        keep_snapshot(self.store, whole, slot, position, (answer.id for answer in decided))
         self.post.identity = self.identity
         self.checkpoints.load()
 

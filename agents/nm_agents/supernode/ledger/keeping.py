@@ -1,13 +1,16 @@
 """One event of the ledger on disk: all that it brought about, in one transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from msgspec import structs
+
+from nm_agents.supernode.ledger.snapshots import Whole
 from nm_bus.core.ledger.answers import Asker, parts
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.effects import Effect, KeepBatch, KeepChange, KeepVote
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import Echo, Entry, Proposed, VoterId
+from nm_bus.messages import ChangeId, Echo, Entry, Proposed, VoterId
 from nm_bus.storage.ledger import Position, SqliteLedger
 
 
@@ -82,3 +85,18 @@ def _by_asker(answers: Sequence[Proposed]) -> dict[Asker, list[Proposed]]:
             given.append(answer)
             new[asked[0]] = given
     return new
+
+
+def keep_snapshot(
+    store: SqliteLedger, whole: Whole, slot: int, position: Position, decided: Iterable[ChangeId]
+) -> None:
+    """Put a snapshot in the state's place, in one transaction; `decided` wait here no more."""
+    identity, revision = store.identity, whole.state.revision
+    file = identity.file or whole.file
+    with store.transaction():
+        store.keep_identity(structs.replace(identity, epoch=whole.state.epoch, file=file))
+        store.replace_state(whole.state)
+        store.forget_before(slot, decided)
+        store.keep_position(position)
+        if store.published < revision:
+            store.keep_published(revision)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from nm_bus.core.ledger.state import Snapshot
+from nm_bus.boundary import Unreadable, attempt
+from nm_bus.core.ledger.state import Snapshot, State
 from nm_bus.messages import NodeId, Seconds, Snap, VoterId
 from nm_bus.messages.base import Part
+from nm_bus.storage.ledger import NEWCOMER
 
 PIECE = 256 * 1024
 """How many characters go in a page: at most 1 MiB of UTF-8."""
@@ -32,6 +34,17 @@ class Whole(Part, frozen=True):
     author: VoterId
     state: Snapshot
     file: str = ""
+
+
+def whole_of(text: str, state: State) -> Whole | str:
+    """What a snapshot's text holds, if it may take the place of a state; else why not."""
+    whole = attempt(lambda: msgspec.json.decode(text, type=Whole))
+    if isinstance(whole, Unreadable):
+        return whole.reason
+    found = whole.state
+    if found.project != state.project or state.epoch not in (NEWCOMER, found.epoch):
+        return "is of another project or epoch"
+    return whole
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ def troubles(ledger: LedgerDriver | None) -> Iterator[Condition]:
     )
     yield _stranger(ledger)
     yield _left_out(ledger)
-    for peer, why in ledger.ignored.items():
+    for peer, why in ledger.ignored.peers.items():
         yield _ignored(ledger, peer, why)
     for fork in ledger.checkpoints.forks.values():
         yield _forked(fork)
