@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from nm_bus.core.homes import Homes, Speaker, Word
 from nm_bus.core.links import LinkHealth
 from nm_bus.core.sequence import outlived
 from nm_bus.messages import (
@@ -25,20 +26,6 @@ from nm_bus.messages import (
     Supernode,
     SupernodeView,
 )
-
-Speaker = tuple[NodeId, int]
-"""One ingest process of one supernode."""
-
-
-@dataclass(slots=True)
-class Word:
-    """One speaker's last word on one member; times are the hearer's own."""
-
-    said: Seconds
-    heard: Seconds | None
-    changed: Seconds
-    version: int
-    state: MemberState
 
 
 @dataclass(slots=True)
@@ -81,16 +68,67 @@ class View:
     supernodes: dict[NodeId, Known] = field(default_factory=dict)
     outsiders: frozenset[NodeId] = frozenset()
     """Supernodes that do not belong to the project (any more): they have no members."""
+    inside: frozenset[NodeId] = frozenset()
+    """The supernodes of the project."""
     gone: Callable[[NodeId], str] = lambda _node: ""
-    """How a member left the project, by the ledger, though it may still speak; else empty."""
+    """How a member left the project, by the ledger, though it may still speak; else empty. When
+    its answer changes, the view is to be told: see `concerns`."""
+    _homes: Homes = field(default_factory=Homes)
+    _doubts: dict[Speaker, str] = field(default_factory=dict)
+    """Why each stream was not to be trusted when this was last looked at."""
+
+    def __post_init__(self) -> None:
+        streams, self.streams = self.streams, {}
+        for speaker, stream in streams.items():
+            self.restore(speaker, stream)
+
+    def restore(self, speaker: Speaker, stream: Stream) -> None:
+        """Take up a stream as it was stored."""
+        self._drop(speaker)
+        self.streams[speaker] = stream
+        for word in stream.words.values():
+            self._homes.put(speaker, word)
+
+    def _drop(self, speaker: Speaker) -> None:
+        stream = self.streams.pop(speaker, None)
+        self._doubts.pop(speaker, None)
+        if stream is not None:
+            self._homes.drop(speaker, stream.words)
+
+    def concerns(self, node: NodeId) -> None:
+        """Something outside of this view concerns a member: that it left, or is back."""
+        self._homes.changed[node] = None
+
+    def concerns_all(self) -> None:
+        """Something concerns every member: the ledger took a snapshot, whatever is in it."""
+        self._homes.changed.update((node, None) for node in self._homes)
+
+    def take_changed(self, now: Seconds) -> list[NodeId]:
+        """The members whose home, health or checks may be other than when this was last asked.
+
+        A stream that became silent, or spoke again, is looked at as one, not for each member.
+        """
+        for speaker, stream in self.streams.items():
+            doubt = self._doubt(speaker[0], stream, now)
+            if doubt != self._doubts.get(speaker, ""):
+                self._doubts[speaker] = doubt
+                self._homes.changed.update((node, None) for node in stream.words)
+        changed, self._homes.changed = self._homes.changed, {}
+        return list(changed)
+
+    def is_inside(self, supernode: NodeId) -> bool:
+        """Whether a supernode belongs to the project, as far as it is known."""
+        known = self.inside or self.supernodes.keys()
+        return supernode == self.origin or (supernode in known and supernode not in self.outsiders)
 
     def settle(self, inside: Set[NodeId], configured: Set[NodeId]) -> None:
         """Leave out who is not `inside`, the supernodes of the project. Of those, only the
         `configured` ones are still shown, without their members."""
+        self.inside = frozenset(inside)
         known = self.supernodes.keys() | {origin for origin, _ in self.streams}
         self.outsiders = frozenset(known - inside)
         for speaker in [one for one in self.streams if one[0] in self.outsiders]:
-            del self.streams[speaker]
+            self._drop(speaker)
         for node in self.outsiders - configured:
             self.supernodes.pop(node, None)
 
@@ -107,12 +145,16 @@ class View:
             stream.version, stream.said, stream.pipe = statement.sequence, now, statement.pipe
             stream.received, stream.refused = statement.received, statement.refused
             stream.dropped = statement.dropped
+        speaker = (statement.origin, statement.partition)
         for state in statement.members:
-            _tell(stream, state, statement.sequence, now)
+            if (word := _tell(stream, state, statement.sequence, now)) is not None:
+                self._homes.put(speaker, word)
         for node, age in statement.heard.items():
-            _hear(stream, node, age, statement.sequence, now)
+            if _hear(stream, node, age, statement.sequence, now):
+                self._homes.refresh(node)
         if statement.roster is not None:
-            _keep(stream, frozenset(statement.roster), statement.sequence)
+            gone = _keep(stream, frozenset(statement.roster), statement.sequence)
+            self._homes.drop(speaker, gone)
 
     def described(self, state: Supernode, now: Seconds) -> None:
         """Take what a supernode says of itself; the newest of its newest incarnation counts."""
@@ -135,7 +177,7 @@ class View:
         for (origin, partition), stream in list(self.streams.items()):
             is_former = origin == state.origin and partition >= state.partitions
             if is_former and now - stream.said > self.limit:
-                del self.streams[origin, partition]
+                self._drop((origin, partition))
 
     def heard(self, supernode: NodeId, now: Seconds) -> None:
         """Anything at all came from a supernode."""
@@ -147,28 +189,24 @@ class View:
 
     def home(self, node: NodeId) -> NodeId | None:
         """The supernode that heard a member last, or None when nobody did."""
-        found = self._freshest(node)
+        found = self._homes.of(node)
         return found[0][0] if found else None
 
     def member(self, node: NodeId, now: Seconds) -> MemberView | None:
         """One member, or None when nobody ever heard it."""
-        found = self._freshest(node)
+        found = self._homes.of(node)
         return self._shown(*found, now) if found else None
 
     def declared(self, node: NodeId) -> tuple[Declared, ...]:
         """What a member declared of its own metrics."""
-        found = self._freshest(node)
+        found = self._homes.of(node)
         return (found[1].state.declared or ()) if found else ()
 
     def members(self, now: Seconds) -> Iterator[MemberView]:
         """Every member, once, by its freshest word."""
-        seen: dict[NodeId, tuple[Speaker, Word]] = {}
-        for speaker, stream in self.streams.items():
-            for node, word in stream.words.items():
-                if node not in seen or _freshness(word) > _freshness(seen[node][1]):
-                    seen[node] = (speaker, word)
-        for speaker, word in seen.values():
-            yield self._shown(speaker, word, now)
+        for node in self._homes:
+            if (found := self._homes.of(node)) is not None:
+                yield self._shown(*found, now)
 
     def overview(self, now: Seconds) -> Iterator[SupernodeView]:
         """Every supernode, this one included."""
@@ -219,14 +257,6 @@ class View:
         streams = (self.streams.get((supernode, n)) for n in range(partitions))
         return all(s is not None and s.rostered and s.said >= since for s in streams)
 
-    def _freshest(self, node: NodeId) -> tuple[Speaker, Word] | None:
-        found = [
-            (speaker, stream.words[node])
-            for speaker, stream in self.streams.items()
-            if node in stream.words
-        ]
-        return max(found, key=lambda pair: _freshness(pair[1])) if found else None
-
     def _shown(self, speaker: Speaker, word: Word, now: Seconds) -> MemberView:
         home, _ = speaker
         stream = self.streams[speaker]
@@ -254,10 +284,6 @@ def _incoming(known: Known) -> tuple[LinkState, ...]:
     return known.state.incoming if known.state else ()
 
 
-def _freshness(word: Word) -> Seconds:
-    return word.heard if word.heard is not None else 0.0
-
-
 def _current(stream: Stream, incarnation: str) -> bool:
     """Whether a statement is of the speaker's current life; a new life replaces the old one."""
     if incarnation == stream.incarnation:
@@ -272,16 +298,18 @@ def _current(stream: Stream, incarnation: str) -> bool:
     return True
 
 
-def _tell(stream: Stream, state: MemberState, version: int, now: Seconds) -> None:
+def _tell(stream: Stream, state: MemberState, version: int, now: Seconds) -> Word | None:
+    """Take a word, and give it, unless a later one is there."""
     old = stream.words.get(state.node)
     if old is not None and old.version >= version:
-        return
+        return None
     if version < stream.rostered and state.node not in stream.roster:
-        return
+        return None
     if old is not None:
         state = _completed(state, old.state)
     heard = None if state.heard is None else now - state.heard
-    stream.words[state.node] = Word(now, heard, now - state.changed, version, state)
+    word = stream.words[state.node] = Word(now, heard, now - state.changed, version, state)
+    return word
 
 
 def _completed(state: MemberState, old: MemberState) -> MemberState:
@@ -296,22 +324,27 @@ def _completed(state: MemberState, old: MemberState) -> MemberState:
     )
 
 
-def _hear(stream: Stream, node: NodeId, age: Seconds, version: int, now: Seconds) -> None:
+def _hear(stream: Stream, node: NodeId, age: Seconds, version: int, now: Seconds) -> bool:
+    """Whether it made a word fresher."""
     word = stream.words.get(node)
-    if word is not None and word.version < version:
-        word.heard = now - age
-        word.said = now
+    if word is None or word.version >= version:
+        return False
+    word.heard = now - age
+    word.said = now
+    return True
 
 
-def _keep(stream: Stream, roster: frozenset[NodeId], version: int) -> None:
-    """Drop who is not on the newest roster, unless a later word told of them."""
+def _keep(stream: Stream, roster: frozenset[NodeId], version: int) -> list[NodeId]:
+    """Drop who is not on the newest roster, unless a later word told of them; give those."""
     if version <= stream.rostered:
-        return
+        return []
     stream.rostered, stream.roster = version, roster
-    gone = [node for node, word in stream.words.items() if word.version < version]
+    gone = [
+        node for node, word in stream.words.items() if word.version < version and node not in roster
+    ]
     for node in gone:
-        if node not in roster:
-            del stream.words[node]
+        del stream.words[node]
+    return gone
 
 
 def unknown(node: NodeId) -> str:

@@ -259,3 +259,57 @@ def test_who_left_the_project_is_not_shown_as_alive() -> None:
         Health.LEFT,
         "an administrator removed it",
     )
+
+
+# --- what changed
+
+
+def test_only_a_member_of_which_something_else_is_said_has_changed() -> None:
+    seen = view()
+    seen.stated(statement(1, state("n1"), state("n2")), now=1.0)
+    assert set(seen.take_changed(1.0)) == {"n1", "n2"}
+    seen.stated(statement(2, state("n1", heard=2.0), state("n2", Health.DOWN)), now=2.0)
+    assert seen.take_changed(2.0) == ["n2"]
+    assert seen.take_changed(2.0) == []
+
+
+def test_quiet_members_that_are_heard_have_not_changed_unless_they_moved() -> None:
+    seen = view()
+    seen.stated(statement(1, state("n1")), now=1.0)
+    seen.stated(statement(1, state("n1", heard=9.0), origin=THIRD), now=1.0)
+    seen.take_changed(1.0)
+    seen.stated(statement(2, heard={"n1": 0.1}), now=2.0)
+    assert seen.take_changed(2.0) == []
+    seen.stated(statement(2, heard={"n1": 0.1}, origin=THIRD), now=3.0)
+    assert (seen.take_changed(3.0), seen.home("n1")) == (["n1"], THIRD)
+
+
+def test_the_members_of_a_stream_that_becomes_silent_or_speaks_again_have_changed() -> None:
+    seen = view()
+    seen.stated(statement(1, state("n1")), now=1.0)
+    seen.take_changed(1.0)
+    assert seen.take_changed(11.0) == []
+    assert seen.take_changed(11.5) == ["n1"]
+    assert seen.take_changed(12.0) == []
+    seen.stated(statement(2), now=12.0)
+    assert seen.take_changed(12.0) == ["n1"]
+
+
+def test_a_member_that_is_dropped_or_left_by_the_ledger_has_changed() -> None:
+    seen = view()
+    seen.stated(statement(1, state("n1"), state("n2"), state("n3", Health.DOWN)), now=1.0)
+    seen.take_changed(1.0)
+    seen.stated(statement(2, roster=("n2", "n3")), now=2.0)
+    seen.concerns("n2")
+    assert set(seen.take_changed(2.0)) == {"n1", "n2"}
+    seen.settle({HERE}, {HERE})
+    assert set(seen.take_changed(3.0)) == {"n2", "n3"}
+    assert seen.home("n2") is None
+
+
+def test_of_two_equally_fresh_words_every_view_takes_the_same() -> None:
+    views = view(), view()
+    for seen, order in zip(views, ((THERE, THIRD), (THIRD, THERE)), strict=True):
+        for origin in order:
+            seen.stated(statement(1, state("n1"), origin=origin), now=1.0)
+    assert views[0].home("n1") == views[1].home("n1")

@@ -44,7 +44,7 @@ class ViewStore:
             origin, _, partition = key.rpartition("/")
             stream = attempt(partial(_decoder.decode, body))
             if isinstance(stream, Stream) and partition.isdecimal():
-                self.view.streams[(origin, int(partition))] = stream
+                self.view.restore((origin, int(partition)), stream)
             else:
                 unread += 1
         if unread:
