@@ -4,6 +4,7 @@ One class a message, which gives the CloudEvents type its name; `schemas/` is th
 Nothing here reads a clock or touches bytes: `nm_bus.codec` does the second.
 """
 
+from nm_bus.messages.alerts import Alert, AlertState, Severity
 from nm_bus.messages.answers import (
     MemberView,
     NodeDetail,
@@ -13,7 +14,6 @@ from nm_bus.messages.answers import (
     Window,
 )
 from nm_bus.messages.base import (
-    AlertState,
     CheckStatus,
     Data,
     DomainKey,
@@ -23,7 +23,6 @@ from nm_bus.messages.base import (
     NodeId,
     Part,
     Seconds,
-    Severity,
     domain_key,
     message_type,
 )
@@ -80,7 +79,6 @@ from nm_bus.messages.requests import (
     Tail,
 )
 from nm_bus.messages.supernodes import (
-    Alert,
     BrokerState,
     Canary,
     Connection,

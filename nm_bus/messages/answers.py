@@ -1,7 +1,8 @@
 """What a supernode answers to a Query."""
 
+from nm_bus.messages.alerts import Alert
 from nm_bus.messages.base import Health, NodeId, Part, Seconds
-from nm_bus.messages.supernodes import Alert, LinkState, MemberState, PipeState, Rollup, Supernode
+from nm_bus.messages.supernodes import LinkState, MemberState, PipeState, Rollup, Supernode
 
 
 class MemberView(Part, frozen=True):

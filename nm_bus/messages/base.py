@@ -39,21 +39,6 @@ class CheckStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Severity(StrEnum):
-    """How much an alert matters, the least first."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
-
-
-class AlertState(StrEnum):
-    """Where an alert stands in its life."""
-
-    RAISED = "raised"
-    RESOLVED = "resolved"
-
-
 class Data(msgspec.Struct, frozen=True, gc=False):
     """What every message's data derives from. Unknown fields are ignored, so versions may mix."""
 

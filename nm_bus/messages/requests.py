@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from nm_bus.messages.base import Data, DomainKey, NodeId, Severity
+from nm_bus.messages.alerts import Severity
+from nm_bus.messages.base import Data, DomainKey, NodeId
 
 
 class Hello(Data, frozen=True):

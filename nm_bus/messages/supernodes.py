@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nm_bus.messages.base import AlertState, Data, Health, NodeId, Part, Seconds, Severity
+from nm_bus.messages.base import Data, Health, NodeId, Part, Seconds
 from nm_bus.messages.ledger import Running, Standing
 from nm_bus.messages.members import Check, Declared, Properties
 
@@ -169,19 +169,3 @@ class Supernode(Data, frozen=True):
     incoming: tuple[LinkState, ...] = ()
     sessions: tuple[str, ...] = ()
     ledger: Standing | None = None
-
-
-class Alert(Data, frozen=True):
-    """One transition of one condition. `alert` is the condition's id, `transition` this step's."""
-
-    alert: str
-    transition: str
-    state: AlertState
-    severity: Severity
-    kind: str
-    subject: NodeId
-    summary: str
-    raised: Seconds
-    changed: Seconds
-    origin: NodeId
-    details: dict[str, str] = {}

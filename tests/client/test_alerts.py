@@ -10,10 +10,10 @@ from nm_bus.messages import Alert, AlertState, Severity
 NODE = "n1.example.org"
 
 
-def alert(transition: str) -> Alert:
+def alert(number: int) -> Alert:
     return Alert(
         alert="down.n1",
-        transition=transition,
+        number=number,
         kind="down",
         subject=NODE,
         severity=Severity.CRITICAL,
@@ -28,24 +28,24 @@ def alert(transition: str) -> Alert:
 def test_each_transition_is_given_once_and_leaves_its_queue_when_it_was_taken() -> None:
     acked: list[str] = []
 
-    def received(supernode: str, transition: str) -> Received:
-        body = codec.encode(alert(transition), source=supernode, id=transition, time=1.0)
-        told = f"{supernode} {transition}"
+    def received(supernode: str, number: int) -> Received:
+        body = codec.encode(alert(number), source=supernode, id=f"m{number}", time=1.0)
+        told = f"{supernode} {number}"
         return Received(supernode, "alerts", "k", body, supernode, lambda: acked.append(told))
 
     def followed() -> Generator[Followed, None, None]:
         yield Heard("sn1.org")
-        yield received("sn1.org", "a")
-        yield received("sn2.org", "a")
+        yield received("sn1.org", 1)
+        yield received("sn2.org", 1)
         yield Received("sn2.org", "alerts", "k", b"nonsense", None, lambda: acked.append("bad"))
         yield Quiet()
-        yield received("sn2.org", "b")
+        yield received("sn2.org", 2)
 
     given = each_once(followed())
-    assert next(given) == alert("a")
+    assert next(given) == alert(1)
     assert acked == []
     assert next(given) == Quiet()
-    assert acked == ["sn1.org a", "sn2.org a", "bad"]
-    assert next(given) == alert("b")
+    assert acked == ["sn1.org 1", "sn2.org 1", "bad"]
+    assert next(given) == alert(2)
     given.close()
-    assert "sn2.org b" not in acked
+    assert "sn2.org 2" not in acked

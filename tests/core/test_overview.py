@@ -63,7 +63,7 @@ def test_members_come_in_pages_and_everything_else_on_the_first() -> None:
 def test_of_too_many_alerts_the_severe_and_the_new_are_told() -> None:
     def alert(number: int, severity: Severity) -> Alert:
         name, at = f"a{number}", float(number)
-        return Alert(name, name, AlertState.RAISED, severity, "k", "n1", "x", at, at, HERE)
+        return Alert(name, 1, AlertState.RAISED, severity, "k", "n1", "x", at, at, HERE)
 
     mild = [alert(n, Severity.WARNING) for n in range(MOST_ALERTS)]
     told = foremost([*mild, alert(0, Severity.CRITICAL)])

@@ -13,8 +13,14 @@ from nm_agents.member.following import _bounded as bounded
 from nm_agents.supernode.ledger.snapshots import Cutting, Whole
 from nm_bus.codec import LONG, decode, encode, quarantine
 from nm_bus.core.agent import Agent
-from nm_bus.core.alerts import Alerts, Condition
-from nm_bus.core.conditions import check_conditions, link_trouble, member_conditions
+from nm_bus.core.alerts.conditions import (
+    Condition,
+    check_conditions,
+    link_trouble,
+    member_conditions,
+)
+from nm_bus.core.alerts.kinds import About, Kind, Scope
+from nm_bus.core.alerts.life import Alerts
 from nm_bus.core.hearing import Hearing
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.ledger.batches import fill
@@ -215,10 +221,10 @@ def link() -> LinkState:
 
 
 def raised(conditions: Iterable[Condition]) -> list[Alert]:
-    alerts = Alerts(HERE)
-    held = [msgspec.structs.replace(each, holds=True, patience=0.0) for each in conditions]
-    first = alerts.tick(held, NOW)
-    return [*first, *alerts.tick([], NOW + 1.0)]
+    alerts, scope = Alerts(HERE), Scope(About.MEMBER, NODE)
+    held = [msgspec.structs.replace(each, holds=True) for each in conditions]
+    first = [*alerts.report(scope, held, NOW), *alerts.tick(NOW + 60.0)]
+    return [*first, *(alerts.close(alert, NOW + 61.0) for alert in list(alerts.active.values()))]
 
 
 def every_alert() -> list[Alert]:
@@ -226,17 +232,16 @@ def every_alert() -> list[Alert]:
     state = MemberState(NODE, Health.DOWN, WORST * 1_000)
     check = Check("c" * 64, CheckStatus.CRITICAL, WORST * 256)
     endless = Condition(
-        kind="k" * 64,
-        subject=NODE,
-        severity=Severity.CRITICAL,
-        summary=WORST * 5_000,
+        Kind("k" * 64, About.OTHER, Severity.CRITICAL, "", ""),
+        NODE,
+        WORST * 5_000,
         what=f"{HERE}.{2**53}",
         details={"signature": "s" * 2_048},
     )
     return raised(
         [
-            *member_conditions(MemberView(HERE, 0.0, state), mine=True),
-            *check_conditions(NODE, check, Health.ALIVE, mine=True),
+            *member_conditions(MemberView(HERE, 0.0, state)),
+            *check_conditions(NODE, check, Health.ALIVE),
             link_trouble(View(HERE, 3.0), link(), NOW),
             endless,
         ]

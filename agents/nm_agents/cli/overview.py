@@ -96,7 +96,7 @@ def _page(bus: Bus, number: int, timeout: Seconds) -> Overview:
 
 def active(alerts: tuple[Alert, ...]) -> list[Alert]:
     """The alerts whose condition holds."""
-    return [alert for alert in alerts if alert.state is AlertState.RAISED]
+    return [alert for alert in alerts if alert.state is not AlertState.RESOLVED]
 
 
 def is_under(node: NodeId, site: DomainKey) -> bool:

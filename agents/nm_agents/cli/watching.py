@@ -43,7 +43,7 @@ class Watch:
 
 def alert_line(alert: Alert) -> str:
     """One alert as one line for a person."""
-    mark = f"{MARKS[alert.state]} {alert.state:8} {alert.severity:8}"
+    mark = f"{MARKS.get(alert.state, '·')} {alert.state:8} {alert.severity:8}"
     return f"{figures.date(alert.changed)}  {mark} {printable(_what(alert))}"
 
 

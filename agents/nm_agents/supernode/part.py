@@ -9,8 +9,8 @@ from typing import Any
 
 from nm_agents.host.inbound import Routes
 from nm_agents.supernode.asker import Asker
-from nm_bus.core.alerts import Condition
-from nm_bus.messages import Message, Query, Seconds, Supernode
+from nm_bus.core.alerts.conditions import Condition
+from nm_bus.messages import Alert, Message, Query, Seconds, Supernode
 from nm_bus.transport.base import Status
 
 Requested = Callable[[Any, Asker], None]
@@ -49,7 +49,12 @@ class Part:
         """The connection to the broker is another than before."""
 
     def conditions(self, now: Seconds) -> Iterable[Condition]:
-        """What is wrong with what it looks after."""
+        """What is wrong at this supernode with what it looks after: a few at most. What is wrong
+        with many things is reported for each of them when it changes: see `transitions`."""
+        return ()
+
+    def transitions(self, now: Seconds) -> Iterable[Alert]:
+        """What became of alerts by what it reported itself."""
         return ()
 
     def describe(self, state: Supernode, now: Seconds) -> Supernode:

@@ -42,6 +42,7 @@ from nm_agents.supernode.view.part import ViewPart
 from nm_agents.supernode.view.statement import StatementPart
 from nm_agents.supernode.view.store import ViewStore
 from nm_broker.management import ManagementApi
+from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.rules.members import how_it_left
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.view import View
@@ -131,7 +132,7 @@ def compose(
     view, loopback = View(node, limits.supernode_limit), Pipe(REPORTS, limits.canary_limit)
 
     of_ledger = LedgerPart(settings, serving(ledger, settings, transport, view, judge))
-    alerts = AlertsPart(settings, transport, Outbox(transport, store, node), view, calls, of_ledger)
+    alerts = AlertsPart(settings, transport, Outbox(transport, store, node), view, calls)
     keeping = ViewStore(store, view)
     keeping.load()
     known = ViewPart(settings, transport, keeping, loopback, of_ledger, alerts)
@@ -174,8 +175,18 @@ def serving(
     if driver is None:
         return None
     view.gone = lambda node: how_it_left(driver.state, node)
+    driver.on_applied(partial(_concern, view))
+    driver.on_installed(view.concerns_all)
     sessions = sessions_of(driver, transport, view, timing(settings).statement)
     return Serving(driver, serve(driver, transport, settings.tls.ca, sessions, judge), sessions)
+
+
+def _concern(view: View, applied: list[Applied]) -> None:
+    """Say to the view which members' entries in the ledger are others now."""
+    for key in (key for each in applied for key in each.entries):
+        family, _, node = key.partition("/")
+        if family == "member":
+            view.concerns(node)
 
 
 def watch_of(settings: SupernodeSettings) -> BrokerWatch | None:

@@ -130,15 +130,15 @@ MEMBERS = (
 )
 ALERTS = (
     Alert(
-        "a1", "t1", AlertState.RAISED, Severity.WARNING, "link-trouble", SN[2],
+        "a1", 1, AlertState.RAISED, Severity.WARNING, "link-trouble", SN[2],
         "the bulk link is silent", NOW - 12, NOW - 12, SN[0],
     ),
     Alert(
-        "a2", "t2", AlertState.RAISED, Severity.CRITICAL, "member-down", "data.dkrz.de",
+        "a2", 1, AlertState.RAISED, Severity.CRITICAL, "member-down", "data.dkrz.de",
         "data.dkrz.de is down: silent for 31 s", NOW - 200, NOW - 200, SN[1],
     ),
     Alert(
-        "a3", "t3", AlertState.RESOLVED, Severity.CRITICAL, "member-down", "old.ipsl.fr",
+        "a3", 2, AlertState.RESOLVED, Severity.CRITICAL, "member-down", "old.ipsl.fr",
         "old.ipsl.fr is back", NOW - 900, NOW - 800, SN[1],
     ),
 )  # fmt: skip

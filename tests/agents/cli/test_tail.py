@@ -49,7 +49,7 @@ REFUSED = Quarantined(
         ),
         (
             Alert(
-                "a", "t", AlertState.RAISED, Severity.CRITICAL, "member-down", NODE,
+                "a", 1, AlertState.RAISED, Severity.CRITICAL, "member-down", NODE,
                 "silent", NOW, NOW, "sn1",
             ),
             "raised critical member-down on n1.llnl.gov: silent",

@@ -6,15 +6,17 @@ import pytest
 from msgspec import structs
 
 from nm_agents.supernode.view.store import KIND
-from nm_bus.core.alerts import Condition
-from nm_bus.messages import AlertState, Health, NodeId, Severity
+from nm_bus.core.alerts.conditions import Condition
+from nm_bus.core.alerts.kinds import LEDGER_STOPPED
+from nm_bus.core.alerts.life import raised
+from nm_bus.messages import AlertState, Health, NodeId
 from nm_bus.testing.links import Trouble
 
 from .conftest import Simulation
 
 SN = ("sn1.example.org", "sn2.example.org", "sn3.example.org")
 MEMBERS = tuple(f"n{n}.example.org" for n in range(9))
-TROUBLE = Condition("some-trouble", SN[2], Severity.CRITICAL, "it is ill")
+TROUBLE = Condition(LEDGER_STOPPED, SN[2], "it is ill")
 BAD = Trouble(delay=0.2, jitter=0.8, loss=0.1, duplicates=0.2, reordering=0.3)
 
 Make = Callable[..., Simulation]
@@ -96,7 +98,7 @@ def test_a_stopped_broker_makes_its_members_unknown_with_the_reason(make_simulat
     for at in SN:
         assert simulation.transitions(at, "member-down") == []
         silent = simulation.transitions(at, "supernode-silent")
-        assert [each.rpartition("/")[2] for each in silent] == ["raised", "resolved"]
+        assert [each.rpartition("/")[2] for each in silent] == ["1", "2"]
 
 
 def test_a_blocked_broker_is_doubt_with_its_reason_and_never_down(make_simulation: Make) -> None:
@@ -111,7 +113,7 @@ def test_a_blocked_broker_is_doubt_with_its_reason_and_never_down(make_simulatio
     advance(simulation, 60.0)
     agree(simulation, dict.fromkeys(MEMBERS, Health.ALIVE))
     troubled = simulation.transitions(SN[1], "broker-trouble")
-    assert [each.rpartition("/")[2] for each in troubled] == ["raised", "resolved"]
+    assert [each.rpartition("/")[2] for each in troubled] == ["1", "2"]
 
 
 def test_a_member_that_moves_is_shown_by_its_new_home(make_simulation: Make) -> None:
@@ -132,7 +134,7 @@ def test_a_supernode_that_is_removed_leaves_no_member_and_no_alert_behind(
     simulation = federation(make_simulation, seed=1)
     simulation.clock.advance(20.0)
     gone = simulation.sites[SN[2]]
-    gone.alerts.raised(gone.alerts.alerts.tick([TROUBLE], simulation.clock.now()))
+    gone.alerts.raised([raised(TROUBLE, SN[2], simulation.clock.now())])
     simulation.clock.advance(5.0)
     gone.kill()
     simulation.clock.advance(30.0)
@@ -150,5 +152,5 @@ def test_a_supernode_that_is_removed_leaves_no_member_and_no_alert_behind(
         homes = {member.home for member in site.view.members(simulation.clock.now())}
         assert homes == set(SN[:2])
         assert {key.rpartition("/")[0] for key, _ in site.store.load(KIND)} <= set(SN[:2])
-    ended = simulation.transitions(SN[1], TROUBLE.kind)
-    assert [each.rpartition("/")[2] for each in ended] == ["raised", "resolved"]
+    ended = simulation.transitions(SN[1], TROUBLE.kind.name)
+    assert [each.rpartition("/")[2] for each in ended] == ["1", "2"]

@@ -52,9 +52,7 @@ def stated(origin: str, sequence: int = 1) -> Statement:
 def alert(origin: str) -> Alert:
     severity, name = Severity.CRITICAL, f"member-down:{NODE}:{origin}:1"
     state = AlertState.RAISED
-    return Alert(
-        name, f"{name}/raised", state, severity, "member-down", NODE, "down", 1.0, 1.0, origin
-    )
+    return Alert(name, 1, state, severity, "member-down", NODE, "down", 1.0, 1.0, origin)
 
 
 def say(
@@ -165,9 +163,7 @@ def test_an_alert_of_a_peer_is_active_after_a_restart_until_it_is_resolved(
     site.kill()
     site.start()
     assert [each.alert for each in site.active()] == [raised.alert]
-    over = structs.replace(
-        raised, state=AlertState.RESOLVED, transition=f"{raised.alert}/resolved", changed=2.0
-    )
+    over = structs.replace(raised, state=AlertState.RESOLVED, number=2, changed=2.0)
     say(simulation, over)
     site.kill()
     site.start()

@@ -468,7 +468,7 @@ def test_pages_of_the_ledger_cost_more_than_small_questions(simulation: Simulati
 def test_an_answer_of_alerts_is_bounded_and_says_that_there_are_more(
     simulation: Simulation,
 ) -> None:
-    one = Alert("a", "a/raised", AlertState.RAISED, Severity.INFO, "k", NODE, "s", 0.0, 0.0, HERE)
+    one = Alert("a", 1, AlertState.RAISED, Severity.INFO, "k", NODE, "s", 0.0, 0.0, HERE)
     alerts = simulation.sites[HERE].alerts.alerts
     alerts.active = {str(n): one for n in range(100_000)}
     told = data(simulation.ask(HERE, Query("alerts")))

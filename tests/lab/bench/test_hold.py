@@ -58,7 +58,7 @@ def test_a_member_that_was_down_at_one_look_is_counted_though_it_came_back() -> 
 
 def test_a_member_that_only_an_alert_told_of_is_counted() -> None:
     alert = Alert(
-        "1", "1", AlertState.RAISED, Severity.CRITICAL, "member-down", "a", "", 0.0, 0.0, "sn"
+        "1", 1, AlertState.RAISED, Severity.CRITICAL, "member-down", "a", "", 0.0, 0.0, "sn"
     )
     assert "members called down" in missed(held(seen(state("a"), state("b")), (alert,)))
 

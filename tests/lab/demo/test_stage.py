@@ -24,7 +24,7 @@ def told(stage: Stage) -> str:
 
 def test_what_a_check_prints_is_neither_markup_nor_a_command_to_the_terminal(stage: Stage) -> None:
     raised = (AlertState.RAISED, Severity.CRITICAL, "check-critical", "n1.example.org", NASTY)
-    stage.alert(Alert("a", "a/raised", *raised, 0.0, 0.0, "sn1.example.org"))
+    stage.alert(Alert("a", 1, *raised, 0.0, 0.0, "sn1.example.org"))
     stage.tell(NASTY)
     stage.line(NASTY)
     stage.summary([], NASTY)

@@ -17,7 +17,7 @@ from nm_agents.cli.ledgers import (
 from nm_agents.cli.ledgers import votes as votes_of
 from nm_agents.cli.overview import Picture
 from nm_bus.client.asking import understood
-from nm_bus.core.ledger.troubles import FORKED, IGNORED
+from nm_bus.core.alerts.kinds import LEDGER_FORKED, LEDGER_PEER_IGNORED
 from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.errors import NmBusError
 from nm_bus.messages import Health, MemberView, Page, Read, Seconds, Standing, VoterId
@@ -116,9 +116,9 @@ def _forks(picture: Picture) -> Iterator[Finding]:
         )
         yield fail("ledger", text, mend if one.revision else BEGIN_AGAIN)
     for alert in picture.alerts:
-        if alert.kind == FORKED:
+        if alert.kind == LEDGER_FORKED.name:
             yield fail("ledger", alert.summary, mend)
-        elif alert.kind == IGNORED:
+        elif alert.kind == LEDGER_PEER_IGNORED.name:
             yield fail("ledger", alert.summary, "the alert ends by itself once that is done")
 
 

@@ -15,7 +15,7 @@ import msgspec
 from nm_agents.host.sender import Sender
 from nm_bus.boundary import attempt
 from nm_bus.codec import LONGEST_ID
-from nm_bus.core.alerts import shortened
+from nm_bus.core.alerts.life import shortened
 from nm_bus.messages import Alert, NodeId
 from nm_bus.storage.base import Store
 from nm_bus.topology import ALERTS, OUT, LinkKind, alert_key

@@ -10,11 +10,10 @@ from nm_agents.quarantine import settle
 from nm_agents.supernode.alerts.outbox import Outbox
 from nm_agents.supernode.asker import Asker
 from nm_agents.supernode.broker.calls import BrokerCalls
-from nm_agents.supernode.ledger.part import LedgerPart
 from nm_agents.supernode.part import Part, Queried, Requested
 from nm_bus.codes import UNAVAILABLE
-from nm_bus.core.alerts import Alerts, key_of
-from nm_bus.core.conditions import speaker
+from nm_bus.core.alerts.kinds import OWN, Scope
+from nm_bus.core.alerts.life import Alerts, key_of
 from nm_bus.core.pages import first_page
 from nm_bus.core.view import View
 from nm_bus.errors import NmBusError
@@ -23,7 +22,6 @@ from nm_bus.messages import (
     AlertState,
     Event,
     Message,
-    NodeId,
     Query,
     Seconds,
     Severity,
@@ -57,11 +55,9 @@ class AlertsPart(Part):
     outbox: Outbox
     view: View
     calls: BrokerCalls
-    ledger: LedgerPart
     parts: list[Part] = field(default_factory=list)
-    """Those whose conditions are asked for."""
+    """Those that report what is wrong."""
     alerts: Alerts = field(init=False)
-    _started: Seconds = 0.0
 
     def __post_init__(self) -> None:
         active = {key_of(alert): alert for alert in self.outbox.load()}
@@ -81,7 +77,6 @@ class AlertsPart(Part):
 
     def start(self) -> None:
         """Compare what holds with what is active, from now on."""
-        self._started = self.transport.now()
         self._tick()
         self._repeat()
 
@@ -103,18 +98,13 @@ class AlertsPart(Part):
 
     def _tick(self) -> None:
         now = self.transport.now()
+        transitions = [alert for part in self.parts for alert in part.transitions(now)]
         holding = [condition for part in self.parts for condition in part.conditions(now)]
-        partitions = self.settings.limits.partitions
-        complete = self.view.is_complete(self.view.origin, partitions, self._started)
-        speaks = speaker(self.view, now) == self.view.origin
-        orphaned = self._outsiders() if speaks else frozenset[NodeId]()
-        self.raised(self.alerts.tick(holding, now, complete=complete, orphaned=orphaned))
+        for about in OWN:
+            own = [condition for condition in holding if condition.kind.about is about]
+            transitions += self.alerts.report(Scope(about, self.view.origin), own, now)
+        self.raised([*transitions, *self.alerts.tick(now)])
         self.transport.later(TICK, self._tick)
-
-    def _outsiders(self) -> frozenset[NodeId]:
-        """Who raised alerts that are active, and will not resolve them."""
-        origins = frozenset(each.origin for each in self.active())
-        return origins - self.ledger.supernodes()
 
     def _repeat(self) -> None:
         self.outbox.again()
@@ -125,8 +115,8 @@ class AlertsPart(Part):
         alert = event.data
         if alert.origin in self.view.outsiders:
             return None
-        transitions = self.alerts.learn(alert)
-        self.outbox.put(transitions, self.alerts.active, key_of(alert))
+        ended = self.alerts.learn(alert)
+        self.outbox.put([] if ended is None else [ended], self.alerts.active, key_of(alert))
         self.outbox.relay(alert, partial(settle, self.transport, delivery))
         return LATER
 

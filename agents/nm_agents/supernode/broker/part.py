@@ -9,8 +9,7 @@ import msgspec
 from nm_agents.supernode.broker.calls import BrokerCalls
 from nm_agents.supernode.broker.watch import BrokerWatch, Look
 from nm_agents.supernode.part import Part
-from nm_bus.core.alerts import Condition
-from nm_bus.core.conditions import broker_trouble
+from nm_bus.core.alerts.conditions import Condition, broker_trouble
 from nm_bus.errors import NmBusError
 from nm_bus.messages import BrokerState, NodeId, Seconds, Supernode
 from nm_bus.transport.base import Flow, Status, Transport

@@ -7,8 +7,7 @@ import msgspec
 
 from nm_agents.quarantine import Quarantine
 from nm_agents.supernode.part import Part
-from nm_bus.core.alerts import Condition
-from nm_bus.core.conditions import quarantine_growing
+from nm_bus.core.alerts.conditions import Condition, quarantine_growing
 from nm_bus.core.view import View
 from nm_bus.messages import Seconds, Supernode
 

@@ -15,7 +15,7 @@ from nm_agents.supernode.ledger.troubles import troubles
 from nm_agents.supernode.part import Part, Requested
 from nm_bus.codec import LONG, Rejected
 from nm_bus.codes import NO_LEDGER, OK
-from nm_bus.core.alerts import Condition
+from nm_bus.core.alerts.conditions import Condition
 from nm_bus.core.ledger.voters import node_of
 from nm_bus.messages import (
     Answer,

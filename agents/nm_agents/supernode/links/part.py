@@ -14,8 +14,7 @@ from nm_agents.supernode.broker.watch import BrokerWatch, Look
 from nm_agents.supernode.part import Part
 from nm_agents.supernode.view.part import ViewPart
 from nm_broker.links import Link, link_state, links_of
-from nm_bus.core.alerts import Condition
-from nm_bus.core.conditions import link_trouble
+from nm_bus.core.alerts.conditions import Condition, link_trouble
 from nm_bus.core.hearing import Hearing, LinkEnd
 from nm_bus.core.links import LinkAudit, LinkSeen, limits_for
 from nm_bus.messages import Canary, Event, LinkState, Seconds, Supernode

@@ -13,8 +13,7 @@ from nm_agents.supernode.ledger.part import LedgerPart
 from nm_agents.supernode.part import Part, Queried
 from nm_agents.supernode.view.store import ViewStore
 from nm_bus.codes import UNKNOWN_NODE
-from nm_bus.core.alerts import Condition
-from nm_bus.core.conditions import member_conditions, supernode_silent
+from nm_bus.core.alerts.reports import Reports
 from nm_bus.core.kinds import kinds
 from nm_bus.core.overview import overview
 from nm_bus.core.pages import first_page
@@ -22,6 +21,7 @@ from nm_bus.core.pipe import Pipe
 from nm_bus.core.view import View, unknown
 from nm_bus.core.windows import Windows
 from nm_bus.messages import (
+    Alert,
     Event,
     NodeDetail,
     NodeId,
@@ -50,6 +50,11 @@ class ViewPart(Part):
     ledger: LedgerPart
     alerts: AlertsPart
     windows: Windows = field(default_factory=Windows)
+    _reports: Reports = field(init=False)
+    _started: Seconds = 0.0
+
+    def __post_init__(self) -> None:
+        self._reports = Reports(self.view, self.alerts.alerts)
 
     @property
     def view(self) -> View:
@@ -70,7 +75,7 @@ class ViewPart(Part):
 
     def start(self) -> None:
         """Expect everybody, and keep the view now and then."""
-        now = self.transport.now()
+        self._started = now = self.transport.now()
         for node in self._configured():
             self.view.expect(node, now)
         self.transport.later(timing(self.settings).roster, self._keep)
@@ -79,15 +84,12 @@ class ViewPart(Part):
         """Keep what is known."""
         self.store.save()
 
-    def conditions(self, now: Seconds) -> Iterator[Condition]:
-        """Members, as far as this supernode speaks for them, and supernodes that are silent."""
+    def transitions(self, now: Seconds) -> Iterator[Alert]:
+        """Of members, when they change, and of supernodes, as far as this one is responsible."""
         self._settle()
-        view = self.view
-        for member in view.members(now):
-            yield from member_conditions(member, mine=member.home == view.origin)
-        for node in view.supernodes:
-            if node != view.origin and node not in view.outsiders:
-                yield supernode_silent(view, node, now, deaf=self.is_deaf(now))
+        partitions = self.settings.limits.partitions
+        complete = self.view.is_complete(self.view.origin, partitions, self._started)
+        return self._reports.tick(now, complete=complete, deaf=self.is_deaf(now))
 
     def is_deaf(self, now: Seconds) -> bool:
         """Whether this supernode's own broker has served it too short a time to call others

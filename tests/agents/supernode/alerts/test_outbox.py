@@ -17,7 +17,7 @@ from nm_bus.transport.memory import MemoryTransport
 HERE = "sn1.example.org"
 RAISED = Alert(
     "down:n1:1",
-    "down:n1:1/raised",
+    1,
     AlertState.RAISED,
     Severity.CRITICAL,
     "member-down",
@@ -162,7 +162,7 @@ def test_each_transition_writes_its_own_row_and_no_others(
     active: dict[str, Alert] = {}
     for number in range(200):
         key = f"down:n{number}"
-        active[key] = msgspec.structs.replace(RAISED, alert=key, transition=f"{key}/raised")
+        active[key] = msgspec.structs.replace(RAISED, alert=key)
         life.outbox.put([], active, key)
     assert sum(written) == len(active)
 
@@ -182,7 +182,7 @@ def test_a_row_that_cannot_be_read_ends_nothing_and_is_forgotten(
 def test_an_alert_with_a_long_name_is_taken(store: MemoryStore) -> None:
     """A link's alert names two hosts four times."""
     name = f"link-trouble:{'n' * 400}:1"
-    alert = msgspec.structs.replace(RAISED, alert=name, transition=f"{name}/raised")
+    alert = msgspec.structs.replace(RAISED, alert=name)
     carrier = Carrier()
     Outbox(carrier, store, HERE).put([alert], {}, name)
     (event,) = (decode(message.body) for message, _ in carrier.sent)

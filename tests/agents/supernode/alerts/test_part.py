@@ -11,7 +11,7 @@ from nm_bus.messages import Alert, AlertState, Severity
 def alert(severity: Severity, state: AlertState) -> Alert:
     return Alert(
         alert="a",
-        transition="t",
+        number=1,
         state=state,
         severity=severity,
         kind="node-down",

@@ -12,9 +12,9 @@ import pytest
 from nm_agents.supernode.ledger.composing import FILE
 from nm_agents.supernode.ledger.making import begin
 from nm_agents.supernode.ledger.troubles import troubles
-from nm_bus.core.alerts import Condition
+from nm_bus.core.alerts.conditions import Condition
+from nm_bus.core.alerts.kinds import LEDGER_PEER_IGNORED as IGNORED
 from nm_bus.core.ledger.boots import MOST_KNOWN
-from nm_bus.core.ledger.troubles import IGNORED
 from nm_bus.messages import Beat, Change, Ledger, Proposed
 from nm_bus.project import FirstSupernode, Project
 from nm_bus.settings import Broker, SupernodeSettings, Tls
@@ -303,7 +303,7 @@ def test_what_a_wild_clock_stamped_is_said_to_be_left_out(make_crowd: Make) -> N
     second.put(2)
     crowd.clock.run(lambda: bool(second.ledger.agreement.left_out), 60.0)
     (told,) = held(second)
-    assert (told.kind, first.node in told.summary) == ("ledger-clock", True)
+    assert (told.kind.name, first.node in told.summary) == ("ledger-clock", True)
     crowd.settle()
     assert held(second) == []
 
@@ -349,7 +349,7 @@ def test_who_began_with_another_project_file_is_not_voted_with(
     assert not first.ledger.is_awake
     assert first.ledger.boots.known == {}
     for one, other in permutations((first, second), 2):
-        (told,) = [each for each in troubles(one.ledger) if each.kind == IGNORED]
+        (told,) = [each for each in troubles(one.ledger) if each.kind is IGNORED]
         assert (told.subject, told.what) == (other.node, one.node)
         assert "init --anew --project FILE" in told.summary
         assert one.ledger.identity.beginning in told.summary
@@ -377,7 +377,7 @@ def test_the_way_out_of_two_beginnings_works_with_two_supernodes(
     first.start()
     crowd.settle()
     assert [site.ledger.state.revision for site in crowd] == [2, 2]
-    assert not any(each.kind == IGNORED for site in crowd for each in troubles(site.ledger))
+    assert not any(each.kind is IGNORED for site in crowd for each in troubles(site.ledger))
 
 
 def test_a_newcomer_takes_the_beginning_from_the_others(make_crowd: Make) -> None:
@@ -403,12 +403,12 @@ def test_an_epoch_of_a_date_that_has_not_come_stops_nobody_and_is_said(make_crow
     beat = Ledger(second.node, "genesis", 20990101000000, 1, "n", Beat(0))
     assert first.ledger.take(second.node, beat) is None
     assert first.ledger.is_awake
-    (told,) = [each for each in troubles(first.ledger) if each.kind == IGNORED]
+    (told,) = [each for each in troubles(first.ledger) if each.kind is IGNORED]
     assert "20990101000000" in told.summary
     first.put(1)
     crowd.settle()
     assert first.ledger.state.revision == 1
-    assert not any(each.kind == IGNORED for each in troubles(first.ledger))
+    assert not any(each.kind is IGNORED for each in troubles(first.ledger))
 
 
 def test_two_histories_are_found_out_until_one_of_them_begins_anew(make_crowd: Make) -> None:

@@ -2,11 +2,10 @@
 
 import pytest
 
-from nm_bus.core.alerts import Condition
-from nm_bus.core.conditions import (
+from nm_bus.core.alerts.conditions import (
+    Condition,
     broker_trouble,
     check_conditions,
-    conditions,
     link_trouble,
     member_conditions,
     quarantine_growing,
@@ -50,8 +49,8 @@ def by_key(conditions: list[Condition]) -> dict[str, bool | None]:
 def test_only_a_proven_down_is_an_alert_and_doubt_changes_nothing(
     health: Health, holds: bool | None
 ) -> None:
-    down, *_ = member_conditions(member(health), mine=True)
-    assert down.holds is holds
+    told = by_key(list(member_conditions(member(health))))
+    assert told.get("member-down:n1", False) is holds
 
 
 @pytest.mark.parametrize(
@@ -68,8 +67,9 @@ def test_only_a_proven_down_is_an_alert_and_doubt_changes_nothing(
 def test_a_check_is_known_only_while_its_node_is_heard(
     health: Health, status: CheckStatus, critical: bool | None, warning: bool | None
 ) -> None:
-    told = by_key(list(check_conditions("n1", Check("disk", status), health, mine=True)))
-    assert told == {"check-critical:n1:disk": critical, "check-warning:n1:disk": warning}
+    told = by_key(list(check_conditions("n1", Check("disk", status), health)))
+    assert told.get("check-critical:n1:disk", False) is critical
+    assert told.get("check-warning:n1:disk", False) is warning
 
 
 def federation(*heard: str, now: float = 100.0) -> View:
@@ -78,14 +78,6 @@ def federation(*heard: str, now: float = 100.0) -> View:
         view.expect(node, 0.0)
         view.heard(node, now if node in (HERE, *heard) else 1.0)
     return view
-
-
-def test_a_silent_supernode_has_one_speaker_the_first_that_is_heard() -> None:
-    silent = supernode_silent(federation(SECOND), THIRD, now=100.0)
-    assert (silent.holds, silent.mine) == (True, True)
-    second = federation(SECOND)
-    second.origin = SECOND
-    assert supernode_silent(second, THIRD, now=100.0).mine is False
 
 
 def test_who_is_deaf_calls_nobody_silent() -> None:
@@ -135,20 +127,17 @@ def test_quarantine_grows_until_it_has_been_quiet_for_a_minute() -> None:
     assert quarantine_growing(HERE, 30.0, now=100.0).holds is False
 
 
-def test_nobody_is_alarmed_by_the_silence_of_a_supernode_outside() -> None:
-    view = View(HERE, limit=10.0)
-    for node in (HERE, SECOND):
-        view.expect(node, 0.0)
-    view.heard(HERE, 100.0)
-    view.settle({HERE}, {HERE, SECOND})
-    dead = LinkState(SECOND, HERE, "control", "silent")
-    found = conditions(
-        view, BrokerState("up"), [dead], last_refusal=None, hearing_since=0.0, now=100.0
-    )
-    assert not any(each.subject == SECOND for each in found)
+def test_a_healthy_member_has_no_condition() -> None:
+    assert list(member_conditions(member(Health.ALIVE, Check("disk", CheckStatus.OK)))) == []
 
 
 def test_a_cloned_node_is_an_alert() -> None:
     state = MemberState("n1", Health.UNKNOWN, reason=f"its messages are refused: {TWO_AGENTS}")
-    found = by_key(list(member_conditions(MemberView(HERE, 0.0, state), mine=True)))
+    found = by_key(list(member_conditions(MemberView(HERE, 0.0, state))))
     assert found["member-cloned:n1"] is True
+
+
+def test_that_nothing_is_known_of_a_cloned_node_does_not_end_its_alert() -> None:
+    state = MemberState("n1", Health.UNKNOWN, reason="no word from its supernode")
+    found = by_key(list(member_conditions(MemberView(HERE, 0.0, state))))
+    assert found["member-cloned:n1"] is None
