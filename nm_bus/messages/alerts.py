@@ -25,10 +25,10 @@ class AlertState(StrEnum):
 
 
 class Alert(Data, frozen=True):
-    """One transition of one alert. `alert` is the same from raised to resolved; `number` counts
-    its transitions from 1, so that a later one has a higher number.
+    """One transition of one alert: `alert` is its id, `number` counts its transitions from 1.
 
-    `what` is what of the subject it is about: a check, a link, a peer; empty: the subject itself.
+    The id is the same from raised to resolved; a later transition has a higher number. `what` is
+    what of the subject it is about: a check, a link, a peer; empty: the subject itself.
     """
 
     alert: str
