@@ -116,6 +116,11 @@ class View:
         changed, self._homes.changed = self._homes.changed, {}
         return list(changed)
 
+    def is_doubted(self, node: NodeId) -> bool:
+        """Whether nothing is known of a member, as its stream was when changes were last taken."""
+        found = self._homes.of(node)
+        return found is not None and bool(self._doubts.get(found[0]))
+
     def is_inside(self, supernode: NodeId) -> bool:
         """Whether a supernode belongs to the project, as far as it is known."""
         known = self.inside or self.supernodes.keys()

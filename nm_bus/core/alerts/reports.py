@@ -60,6 +60,8 @@ class Reports:
 
     def _member(self, node: NodeId, now: Seconds) -> Iterator[Alert]:
         scope = Scope(About.MEMBER, node)
+        if self.view.is_doubted(node) and not self.alerts.concerns(scope):
+            return  # there is nothing to end, and what is not known is not raised
         reporter = responsible_for_member(self.view, node, now)
         if reporter is None:
             self.alerts.withdraw(scope)

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from nm_bus.core.alerts.life import Alerts
 from nm_bus.core.alerts.reports import Reports
@@ -25,7 +26,7 @@ from nm_bus.messages import (
 )
 
 HERE, SECOND, THIRD = SN = ("sn1.example", "sn2.example", "sn3.example")
-MEMBERS = ("n1", "n2", "n3")
+MEMBERS = ("n1", "n2")
 PIPE = PipeState("q", proven=True)
 
 
@@ -186,7 +187,7 @@ CHECKS = st.lists(
 STATES = st.builds(
     MemberState,
     st.sampled_from(MEMBERS),
-    st.sampled_from(Health),
+    st.sampled_from([Health.DOWN, *Health]),
     reason=st.sampled_from(["", TWO_AGENTS]),
     heard=st.sampled_from([None, 0.0, 3.0]),
     interval=st.just(5.0),
@@ -195,10 +196,10 @@ STATES = st.builds(
 
 STATEMENTS = st.builds(
     Statement,
-    st.sampled_from(SN),
-    st.integers(0, 1),
-    st.sampled_from(["one", "two"]),
-    st.integers(1, 9),
+    st.sampled_from([HERE, HERE, SECOND]),
+    st.sampled_from([0, 0, 0, 1]),
+    st.sampled_from(["one", "one", "one", "two"]),
+    st.integers(2, 12),
     st.just(PIPE),
     st.lists(STATES, max_size=2).map(tuple),
     st.dictionaries(st.sampled_from(MEMBERS), st.sampled_from([0.0, 2.0]), max_size=2),
@@ -208,16 +209,21 @@ STATEMENTS = st.builds(
 LEFT = st.tuples(st.sampled_from(MEMBERS), st.sampled_from(["", "it left"]))
 STEPS = st.one_of(
     STATEMENTS,
-    st.sampled_from([0.5, 4.0, 11.0]),
+    STATEMENTS,
+    STATEMENTS,
+    STATEMENTS,
+    st.sampled_from([0.5, 6.0, 11.0]),
     LEFT,
     st.frozensets(st.sampled_from(SN), min_size=1),
 )
 
 
-def perform(each: Supernode, step: object, now: Seconds) -> None:
+def perform(each: Supernode, step: object, number: int, now: Seconds) -> None:
     match step:
         case Statement():
-            each.view.stated(step, now)
+            # mostly a later one than those before, and now and then a late one
+            sequence = max(1, step.sequence + 2 * number)
+            each.view.stated(structs.replace(step, sequence=sequence), now)
         case (str() as node, str() as how):
             each.left[node] = how
             each.view.concerns(node)
@@ -239,13 +245,14 @@ def homes(view: View) -> dict[NodeId, NodeId]:
     return {node: speaker[0] for node, _, speaker in sorted(found)}
 
 
-@given(st.lists(STEPS, max_size=25))
+@settings(max_examples=300)
+@given(st.lists(STEPS, min_size=10, max_size=40))
 def test_what_is_told_step_by_step_is_what_a_look_at_the_whole_tells(steps: list[object]) -> None:
     now, part, whole = 1.0, Supernode(), Supernode(whole=True)
     for number, step in enumerate(steps):
         now += step if isinstance(step, float) else 0.5
         for each in (part, whole):
-            perform(each, step, now)
+            perform(each, step, number, now)
         complete = number > 2
         told = [by_transition(each.tick(now, complete=complete)) for each in (part, whole)]
         assert told[0] == told[1]
