@@ -19,7 +19,7 @@ from nm_bus.core.alerts.conditions import (
     link_trouble,
     member_conditions,
 )
-from nm_bus.core.alerts.kinds import About, Kind, Scope
+from nm_bus.core.alerts.kinds import About, AlertKind, Scope
 from nm_bus.core.alerts.life import Alerts
 from nm_bus.core.hearing import Hearing
 from nm_bus.core.ingest import Ingest
@@ -232,7 +232,7 @@ def every_alert() -> list[Alert]:
     state = MemberState(NODE, Health.DOWN, WORST * 1_000)
     check = Check("c" * 64, CheckStatus.CRITICAL, WORST * 256)
     endless = Condition(
-        Kind("k" * 64, About.OTHER, Severity.CRITICAL, "", ""),
+        AlertKind("k" * 64, About.OTHER, Severity.CRITICAL, "", ""),
         NODE,
         WORST * 5_000,
         what=f"{HERE}.{2**53}",

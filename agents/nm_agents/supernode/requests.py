@@ -72,7 +72,7 @@ class RequestChannel:
         return Channel(request_queue(role), vouch, settling, refused=partial(self._rejected, role))
 
     def _asked(self, role: Role, event: Event[Any], delivery: Delivery, now: Seconds) -> None:
-        data, asker = event.data, self._client(role, delivery, event.id)
+        data, asker = event.data, self._asker(role, delivery, event.id)
         if asker is None:
             what = "a request of %s has no reply address of the broker's; dropped"
             _LOG.warning(what, delivery.user_id)
@@ -86,7 +86,7 @@ class RequestChannel:
 
     def _rejected(self, role: Role, delivery: Delivery, rejected: Rejected) -> None:
         """Say why a message cannot be taken, so that its asker need not wait in vain."""
-        asker = self._client(role, delivery, id_of(delivery.body))
+        asker = self._asker(role, delivery, id_of(delivery.body))
         if asker is None:
             return
         if self._rates[SMALL].allows(asker.user, self.transport.now()):
@@ -94,20 +94,20 @@ class RequestChannel:
         else:
             self._too_fast(asker)
 
-    def _client(self, role: Role, delivery: Delivery, request: str) -> "Client | None":
+    def _asker(self, role: Role, delivery: Delivery, request: str) -> "DirectAsker | None":
         reply_to = delivery.reply_to or ""
         if not reply_to.startswith(REPLY_PREFIX):
             return None
         if self.reply_nodes and reply_node(reply_to) not in self.reply_nodes:
             return None
         user, correlation = delivery.user_id or "", delivery.correlation_id
-        return Client(self, user, role, request, reply_to, correlation)
+        return DirectAsker(self, user, role, request, reply_to, correlation)
 
     def _is_within_budget(self, data: Message, user: NodeId, now: Seconds) -> bool:
         row = ROWS[type(data)]
         return self._rates[row.budget].allows(user, now, row.cost)
 
-    def _too_fast(self, asker: "Client") -> None:
+    def _too_fast(self, asker: "DirectAsker") -> None:
         """Refuse, and log who floods: once when it begins, and more rarely as it goes on."""
         self.floods[asker.user] += 1
         count = self.floods[asker.user]
@@ -121,7 +121,7 @@ class RequestChannel:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class DirectAsker:
     """An asker that waits at its reply address."""
 
     channel: RequestChannel

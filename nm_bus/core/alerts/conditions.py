@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from nm_bus.core.alerts import kinds
-from nm_bus.core.alerts.kinds import Kind
+from nm_bus.core.alerts.kinds import AlertKind
 from nm_bus.core.health import TWO_AGENTS
 from nm_bus.core.links import LinkHealth
 from nm_bus.core.view import View
@@ -36,7 +36,7 @@ class Condition(msgspec.Struct, frozen=True):
     it is about, for kinds whose patience is counted in them.
     """
 
-    kind: Kind
+    kind: AlertKind
     subject: NodeId
     summary: str
     what: str = ""

@@ -37,7 +37,7 @@ class Scope(NamedTuple):
     of: NodeId
 
 
-class Kind(msgspec.Struct, frozen=True):
+class AlertKind(msgspec.Struct, frozen=True):
     """A row. `patience` is for how many seconds the condition must hold before it is raised, to
     which come `intervals` of the member's heartbeats."""
 
@@ -50,21 +50,21 @@ class Kind(msgspec.Struct, frozen=True):
     intervals: int = 0
 
 
-MEMBER_DOWN = Kind(
+MEMBER_DOWN = AlertKind(
     "member-down",
     About.MEMBER,
     Severity.CRITICAL,
     "A member is silent, and the path by which it would be heard is proven to work.",
     "See whether its host and `nm-bus-member` run; `nm-bus doctor` on its host says what is wrong.",
 )
-MEMBER_CLONED = Kind(
+MEMBER_CLONED = AlertKind(
     "member-cloned",
     About.MEMBER,
     Severity.WARNING,
     "Two agents run under one member's certificate.",
     "Stop one of them; give a copied machine a name and a certificate of its own.",
 )
-CHECK_CRITICAL = Kind(
+CHECK_CRITICAL = AlertKind(
     "check-critical",
     About.MEMBER,
     Severity.CRITICAL,
@@ -72,7 +72,7 @@ CHECK_CRITICAL = Kind(
     "See the check's output in the summary, and repair on the member's host what it names.",
     intervals=1,
 )
-CHECK_WARNING = Kind(
+CHECK_WARNING = AlertKind(
     "check-warning",
     About.MEMBER,
     Severity.WARNING,
@@ -80,14 +80,14 @@ CHECK_WARNING = Kind(
     "See the check's output in the summary, before it becomes critical.",
     intervals=1,
 )
-SUPERNODE_SILENT = Kind(
+SUPERNODE_SILENT = AlertKind(
     "supernode-silent",
     About.SUPERNODE,
     Severity.CRITICAL,
     "No supernode hears this one any more.",
     "See whether its host, its broker and `nm-bus-supernode` run, and port 5671 can be reached.",
 )
-LINK_TROUBLE = Kind(
+LINK_TROUBLE = AlertKind(
     "link-trouble",
     About.LINKS,
     Severity.WARNING,
@@ -95,7 +95,7 @@ LINK_TROUBLE = Kind(
     "Run `nm-bus doctor` at both ends: the network, certificates, and the source's shovels.",
     patience=5.0,
 )
-BROKER_TROUBLE = Kind(
+BROKER_TROUBLE = AlertKind(
     "broker-trouble",
     About.BROKER,
     Severity.CRITICAL,
@@ -103,42 +103,42 @@ BROKER_TROUBLE = Kind(
     "See the broker's log; free memory or disk where the summary names an alarm.",
     patience=5.0,
 )
-QUARANTINE_GROWING = Kind(
+QUARANTINE_GROWING = AlertKind(
     "quarantine-growing",
     About.QUARANTINE,
     Severity.WARNING,
     "Messages are refused at a supernode.",
     "Run `nm-bus dead list` on its host: who sent them, and why they are refused.",
 )
-LEDGER_STOPPED = Kind(
+LEDGER_STOPPED = AlertKind(
     "ledger-stopped",
     About.LEDGER,
     Severity.CRITICAL,
     "A supernode's ledger has stopped: it can be read, but votes no more.",
     "Do what the summary says, and start the supernode again.",
 )
-LEDGER_NOT_ADMITTED = Kind(
+LEDGER_NOT_ADMITTED = AlertKind(
     "ledger-not-admitted",
     About.LEDGER,
     Severity.WARNING,
     "A supernode follows the ledger, but is none of the project's supernodes.",
     "Stop it, or admit it with the command of the summary.",
 )
-LEDGER_PEER_IGNORED = Kind(
+LEDGER_PEER_IGNORED = AlertKind(
     "ledger-peer-ignored",
     About.LEDGER,
     Severity.CRITICAL,
     "A supernode does not count a peer's votes.",
     "The summary says why, and what to do at which of the two.",
 )
-LEDGER_CLOCK = Kind(
+LEDGER_CLOCK = AlertKind(
     "ledger-clock",
     About.LEDGER,
     Severity.WARNING,
     "Changes are left out of a batch, since their time is far ahead of a supernode's clock.",
     "Set the clocks of the supernodes that the summary names.",
 )
-LEDGER_FORKED = Kind(
+LEDGER_FORKED = AlertKind(
     "ledger-forked",
     About.LEDGER,
     Severity.CRITICAL,
@@ -146,7 +146,7 @@ LEDGER_FORKED = Kind(
     "Compare both with `nm-bus fsck`, and take the one that differs from the rest out of service.",
 )
 
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, AlertKind] = {
     row.name: row
     for row in (
         MEMBER_DOWN,

@@ -21,7 +21,7 @@ from nm_bus.messages import Alert, NodeId, Seconds
 
 
 @dataclass(slots=True)
-class Reports:
+class ViewReports:
     """One supernode's reports on the members and supernodes of its view.
 
     Work per tick: the members that changed, the supernodes, and, when the responsible ones are

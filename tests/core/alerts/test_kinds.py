@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nm_bus.core.alerts.kinds import KINDS, About, Kind, Scope, scope_of
+from nm_bus.core.alerts.kinds import KINDS, About, AlertKind, Scope, scope_of
 from nm_bus.messages import Alert, AlertState, Severity
 
 CHECKOUT = Path(__file__).parents[3]
@@ -16,7 +16,7 @@ def alert(kind: str) -> Alert:
     return Alert("a", 1, state, severity, kind, "n1", "x", 0.0, 0.0, "sn1.example")
 
 
-def patience(row: Kind) -> str:
+def patience(row: AlertKind) -> str:
     if row.intervals:
         return "a heartbeat"
     return f"{row.patience:g} s" if row.patience else ""

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from nm_bus.core.alerts.conditions import Condition
-from nm_bus.core.alerts.kinds import MEMBER_DOWN, About, Kind, Scope
+from nm_bus.core.alerts.kinds import MEMBER_DOWN, About, AlertKind, Scope
 from nm_bus.core.alerts.life import Alerts, key_of
 from nm_bus.messages import Alert, AlertState, Severity
 
 HERE, THERE = "sn1.example", "sn2.example"
 N1, N2 = Scope(About.MEMBER, "n1"), Scope(About.MEMBER, "n2")
-PATIENT = Kind("check-critical", About.MEMBER, Severity.CRITICAL, "", "", patience=5.0)
+PATIENT = AlertKind("check-critical", About.MEMBER, Severity.CRITICAL, "", "", patience=5.0)
 
 
 def down(node: str = "n1", *, holds: bool | None = True) -> Condition:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from nm_bus.core.alerts.life import Alerts
-from nm_bus.core.alerts.reports import Reports
+from nm_bus.core.alerts.reports import ViewReports
 from nm_bus.core.health import TWO_AGENTS
 from nm_bus.core.view import View
 from nm_bus.messages import (
@@ -38,7 +38,7 @@ class Supernode:
         self.left: dict[NodeId, str] = {}
         self.view = View(origin, limit=10.0, gone=lambda node: self.left.get(node, ""))
         self.alerts = Alerts(origin)
-        self.reports = Reports(self.view, self.alerts)
+        self.reports = ViewReports(self.view, self.alerts)
         self.inside = set(SN)
         for node in SN:
             self.view.expect(node, 0.0)
@@ -117,7 +117,7 @@ def test_after_a_start_nothing_is_over_before_everybody_has_spoken() -> None:
     before.tick(1.0)
     after = Supernode()
     after.alerts = Alerts(HERE, dict(before.alerts.active))
-    after.reports = Reports(after.view, after.alerts)
+    after.reports = ViewReports(after.view, after.alerts)
     assert after.tick(2.0, complete=False) == []
     assert kinds(after.tick(3.0)) == [OVER], "there is no such member any more"
 

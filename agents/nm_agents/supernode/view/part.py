@@ -13,7 +13,7 @@ from nm_agents.supernode.ledger.part import LedgerPart
 from nm_agents.supernode.part import Part, Queried
 from nm_agents.supernode.view.store import ViewStore
 from nm_bus.codes import UNKNOWN_NODE
-from nm_bus.core.alerts.reports import Reports
+from nm_bus.core.alerts.reports import ViewReports
 from nm_bus.core.kinds import kinds
 from nm_bus.core.overview import overview
 from nm_bus.core.pages import first_page
@@ -50,11 +50,11 @@ class ViewPart(Part):
     ledger: LedgerPart
     alerts: AlertsPart
     windows: Windows = field(default_factory=Windows)
-    _reports: Reports = field(init=False)
+    _reports: ViewReports = field(init=False)
     _started: Seconds = 0.0
 
     def __post_init__(self) -> None:
-        self._reports = Reports(self.view, self.alerts.alerts)
+        self._reports = ViewReports(self.view, self.alerts.alerts)
 
     @property
     def view(self) -> View:
