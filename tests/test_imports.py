@@ -24,6 +24,7 @@ RANKS = {
     "nm_bus.testing": 3,
     "nm_bus.transport": 2,
     "nm_bus.storage": 2,
+    "nm_bus.files": 2,
     "nm_bus.identity": 2,
     "nm_bus.identity.role": 1,
     "nm_bus.core": 2,
@@ -37,6 +38,7 @@ WORDS = 1
 NOT_IN_CORE = {
     "nm_bus.transport",
     "nm_bus.storage",
+    "nm_bus.files",
     "asyncio",
     "logging",
     "os",

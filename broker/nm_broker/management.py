@@ -3,6 +3,9 @@
 Every call is whole in itself and may be made again: applying something twice is harmless. What a
 grant or a topology says is decided in `nm_bus.grants` and `nm_bus.topology`; what an answer holds
 stands in `nm_broker.answers`, and one of another form is a refusal.
+
+The standard library's HTTP client will do: one short call at a time to one host, no TLS, no
+redirects; a larger one would only add to what each program of a supernode loads.
 """
 
 import base64

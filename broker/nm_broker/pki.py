@@ -4,8 +4,6 @@ It signs whatever it is asked to: who may be enrolled is decided elsewhere. Keys
 are written atomically with mode 0600.
 """
 
-import os
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from nm_bus.errors import ConfigError
+from nm_bus.files.atomic import replace_file
 from nm_bus.settings import Tls
 
 COMMON_NAME_LENGTH = 64
@@ -53,8 +52,8 @@ class Authority:
             .sign(key, hashes.SHA256())
         )
         folder.mkdir(parents=True, exist_ok=True)
-        write_private(folder / "ca.key", _key_pem(key))
-        write_private(folder / "ca.crt", _certificate_pem(certificate))
+        replace_file(folder / "ca.key", _key_pem(key))
+        replace_file(folder / "ca.crt", _certificate_pem(certificate))
         return cls(certificate, key, folder)
 
     @classmethod
@@ -111,8 +110,8 @@ class Authority:
     ) -> Tls:
         folder.mkdir(parents=True, exist_ok=True)
         tls = Tls(self.folder / "ca.crt", folder / f"{name}.crt", folder / f"{name}.key")
-        write_private(tls.key, _key_pem(key))
-        write_private(tls.certificate, _certificate_pem(certificate))
+        replace_file(tls.key, _key_pem(key))
+        replace_file(tls.certificate, _certificate_pem(certificate))
         return tls
 
 
@@ -165,17 +164,3 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _certificate_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Put a file in its place at once and whole, readable by its owner alone."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise

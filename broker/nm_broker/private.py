@@ -29,11 +29,11 @@ from nm_broker.configuration import (
 from nm_broker.loopback import free_address, free_port, is_free
 from nm_broker.machine import ErlangMachine
 from nm_broker.management import ManagementApi
-from nm_broker.pki import write_private
 from nm_broker.program import Installed, Program
 from nm_broker.service import EVERY_ADDRESS
 from nm_broker.telling import telling_line
 from nm_bus.errors import BrokerStartError
+from nm_bus.files.atomic import replace_file
 from nm_bus.settings import SupernodeSettings, Tls, in_url
 
 START_LIMIT = 90.0
@@ -191,11 +191,11 @@ class PrivateBroker:
             management_port=self.management_port,
             tls=self.tls,
         )
-        write_private(known, definitions(self.project, password).encode())
-        write_private(
+        replace_file(known, definitions(self.project, password).encode())
+        replace_file(
             self.folder / "rabbitmq.conf", f"{conf}\nload_definitions = {known}\n".encode()
         )
-        write_private(self.folder / "enabled_plugins", enabled_plugins().encode())
+        replace_file(self.folder / "enabled_plugins", enabled_plugins().encode())
         self.log.write_text("")
         return password
 
@@ -359,6 +359,6 @@ def _absolute(tls: Tls) -> Tls:
 
 def _secret(path: Path, mode: int = 0o600) -> str:
     if not path.exists():
-        write_private(path, secrets.token_hex(20).encode())
+        replace_file(path, secrets.token_hex(20).encode())
         path.chmod(mode)
     return path.read_text().strip()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nm_broker.pki import Authority, write_private
+from nm_broker.pki import Authority
 from nm_bus.errors import ConfigError
 from nm_bus.identity.certificates import describe
 
@@ -32,9 +32,3 @@ def test_an_authority_can_be_taken_up_again(tmp_path: Path) -> None:
 def test_an_authority_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no authority"):
         Authority.load(tmp_path)
-
-
-def test_writing_replaces_the_whole_file_and_leaves_no_draft(tmp_path: Path) -> None:
-    for content in (b"first", b"second"):
-        write_private(tmp_path / "f", content)
-    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("f", b"second")]

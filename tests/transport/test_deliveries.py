@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pika import __version__ as pika_version
 from pika import frame, spec
 from pika.callback import CallbackManager
 from pika.exceptions import InvalidFrameError
@@ -14,6 +15,15 @@ from nm_bus.codec import Reason
 from nm_bus.transport.deliveries import LARGE, DeliveryConnection, read_delivery
 
 FRAME_MAX = 131_072
+
+FITTING = ("1.4.",)
+"""The releases of pika whose reading was compared with ours, by everything below."""
+
+
+def test_pika_is_of_a_release_that_the_reading_was_made_for() -> None:
+    """For another one read its `connection.py` and `channel.py` first; then `FITTING` and the
+    bound in pyproject.toml may have it too."""
+    assert pika_version.startswith(FITTING)
 
 
 class Heard:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nm_broker.pki import write_private
 from nm_bus.errors import ConfigError
+from nm_bus.files.atomic import replace_file
 
 OPEN = 0o644
 SECRET = 0o600
@@ -55,7 +55,7 @@ def _differs(file: Placed) -> bool:
 def _put(file: Placed) -> None:
     folder = file.path.parent
     folder.mkdir(parents=True, exist_ok=True)
-    write_private(file.path, file.content)
+    replace_file(file.path, file.content)
     if os.geteuid() == 0:
         # root writes for the program that the folder belongs to
         owner = folder.stat()

@@ -4,13 +4,13 @@ It may be older than the documents are, never newer: what it does not know of is
 and changes nothing.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.ledger.follower import NOWHERE, Place
+from nm_bus.files.atomic import replace_file
 
 FETCHED = "all documents are fetched again"
 
@@ -66,9 +66,4 @@ def load(path: Path) -> tuple[Followed, str]:
 
 def save(path: Path, followed: Followed) -> None:
     """Replace the file; raises OSError, and then it is what it was."""
-    half = path.with_suffix(".new")
-    with half.open("wb") as file:
-        file.write(msgspec.json.encode(followed))
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)
+    replace_file(path, msgspec.json.encode(followed), mode=0o644)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import msgspec
 
+from nm_bus.files.atomic import replace_file
+
 LOGGER = logging.getLogger(__name__)
 
 
@@ -18,10 +20,9 @@ class StateFile:
     def write(self, state: dict[str, object]) -> None:
         """Replace the file."""
         text = msgspec.json.format(msgspec.json.encode(state), indent=2)
-        half = self._path.with_suffix(".new")
         try:
-            half.write_bytes(text + b"\n")
-            half.replace(self._path)
+            # it is written again in a moment: not worth a wait for the disk
+            replace_file(self._path, text + b"\n", mode=0o644, durable=False)
         except OSError as error:
             if not self._failed:
                 LOGGER.warning("%s: cannot be written: %s", self._path, error.strerror)

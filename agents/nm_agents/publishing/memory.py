@@ -4,7 +4,6 @@ It lies in the folder so that it goes where that goes: an empty folder knows of 
 could delete, and a copy on another machine knows what the first one saw.
 """
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import msgspec
 from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.publishing import Base
 from nm_bus.errors import ConfigError, StorageError
+from nm_bus.files.atomic import replace_file
 from nm_bus.messages.base import Part
 
 FILE = ".nm-bus-published.json"
@@ -38,14 +38,10 @@ class PublishingMemory:
         """Make it durable. Raises StorageError."""
         if self.file is None or self.documents == self._saved:
             return
-        new = self.file.with_name(f"{self.file.name}.new")
         kept = RememberedFile(self.project, dict(sorted(self.documents.items())))
         try:
-            with new.open("wb") as stream:
-                stream.write(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            new.replace(self.file)
+            text = msgspec.json.format(msgspec.json.encode(kept), indent=1)
+            replace_file(self.file, text + b"\n", mode=0o644)
         except OSError as error:
             raise StorageError(f"{self.file}: cannot be written: {error.strerror}") from None
         self._saved = dict(self.documents)

@@ -486,7 +486,7 @@ def test_the_state_file_tells_that_the_agent_has_ended(site: Site, federation: F
     member.close()
     site.lives.clear()
     assert not state(site)["running"]
-    assert not list(Path(site.settings.folder).glob("*.new"))
+    assert not list(Path(site.settings.folder).glob(".*.new"))
 
 
 def other_supernode(federation: Federation) -> MemoryTransport:

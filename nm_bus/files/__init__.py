@@ -1,0 +1,1 @@
+"""Files: put in their place whole."""
