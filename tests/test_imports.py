@@ -144,7 +144,7 @@ def test_only_the_table_of_commands_names_the_laboratory() -> None:
         for name, path in our_modules().items()
         if not is_within(name, {"nm_lab"}) and "nm_lab" in path.read_text(encoding="utf-8")
     }
-    assert naming == {"nm_agents.app"}
+    assert naming == {"nm_agents.cli.app"}
 
 
 def test_the_core_reads_no_clock_and_touches_nothing_outside() -> None:
@@ -169,8 +169,8 @@ def test_the_member_agent_starts_without_what_it_needs_on_demand() -> None:
         ("nm_bus.core.health", "from .. import client", "nm_bus.client"),
         ("nm_bus.transport.base", "def f():\n    import nm_bus.client", "nm_bus.client"),
         ("nm_bus.client", "from nm_broker import pki", "nm_broker.pki"),
-        ("nm_broker.pki", "from nm_agents import app", "nm_agents.app"),
-        ("nm_agents.app", "from nm_lab import demo", "nm_lab.demo"),
+        ("nm_broker.pki", "from nm_agents.cli import app", "nm_agents.cli.app"),
+        ("nm_agents.cli.app", "from nm_lab import demo", "nm_lab.demo"),
     ],
 )
 def test_a_planted_arrow_back_up_is_found(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from nm_agents.app import app
+from nm_agents.cli.app import app
 
 UNITS = sorted((Path(__file__).parents[2] / "agents" / "units").glob("*.service"))
 

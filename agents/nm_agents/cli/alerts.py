@@ -15,14 +15,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from nm_agents.cli import figures
 from nm_agents.cli.bus import Bus, ask
-from nm_agents.cli.console import note, say, screen, show, warn
 from nm_agents.cli.options import Config, Json, Timeout, Under, opened
 from nm_agents.cli.overview import active, alert_rank, is_under
-from nm_agents.cli.printable import as_json, cell
+from nm_agents.cli.screen import figures
+from nm_agents.cli.screen.console import note, say, screen, show, warn
+from nm_agents.cli.screen.printable import as_json, cell
+from nm_agents.cli.screen.status import SEVERITY_STYLE, table
 from nm_agents.cli.seen import Seen
-from nm_agents.cli.status_screen import SEVERITY_STYLE, table
 from nm_agents.cli.watching import Ending, Watch, alert_json, alert_line, until
 from nm_bus.client.following import Heard, Received
 from nm_bus.errors import RefusedError

@@ -13,12 +13,12 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from nm_agents.cli import bus as asking
-from nm_agents.cli import figures
 from nm_agents.cli.bus import Bus
-from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.options import Config, Json, Timeout, opened
-from nm_agents.cli.printable import as_json, cell
-from nm_agents.cli.status_screen import CHECK_STYLE, table
+from nm_agents.cli.screen import figures
+from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.printable import as_json, cell
+from nm_agents.cli.screen.status import CHECK_STYLE, table
 from nm_agents.cli.top import node_detail
 from nm_agents.exits import Exit
 from nm_bus.client.silence import MAY_PASS

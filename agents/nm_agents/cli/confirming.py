@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nm_agents.cli.console import say
+from nm_agents.cli.screen.console import say
 from nm_agents.exits import Exit
 from nm_bus.errors import ConfigError
 

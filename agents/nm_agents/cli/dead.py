@@ -11,14 +11,14 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from nm_agents.cli import figures
-from nm_agents.cli.broker_options import SupernodeFile, opened
+from nm_agents.cli.broker.options import SupernodeFile, opened
 from nm_agents.cli.confirming import DryRun, Yes, confirm
-from nm_agents.cli.console import say, screen, show
-from nm_agents.cli.ledger.showing import pairs
 from nm_agents.cli.options import Json, Timeout
-from nm_agents.cli.printable import as_json, cell, first_bytes, printable
-from nm_agents.cli.status_screen import table
+from nm_agents.cli.screen import figures
+from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.entries import pairs
+from nm_agents.cli.screen.printable import as_json, cell, first_bytes, printable
+from nm_agents.cli.screen.status import table
 from nm_broker.answers import Message
 from nm_broker.management import ManagementApi
 from nm_bus.boundary import Unreadable, attempt

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from nm_agents.cli.console import say
 from nm_agents.cli.options import Json
 from nm_agents.cli.placing import Placed, place
-from nm_agents.cli.printable import as_json
+from nm_agents.cli.screen.console import say
+from nm_agents.cli.screen.printable import as_json
 
 files = typer.Typer(
     help="The example settings and systemd units that come with nm-bus.", no_args_is_help=True

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from nm_agents.cli import figures
 from nm_agents.cli.confirming import DryRun, confirm
-from nm_agents.cli.console import say
 from nm_agents.cli.options import Json
-from nm_agents.cli.printable import as_json
+from nm_agents.cli.screen import figures
+from nm_agents.cli.screen.console import say
+from nm_agents.cli.screen.printable import as_json
 from nm_agents.exits import Exit
 from nm_agents.supernode.ledger.making import Made, at_stake, begin, begin_anew
 from nm_agents.supernode.ledger.renewing import Survivor, renew, survey

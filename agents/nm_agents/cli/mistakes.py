@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from nm_agents.cli.console import say
-from nm_agents.cli.printable import as_json
+from nm_agents.cli.screen.console import say
+from nm_agents.cli.screen.printable import as_json
 from nm_agents.exits import exit_code
 from nm_bus.errors import NmBusError
 

@@ -11,7 +11,7 @@ import typer
 
 from nm_agents.cli.bus import Bus, Opener
 from nm_agents.cli.configuration import VARIABLE, administrator
-from nm_agents.cli.console import warn
+from nm_agents.cli.screen.console import warn
 from nm_bus.client import Client
 from nm_bus.client.connection import Bus as RealBus
 from nm_bus.client.silence import Said

@@ -12,7 +12,7 @@ import msgspec
 
 from nm_agents.cli import ledgers
 from nm_agents.cli.bus import Bus, ask
-from nm_agents.cli.figures import plural
+from nm_agents.cli.screen.figures import plural
 from nm_bus.client.asking import understood
 from nm_bus.errors import RefusedError
 from nm_bus.messages import (

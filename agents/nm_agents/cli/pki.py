@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.options import Json
-from nm_agents.cli.printable import as_json, cell
-from nm_agents.cli.status_screen import table
+from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.printable import as_json, cell
+from nm_agents.cli.screen.status import table
 from nm_agents.exits import Exit
 from nm_broker.access import user_name
 from nm_broker.pki import Authority

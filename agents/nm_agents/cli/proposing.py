@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import typer
 
-from nm_agents.cli.console import say
 from nm_agents.cli.options import Config, ledger
-from nm_agents.cli.printable import as_json, printable
+from nm_agents.cli.screen.console import say
+from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.exits import Exit
 from nm_bus.client import Client
 from nm_bus.errors import UndecidedError

@@ -8,12 +8,12 @@ from rich.console import Console, RenderableType
 
 from nm_agents.cli import ledgers
 from nm_agents.cli.bus import Bus
-from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.options import Config, Json, Timeout, Under, Watch, opened
 from nm_agents.cli.overview import Picture, as_data, fetch, under, verdict
-from nm_agents.cli.printable import as_json, printable
-from nm_agents.cli.refresh import Latest, watch_lines, watch_screen
-from nm_agents.cli.status_screen import EVERYTHING, IN_A_PIPE, rows_that_fit, status_page
+from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.printable import as_json, printable
+from nm_agents.cli.screen.refresh import Latest, watch_lines, watch_screen
+from nm_agents.cli.screen.status import EVERYTHING, IN_A_PIPE, rows_that_fit, status_page
 from nm_agents.exits import Exit
 from nm_bus.errors import ConnectionLostError, TimedOutError
 from nm_bus.messages import Seconds

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from nm_agents.cli.console import note, say
 from nm_agents.cli.options import Config, Json, opened
-from nm_agents.cli.printable import as_json
-from nm_agents.cli.told import Told, told
+from nm_agents.cli.screen.console import note, say
+from nm_agents.cli.screen.message_line import MessageLine, message_line
+from nm_agents.cli.screen.printable import as_json
 from nm_bus import topology
 from nm_bus.client.following import Followed, Heard, Received
 from nm_bus.identity.role import Role
@@ -59,6 +59,6 @@ def _print(item: Followed, json: bool) -> None:
     if isinstance(item, Heard):
         note(item)
     elif isinstance(item, Received):
-        said: Told = told(item, time.time())
+        said: MessageLine = message_line(item, time.time())
         say(as_json(said.data()) if json else said.line())
         item.ack()

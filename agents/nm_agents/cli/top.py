@@ -6,11 +6,11 @@ import msgspec
 import typer
 
 from nm_agents.cli.bus import Bus, ask
-from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.options import Config, Json, Timeout, Watch, opened
-from nm_agents.cli.printable import as_json
-from nm_agents.cli.refresh import Latest, watch_lines, watch_screen
-from nm_agents.cli.top_screen import top_page
+from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.printable import as_json
+from nm_agents.cli.screen.refresh import Latest, watch_lines, watch_screen
+from nm_agents.cli.screen.top import top_page
 from nm_bus.client.asking import understood
 from nm_bus.messages import NodeDetail, NodeId, Query, Seconds
 

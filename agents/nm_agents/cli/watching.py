@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from nm_agents.cli import figures
-from nm_agents.cli.printable import as_json, printable
+from nm_agents.cli.screen import figures
+from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.cli.seen import Seen
 from nm_bus.client.following import Followed, Heard, Quiet, Received
 from nm_bus.codec import Rejected, decode

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from nm_agents.cli.console import say, screen, show, warn
 from nm_agents.cli.options import Json
-from nm_agents.cli.printable import as_json
+from nm_agents.cli.screen.console import say, screen, show, warn
+from nm_agents.cli.screen.printable import as_json
 from nm_agents.exits import Exit, ended_by_signals
 from nm_lab.bench.aims import Measured
 

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.status import Status
 from rich.table import Table
 
-from nm_agents.cli.printable import printable
+from nm_agents.cli.screen.printable import printable
 from nm_bus.messages import Alert, AlertState
 from nm_lab.demo.story import Verified
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nm_agents.cli.console import say, screen, warn
 from nm_agents.cli.options import Json
-from nm_agents.cli.printable import as_json
+from nm_agents.cli.screen.console import say, screen, warn
+from nm_agents.cli.screen.printable import as_json
 from nm_agents.exits import Exit
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from nm_agents.app import app
+from nm_agents.cli.app import app
 from nm_bus.client.following import Followed, Quiet
 from nm_bus.core.view import unknown
 from nm_bus.messages import (

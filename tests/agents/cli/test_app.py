@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from nm_agents.app import app
+from nm_agents.cli.app import app
 from nm_agents.cli.service import SERVICES
 
 from .conftest import Run

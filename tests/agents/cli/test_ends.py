@@ -20,7 +20,7 @@ from nm_bus.errors import ConfigError
 ENDLESS = """
 import sys, time
 from contextlib import contextmanager
-from nm_agents.app import app
+from nm_agents.cli.app import app
 from nm_bus.client.following import Heard, Received
 
 class Endless:

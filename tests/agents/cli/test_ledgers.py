@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from nm_agents.cli.console import screen, show
-from nm_agents.cli.examinations.finding import Finding, Level
-from nm_agents.cli.examinations.ledger import examine_ledger, judge_ledger
+from nm_agents.cli.doctor.finding import Finding, Level
+from nm_agents.cli.doctor.ledger import examine_ledger, judge_ledger
 from nm_agents.cli.ledgers import as_data, in_words, members_behind, newest
 from nm_agents.cli.overview import Picture
-from nm_agents.cli.status_screen import status_page
+from nm_agents.cli.screen.console import screen, show
+from nm_agents.cli.screen.status import status_page
 from nm_bus.messages import (
     Answer,
     Change,

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from nm_agents.cli.bus import ask
-from nm_agents.cli.console import screen, show
 from nm_agents.cli.overview import Picture, Verdict, fetch, is_under, under, verdict
-from nm_agents.cli.status_screen import EVERYTHING, Rows, rows_that_fit, status_page
+from nm_agents.cli.screen.console import screen, show
+from nm_agents.cli.screen.status import EVERYTHING, Rows, rows_that_fit, status_page
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOutError
 from nm_bus.messages import Answer, CheckStatus, Health, Query, Severity
 

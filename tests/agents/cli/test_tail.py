@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from nm_agents.cli.told import told
+from nm_agents.cli.screen.message_line import message_line
 from nm_bus.client.following import Heard, Received
 from nm_bus.codec import encode
 from nm_bus.messages import (
@@ -57,18 +57,20 @@ REFUSED = Quarantined(
     ],
 )  # fmt: skip
 def test_a_message_is_one_line(message: Message, summary: str) -> None:
-    assert told(received(message), NOW).line() == f"14:13:20  gov.llnl.n1  {NODE}  {summary}"
+    assert (
+        message_line(received(message), NOW).line() == f"14:13:20  gov.llnl.n1  {NODE}  {summary}"
+    )
 
 
 def test_a_refused_message_shows_why_and_its_first_bytes_harmlessly() -> None:
-    line = told(received(REFUSED), NOW).line()
+    line = message_line(received(REFUSED), NOW).line()
     assert "data.sequence: -1 is less than 1" in line
     assert '{"a": "·[2J·"}' in line
     assert line.isprintable()
 
 
 def test_an_unreadable_message_is_shown_too() -> None:
-    said = told(received(b"\x1b[31m not json"), NOW)
+    said = message_line(received(b"\x1b[31m not json"), NOW)
     assert "unreadable (not-json)" in said.summary
     assert said.summary.endswith("·[31m not json")
     assert said.line().isprintable()

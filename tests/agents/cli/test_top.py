@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from nm_agents.cli.console import screen, show
+from nm_agents.cli.screen.console import screen, show
+from nm_agents.cli.screen.top import history, top_page
 from nm_agents.cli.top import node_detail
-from nm_agents.cli.top_screen import history, top_page
 from nm_bus.messages import Rollup, Window
 
 from .conftest import FakeBus, Run

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from nm_agents.app import app
+from nm_agents.cli.app import app
 from nm_broker.program import Program
 
 

@@ -12,9 +12,9 @@ from nm_agents.cli.config.arguments import (
     read_file,
     read_schema,
 )
-from nm_agents.cli.console import say
 from nm_agents.cli.options import Config, Json, Timeout, ledger
-from nm_agents.cli.printable import as_json, printable
+from nm_agents.cli.screen.console import say
+from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.exits import Exit
 from nm_bus.checking.checker import Checker
 from nm_bus.documents import Document

@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from nm_agents.cli import figures
 from nm_agents.cli.config.arguments import DocumentArgument, read_file
 from nm_agents.cli.config.past import past_of, version_at
 from nm_agents.cli.config.showing import show_diff, visible
-from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.options import Config, Json, Timeout, ledger
-from nm_agents.cli.printable import as_json, cell
-from nm_agents.cli.status_screen import table
+from nm_agents.cli.screen import figures
+from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.printable import as_json, cell
+from nm_agents.cli.screen.status import table
 from nm_agents.exits import Exit
 from nm_bus.client import Client
 from nm_bus.core.ledger import history as past

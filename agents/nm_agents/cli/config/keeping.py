@@ -7,9 +7,9 @@ seen here to keep it.
 from collections.abc import Iterable
 
 from nm_agents.cli.bus import Bus
-from nm_agents.cli.figures import plural
 from nm_agents.cli.overview import fetch
-from nm_agents.cli.printable import printable
+from nm_agents.cli.screen.figures import plural
+from nm_agents.cli.screen.printable import printable
 from nm_agents.cli.waiting import looked
 from nm_bus.documents.names import PREFIX, named
 from nm_bus.messages import MemberView, NodeId, Seconds

@@ -9,9 +9,9 @@ import typer
 
 from nm_agents.cli.config.arguments import ForceOption
 from nm_agents.cli.config.showing import show_diff
-from nm_agents.cli.console import say, warn
 from nm_agents.cli.options import Config, Json, ledger
-from nm_agents.cli.printable import as_json, printable
+from nm_agents.cli.screen.console import say, warn
+from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.exits import Exit, on_sigterm
 from nm_agents.folder import own_folder
 from nm_agents.publishing.memory import remembered

@@ -22,11 +22,11 @@ from nm_agents.cli.config.keeping import in_words, still_missing, why_nobody
 from nm_agents.cli.config.past import version_at
 from nm_agents.cli.config.showing import show_diff
 from nm_agents.cli.confirming import Yes, confirm
-from nm_agents.cli.console import say, warn
 from nm_agents.cli.options import Config, Json, Timeout, client_on, ledger, opened
 from nm_agents.cli.overview import fetch
-from nm_agents.cli.printable import as_json
 from nm_agents.cli.proposing import ask_for
+from nm_agents.cli.screen.console import say, warn
+from nm_agents.cli.screen.printable import as_json
 from nm_agents.exits import Exit
 from nm_bus.client import Client, content_of
 from nm_bus.codes import UNKNOWN_KEY

@@ -8,13 +8,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from nm_agents.cli import figures
 from nm_agents.cli.config.arguments import DocumentArgument
 from nm_agents.cli.config.past import version_at
-from nm_agents.cli.console import say, screen, show
 from nm_agents.cli.options import Config, Json, Timeout, ledger
-from nm_agents.cli.printable import as_json, cell, printable
-from nm_agents.cli.status_screen import table
+from nm_agents.cli.screen import figures
+from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.printable import as_json, cell, printable
+from nm_agents.cli.screen.status import table
 from nm_bus.client import Client, content_of
 from nm_bus.codes import UNKNOWN_KEY
 from nm_bus.core.ledger.history import Version

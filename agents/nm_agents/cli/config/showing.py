@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from nm_agents.cli.console import screen
-from nm_agents.cli.printable import REPLACEMENT
+from nm_agents.cli.screen.console import screen
+from nm_agents.cli.screen.printable import REPLACEMENT
 
 STYLES = {"---": "bold", "+++": "bold", "@@": "cyan", "-": "red", "+": "green"}
 

@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nm_agents.cli.config.keeping import why_nobody
-from nm_agents.cli.console import say, screen, show, warn
-from nm_agents.cli.figures import plural
 from nm_agents.cli.options import Config, Json, Timeout, Under, client_on, opened
 from nm_agents.cli.overview import fetch, under
-from nm_agents.cli.printable import as_json, cell
-from nm_agents.cli.status_screen import table
+from nm_agents.cli.screen.console import say, screen, show, warn
+from nm_agents.cli.screen.figures import plural
+from nm_agents.cli.screen.printable import as_json, cell
+from nm_agents.cli.screen.status import table
 from nm_agents.exits import Exit
 from nm_bus.documents.names import PREFIX, named
 from nm_bus.messages import MemberView, NodeId

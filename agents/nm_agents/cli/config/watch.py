@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from nm_agents.cli import figures
-from nm_agents.cli.console import say, warn
 from nm_agents.cli.options import Config, Json, ledger
-from nm_agents.cli.printable import as_json, printable
+from nm_agents.cli.screen import figures
+from nm_agents.cli.screen.console import say, warn
+from nm_agents.cli.screen.printable import as_json, printable
 from nm_bus.client import Quiet, Snapshot, Updates
 from nm_bus.documents import content_of
 from nm_bus.documents.names import PREFIX

@@ -7,10 +7,10 @@ import tomli_w
 import typer
 
 from nm_agents.cli.configuration import USUAL
-from nm_agents.cli.console import say
 from nm_agents.cli.options import Json
 from nm_agents.cli.placing import Placed, place
-from nm_agents.cli.printable import as_json
+from nm_agents.cli.screen.console import say
+from nm_agents.cli.screen.printable import as_json
 from nm_agents.cli.setup.certificates import Identity, likely
 from nm_agents.cli.setup.places import place_of
 from nm_agents.cli.setup.questions import Questions

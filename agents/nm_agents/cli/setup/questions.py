@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.prompt import Prompt
 
-from nm_agents.cli.console import screen
+from nm_agents.cli.screen.console import screen
 from nm_bus.errors import ConfigError
 
 

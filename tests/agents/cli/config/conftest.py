@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from nm_agents.app import app
+from nm_agents.cli.app import app
 from nm_broker.pki import Authority
 from nm_bus.client import Client
 from nm_bus.core.ledger.state import State

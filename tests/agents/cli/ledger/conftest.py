@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from nm_agents.app import app
+from nm_agents.cli.app import app
 from nm_bus.core.ledger.genesis import genesis
 from nm_bus.messages import Change, Proposed
 from nm_bus.testing.supernodes import FakeSupernodes

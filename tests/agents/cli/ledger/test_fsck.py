@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from nm_agents.cli.ledger.fsck import Walk
+from nm_agents.cli.fsck import Walk
 from nm_bus.messages import Update
 from nm_bus.testing.supernodes import FakeSupernodes
 

@@ -1,0 +1,1 @@
+"""`nm-bus broker ...`: a supernode's RabbitMQ."""

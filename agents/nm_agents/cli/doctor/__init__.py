@@ -1,0 +1,1 @@
+"""`nm-bus doctor`: the command, and a file for each thing that it looks at."""

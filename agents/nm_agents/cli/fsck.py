@@ -1,0 +1,201 @@
+"""`nm-bus fsck`: the hash chain is computed anew, and the supernodes are held to one history."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import typer
+
+from nm_agents.cli.bus import Bus, ask
+from nm_agents.cli.options import Config, Json, Timeout, opened
+from nm_agents.cli.screen.console import say
+from nm_agents.cli.screen.printable import as_json, printable
+from nm_agents.exits import Exit
+from nm_bus.client.asking import understood
+from nm_bus.core.ledger.chain import next_head
+from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError
+from nm_bus.messages import NodeId, Page, Read, Seconds, Standing, Update
+
+LONGEST = 20
+"""How many flaws are told; one wrong hash makes no more of them, but a lost row may."""
+
+
+@dataclass
+class Walk:
+    """What was seen on the way along one supernode's updates."""
+
+    at: NodeId
+    first: int = 0
+    last: int = 0
+    head: str = ""
+    heads: dict[int, str] = field(default_factory=dict)
+    flaws: list[str] = field(default_factory=list)
+
+    def take(self, update: Update) -> None:
+        """The next update: it must be the next revision, follow the last head, and hash right."""
+        number = update.revision
+        if self.last and number != self.last + 1:
+            self._wrong(f"revision {number} comes after revision {self.last}")
+        elif self.last and update.previous != self.head:
+            self._wrong(f"revision {number} does not follow the head of revision {self.last}")
+        if update.head != next_head(update.previous, number, update.change):
+            self._wrong(f"the hash of revision {number} is not that of its change")
+        self.first = self.first or number
+        self.heads.setdefault(number - 1, update.previous)
+        self.last, self.head = number, update.head
+        self.heads[number] = update.head
+
+    def _wrong(self, flaw: str) -> None:
+        if len(self.flaws) < LONGEST:
+            self.flaws.append(f"{self.at}: {flaw}")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was checked, what was wrong, and whom nobody could ask."""
+
+    walk: Walk
+    agreeing: dict[NodeId, int]
+    """Who has the walk's head, and at which revision that was compared."""
+    flaws: list[str]
+    unheard: dict[NodeId, str]
+
+
+def fsck(
+    context: typer.Context,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Check the ledger: walk all updates, compute the hash chain, compare all supernodes' heads.
+
+    The updates are those of the first supernode that answers, as far back as it keeps them. The
+    others are compared at the newest revision that both have.
+
+    Example: nm-bus fsck --json
+
+    Exit codes: 0 all supernodes have one and the same history, 1 something is wrong, 2 something
+    to mend, 3 nothing is wrong, but not every supernode answered.
+    """
+    with opened(context, config) as (bus, settings):
+        report = examined(bus, [peer.node for peer in settings.supernodes], timeout)
+    if json:
+        say(as_json(_data(report), indent=True))
+    else:
+        for line in _lines(report):
+            say(printable(line))
+    raise typer.Exit(_verdict(report))
+
+
+def examined(bus: Bus, nodes: list[NodeId], timeout: Seconds) -> Report:
+    """Ask every supernode. Raises ConnectionLostError when none answers."""
+    standings, unheard = _standings(bus, nodes, timeout)
+    if not standings:
+        raise ConnectionLostError("; ".join(f"{node}: {why}" for node, why in unheard.items()))
+    first = next(iter(standings))
+    walk = Walk(first)
+    for update in _updates(bus, first, timeout):
+        walk.take(update)
+    agreeing: dict[NodeId, int] = {}
+    flaws = list(walk.flaws)
+    for node in standings:
+        try:
+            revision, flaw = _compared(bus, walk, standings[first], standings[node], timeout)
+        except NmBusError as error:
+            unheard[node] = str(error)
+            continue
+        if flaw:
+            flaws.append(flaw)
+        else:
+            agreeing[node] = revision
+    return Report(walk, agreeing, flaws, unheard)
+
+
+def _standings(
+    bus: Bus, nodes: list[NodeId], timeout: Seconds
+) -> tuple[dict[NodeId, Standing], dict[NodeId, str]]:
+    found: dict[NodeId, Standing] = {}
+    unheard: dict[NodeId, str] = {}
+    for node in nodes:
+        try:
+            found[node] = understood(ask(bus, Read("ledger"), timeout, node), Standing)
+        except NmBusError as error:
+            unheard[node] = str(error)
+    return found, unheard
+
+
+def _updates(bus: Bus, node: NodeId, timeout: Seconds) -> Iterator[Update]:
+    since = 0
+    while True:
+        page = _page(bus, node, since, timeout)
+        yield from page.updates
+        if not (page.more and page.updates):
+            return
+        since = page.updates[-1].revision
+
+
+def _page(bus: Bus, node: NodeId, since: int, timeout: Seconds) -> Page:
+    return understood(ask(bus, Read("updates", since=since), timeout, node), Page)
+
+
+def _compared(
+    bus: Bus, walk: Walk, ours: Standing, theirs: Standing, timeout: Seconds
+) -> tuple[int, str]:
+    """The newest revision that both have, and what differs there."""
+    node = theirs.node
+    if theirs.epoch != ours.epoch:
+        return 0, f"{node} is in epoch {theirs.epoch}, {walk.at} in epoch {ours.epoch}"
+    last = walk.last or ours.revision
+    revision = min(last, theirs.revision)
+    head = theirs.head if theirs.revision <= last else _head_at(bus, node, revision, timeout)
+    known = walk.heads.get(revision, ours.head if revision == ours.revision else "")
+    if not known:
+        raise RefusedError(f"is at revision {revision}, and {walk.at} keeps that one no more")
+    if head != known and not revision:
+        return 0, f"{node} began with another project file than {walk.at}: see `nm-bus doctor`"
+    if head != known:
+        return revision, f"{node} has another head than {walk.at} at revision {revision}: {head}"
+    return revision, ""
+
+
+def _head_at(bus: Bus, node: NodeId, revision: int, timeout: Seconds) -> str:
+    """The head of a supernode at a revision that it has left behind."""
+    updates = _page(bus, node, max(0, revision - 1), timeout).updates
+    if not updates:
+        raise RefusedError(f"keeps revision {revision} no more")
+    return updates[0].previous if revision == 0 else updates[0].head
+
+
+def _verdict(report: Report) -> Exit:
+    if report.flaws:
+        return Exit.NEGATIVE
+    return Exit.LATER if report.unheard else Exit.OK
+
+
+def _lines(report: Report) -> Iterator[str]:
+    walk = report.walk
+    if walk.last:
+        count = walk.last - walk.first + 1
+        yield f"{walk.at}: {count} updates read, revisions {walk.first} to {walk.last}"
+        yield f"head of revision {walk.last}: {walk.head}"
+        if walk.first > 1:
+            yield f"{walk.at} keeps nothing from before revision {walk.first}: that was not checked"
+    else:
+        yield f"{walk.at}: no update is kept"
+    for node, revision in report.agreeing.items():
+        yield f"{node}: same head at revision {revision}"
+    for node, why in report.unheard.items():
+        yield f"{node}: not compared: {why}"
+    for flaw in report.flaws:
+        yield f"WRONG: {flaw}"
+
+
+def _data(report: Report) -> dict[str, Any]:
+    walk = report.walk
+    return {
+        "walked": {"at": walk.at, "first": walk.first, "last": walk.last, "head": walk.head},
+        "same_head_at": report.agreeing,
+        "not_compared": report.unheard,
+        "wrong": report.flaws,
+    }

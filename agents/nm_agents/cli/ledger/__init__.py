@@ -1,1 +1,0 @@
-"""What the ledger holds, and its past, at the command line."""

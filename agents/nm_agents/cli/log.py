@@ -1,0 +1,168 @@
+"""`nm-bus log` and `nm-bus show`: the ledger's past, the newest revision first."""
+
+from functools import partial
+from itertools import islice, takewhile
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from nm_agents.cli.config.past import not_kept
+from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.entries import moment, pairs
+from nm_agents.cli.screen.printable import as_json, cell, printable
+from nm_agents.cli.screen.status import table
+from nm_bus.client import Client
+from nm_bus.core.ledger.keys import FORMS, family, is_key
+from nm_bus.errors import RefusedError
+from nm_bus.messages import Change, Update
+
+PASSING = frozenset({"session", "lock"})
+"""Families of keys that say little once they are over."""
+
+WORDS = {"voter": "promote", "standby": "demote"}
+REJOINS = frozenset({"role", "incarnation"})
+
+NOTE = 60
+"""How much of a change's note a row shows."""
+
+
+def log(
+    context: typer.Context,
+    *,
+    since: Annotated[
+        int, typer.Option("--since", metavar="REV", min=0, help="Only what came after it.")
+    ] = 0,
+    key: Annotated[
+        str, typer.Option("--key", metavar="KEY", help="Only this key, as member/n1.llnl.gov.")
+    ] = "",
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="Only such changes, as promote or set.")
+    ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Sessions and locks too.")] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="At most so many.")
+    ] = 50,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 10.0,
+) -> None:
+    """Show what was agreed, the newest first: who changed what, and when. Times are UTC.
+
+    Sessions and locks, which come and go with each `lock run`, are left out without --all, --kind
+    or --key. Supernodes keep the last 10,000 revisions at least; older ones are in the state alone.
+
+    Example: nm-bus log --since 812 --key config/thredds/catalog.xml
+
+    Exit codes: 0 shown (nothing, too), 2 something to mend, 3 nobody answered.
+    """
+    key = full_key(key)
+    with ledger(context, config, timeout) as client:
+        newer = takewhile(lambda update: update.revision > since, client.history(key))
+        wanted = partial(_is_wanted, kind, everything or bool(kind or key))
+        found = list(islice(filter(wanted, newer), limit + 1))
+        begins = client.past_from
+    more, found = len(found) > limit, found[:limit]
+    if json:
+        say(as_json(found, indent=True))
+        return
+    which = f" of {printable(key)}" if key else ""
+    such = "No such change" if since or kind else "No change"
+    none = f"{such}{which} was agreed."
+    show(screen(), _table(found) if found else Text(none, style="dim"))
+    if more:
+        show(screen(), Text(f"and older ones: --limit shows more than {limit}", style="dim"))
+    elif begins > since + 1:
+        show(screen(), Text(f"the past begins here: {not_kept(begins)}", style="dim"))
+
+
+def _is_wanted(kind: str, everything: bool, update: Update) -> bool:
+    if kind:
+        return kind in (update.change.kind, what_of(update.change))
+    return everything or family(update.change.key) not in PASSING
+
+
+def what_of(change: Change) -> str:
+    """What a change did, as the command that asks for it is called: `admit` has four of them."""
+    asked = change.value or {}
+    if change.kind != "admit":
+        return change.kind
+    if "incarnation" in asked:
+        return "rejoin" if asked.keys() <= REJOINS else "add"
+    return WORDS.get(asked.get("role", ""), change.kind)
+
+
+def full_key(given: str) -> str:
+    """A key as it was meant: `thredds/catalog.xml` is a document's, whose family is left out."""
+    meant = f"config/{given}"
+    return meant if given and family(given) not in FORMS and is_key(meant) else given
+
+
+def _table(found: list[Update]) -> Table:
+    rows = table("revision", "agreed", "by", "what", "key", "note")
+    for update in found:
+        change = update.change
+        rows.add_row(
+            cell(str(update.revision)),
+            cell(moment(update.time)),
+            cell(change.actor),
+            cell(what_of(change)),
+            cell(change.key),
+            cell(str((change.value or {}).get("note", "")), "dim", NOTE),
+        )
+    return rows
+
+
+def show_revision(
+    context: typer.Context,
+    revision: Annotated[int, typer.Argument(metavar="REV", min=1, help="A revision.")],
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 10.0,
+) -> None:
+    """Show one revision: the change, who asked for it where, and its place in the hash chain.
+
+    Example: nm-bus show 812
+
+    Exit codes: 0 shown, 2 there is no such revision or something to mend, 3 nobody answered.
+    """
+    with ledger(context, config, timeout) as client:
+        update = _update(client, revision)
+    if json:
+        say(as_json(update, indent=True))
+    else:
+        show(screen(), pairs(_fields(update)))
+
+
+def _update(client: Client, revision: int) -> Update:
+    found = next(client.updates_of(since=revision - 1), None)
+    if found is not None and found.revision == revision:
+        return found
+    if client.past_from > revision:
+        raise RefusedError(f"revision {revision}: {not_kept(client.past_from)}")
+    newest = client.standing().revision
+    raise RefusedError(f"revision {revision} is not there yet: {newest} is the newest one")
+
+
+def _fields(update: Update) -> dict[str, Any]:
+    change = update.change
+    condition = {} if change.expected is None else {"if revision": change.expected}
+    return {
+        "revision": update.revision,
+        "epoch": update.epoch,
+        "agreed": moment(update.time),
+        "accepted": f"{moment(change.timestamp)} at {change.supernode}",
+        "by": change.actor,
+        "what": change.kind,
+        "key": change.key,
+        "based on": change.base,
+        **condition,
+        **{f"value {name}": value for name, value in (change.value or {}).items()},
+        "change": change.id,
+        "signed with": change.signer or "nothing",
+        "previous": update.previous,
+        "head": update.head,
+    }

@@ -1,0 +1,182 @@
+"""`nm-bus member ...`: who belongs to the project."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from msgspec.structs import replace
+
+from nm_agents.cli.confirming import DryRun, Yes, confirm
+from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.proposing import propose
+from nm_agents.cli.screen.entries import show_entries, show_entry
+from nm_bus.client import Client
+from nm_bus.messages import Entry
+
+PLACED = "placed at"
+"""What the ledger calls a member's home: where it should be. Where it is heard is another thing."""
+
+
+def _lower(node: str) -> str:
+    return node.lower()
+
+
+NodeArgument = Annotated[
+    str, typer.Argument(metavar="NODE", callback=_lower, help="A node id, as n1.llnl.gov.")
+]
+
+
+def list_members(
+    context: typer.Context, *, config: Config = None, json: Json = False, timeout: Timeout = 10.0
+) -> None:
+    """List the members, those too that have left, where they are placed, and their weight.
+
+    Where each of them is heard, `nm-bus status` shows.
+
+    Example: nm-bus member list
+
+    Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
+    """
+    with ledger(context, config, timeout) as client:
+        found = list(client.entries("member/"))
+    columns = {"state": "state", "home": PLACED, "weight": "weight"}
+    show_entries(found, columns, "There is no member.", json=json)
+
+
+def show(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 10.0,
+) -> None:
+    """Show what the ledger holds of a member. How it is now, `nm-bus top NODE` shows.
+
+    Example: nm-bus member show n1.llnl.gov
+
+    Exit codes: 0 shown, 2 it is no member or something to mend, 3 nobody answered.
+    """
+    with ledger(context, config, timeout) as client:
+        found = client.get(f"member/{node}")
+    show_entry(found if json else _placed(found), f"member/{node}", json=json)
+
+
+def _placed(entry: Entry | None) -> Entry | None:
+    """For a person: its home in the ledger is where it is placed, and no properties are none."""
+    if entry is None:
+        return None
+    value = {PLACED if name == "home" else name: field for name, field in entry.value.items()}
+    if not value.get("properties"):
+        value.pop("properties", None)
+    return replace(entry, value=value)
+
+
+def leave(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Let a member leave: its entry stays, without a home. When its agent starts, it joins again.
+
+    A member may say so of itself, an administrator of all.
+
+    Example: nm-bus member leave n1.llnl.gov
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    """
+    propose(context, config, timeout, ("leave", f"member/{node}", None), json=json)
+
+
+def maintain(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Say in the ledger that somebody works on a member, until `resume`. Alerts do not heed it yet.
+
+    A member may say so of itself, an administrator of all.
+
+    Example: nm-bus member maintain n1.llnl.gov
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    """
+    propose(context, config, timeout, ("maintain", f"member/{node}", None), json=json)
+
+
+def resume(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Say that the work on a member is done.
+
+    Example: nm-bus member resume n1.llnl.gov
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    """
+    propose(context, config, timeout, ("resume", f"member/{node}", None), json=json)
+
+
+def remove(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Send a member away; an administrator alone may, and may `restore` it.
+
+    Example: nm-bus member remove n1.llnl.gov
+
+    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
+    or accepted only.
+    """
+
+    def sure(_client: Client) -> None:
+        what = f"{node} is sent away, and comes back by `nm-bus member restore` alone"
+        confirm(what, yes=yes, dry_run=dry_run)
+
+    change = ("remove", f"member/{node}", None)
+    propose(context, config, timeout, change, json=json, sure=sure)
+
+
+def restore(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Take a member in again that an administrator has sent away.
+
+    Example: nm-bus member restore n1.llnl.gov
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    """
+    propose(context, config, timeout, ("join", f"member/{node}", {}), json=json)
+
+
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "list": (list_members, "The members there are."),
+    "show": (show, "What the ledger holds of one."),
+    "leave": (leave, "Let one leave."),
+    "maintain": (maintain, "Somebody works on it."),
+    "resume": (resume, "The work on it is done."),
+    "remove": (remove, "Send one away."),
+    "restore": (restore, "Take one in again."),
+}
+"""By name: the command, and its line in the list."""

@@ -1,0 +1,35 @@
+"""How the ledger looks in an overview: a cell for each supernode, and a line about the members."""
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from nm_agents.cli import ledgers
+from nm_agents.cli.overview import Picture
+from nm_agents.cli.screen.figures import plural
+from nm_agents.cli.screen.printable import cell
+from nm_bus.messages import Standing
+
+
+def standing_cell(standing: Standing | None, furthest: Standing | None) -> Text:
+    """How a supernode's ledger stands; yellow when another one has more."""
+    said = ledgers.in_words(standing)
+    if standing is None or furthest is None:
+        return cell(said, "dim" if furthest is None else "yellow")
+    if standing.state != ledgers.RUNNING:
+        return cell(said, "bold red" if standing.reason else "yellow")
+    return cell(said, "green" if standing.revision == furthest.revision else "yellow")
+
+
+def following(picture: Picture) -> list[RenderableType]:
+    """How many members have less of the ledger than the supernodes, and whose documents fail."""
+    furthest = ledgers.newest(picture)
+    if furthest is None:
+        return []
+    late = len(ledgers.members_behind(picture, furthest.epoch, furthest.revision))
+    troubled = len(ledgers.members_in_trouble(picture))
+    found = (
+        (late, f"behind revision {furthest.revision}"),
+        (troubled, "in trouble with documents"),
+    )
+    said = ", ".join(f"{plural(count, 'member')} {what}" for count, what in found if count)
+    return [Text(said, style="yellow")] if said else []

@@ -1,0 +1,75 @@
+"""What `--watch` means: fetched anew every two seconds, and kept while nobody answers."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Generic, NoReturn, TypeVar
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from nm_agents.cli.screen import figures
+from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.printable import as_json, printable
+from nm_bus.errors import ConnectionLostError, TimedOutError
+from nm_bus.messages import Seconds
+
+REFRESH: Seconds = 2.0
+
+T = TypeVar("T")
+
+
+class Latest(Generic[T]):
+    """The last that was fetched, and why it is not newer. `clock` gives seconds since 1970."""
+
+    def __init__(self, fetch: Callable[[], T], clock: Callable[[], Seconds] = time.time) -> None:
+        self._fetch, self._clock = fetch, clock
+        self._at: Seconds = 0.0
+        self.value: T | None = None
+        self.trouble = ""
+
+    def refresh(self) -> None:
+        """Fetch anew; that nobody answers ends nothing."""
+        try:
+            self.value = self._fetch()
+            self._at, self.trouble = self._clock(), ""
+        except (ConnectionLostError, TimedOutError) as error:
+            self.trouble = printable(str(error)).rstrip(".")
+
+    def page(self, draw: Callable[[T], RenderableType]) -> RenderableType:
+        """What there is to show: with a line above it when it is old."""
+        if self.value is None:
+            return Text(f"Nobody answers: {self.trouble}.", style="bold red")
+        if not self.trouble:
+            return draw(self.value)
+        old = f"Nobody answers: {self.trouble}. This was so at {figures.clock(self._at)} UTC."
+        return Group(Text(old, style="bold red"), draw(self.value))
+
+    def line(self, plain: Callable[[T], Any]) -> str:
+        """The same for a program: one line of JSON, of the value or of what is wrong."""
+        if self.value is None or self.trouble:
+            return as_json({"error": self.trouble})
+        return as_json(plain(self.value))
+
+
+def watch_screen(latest: Latest[T], draw: Callable[[T, Console], RenderableType]) -> NoReturn:
+    """Draw anew until Ctrl-C; in a pipe one page after the other."""
+    console = screen()
+    if not console.is_terminal:
+        while True:
+            latest.refresh()
+            show(console, Group(latest.page(lambda value: draw(value, console)), Text("")))
+            time.sleep(REFRESH)
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            latest.refresh()
+            live.update(latest.page(lambda value: draw(value, console)), refresh=True)
+            time.sleep(REFRESH)
+
+
+def watch_lines(latest: Latest[T], plain: Callable[[T], Any]) -> NoReturn:
+    """Write a line of JSON each time until Ctrl-C."""
+    while True:
+        latest.refresh()
+        say(latest.line(plain))
+        time.sleep(REFRESH)

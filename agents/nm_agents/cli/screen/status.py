@@ -1,0 +1,331 @@
+"""How an overview looks: alerts, supernodes, links, members, the worst first, in one screen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from nm_agents.cli import ledgers
+from nm_agents.cli.overview import (
+    HEALTHY,
+    Picture,
+    Verdict,
+    health_counts,
+    links_by_cause,
+    verdict,
+    worst_check,
+)
+from nm_agents.cli.screen import figures
+from nm_agents.cli.screen.ledger import following, standing_cell
+from nm_agents.cli.screen.printable import cell
+from nm_bus.messages import (
+    Alert,
+    BrokerState,
+    CheckStatus,
+    Health,
+    LinkState,
+    MemberState,
+    MemberView,
+    NodeId,
+    Severity,
+    Standing,
+    SupernodeView,
+)
+
+HEALTH_STYLE = {
+    Health.ALIVE: ("●", "green"),
+    Health.LATE: ("◐", "yellow"),
+    Health.DOWN: ("✖", "bold red"),
+    Health.UNKNOWN: ("?", "magenta"),
+    Health.MAINTENANCE: ("■", "blue"),
+    Health.LEFT: ("○", "dim"),
+}
+CHECK_STYLE = {
+    CheckStatus.OK: "green",
+    CheckStatus.WARNING: "yellow",
+    CheckStatus.CRITICAL: "bold red",
+    CheckStatus.UNKNOWN: "magenta",
+}
+SEVERITY_STYLE = {
+    Severity.CRITICAL: "bold red",
+    Severity.WARNING: "yellow",
+    Severity.INFO: "cyan",
+}
+VERDICT_STYLE = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.CRITICAL: "bold red"}
+
+NARROW = 110
+"""Below this many columns, tables leave out what one can do without."""
+
+DISK = "disk.percent"
+LOAD = "host.load.1m"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How many rows of each list are shown at most; None shows all."""
+
+    alerts: int | None = None
+    links: int | None = None
+    members: int | None = None
+
+
+EVERYTHING = Rows()
+IN_A_PIPE = Rows(50, 50, 50)
+"""Where there is no screen to fill."""
+
+FRAME = 23
+"""Lines that titles, headings, counts and blanks between them take."""
+
+
+def rows_that_fit(picture: Picture, height: int) -> Rows:
+    """Share a terminal's lines: what is no alert and no link in need of room goes to members."""
+    room = max(6, height - FRAME - len(picture.supernodes))
+    alerts = min(len(picture.alerts), room // 3)
+    causes, others = links_by_cause(picture)
+    links = min(len(causes) + len(others), room // 3)
+    return Rows(alerts, links, room - alerts - links)
+
+
+def status_page(picture: Picture, width: int, rows: Rows = EVERYTHING) -> RenderableType:
+    """The screen."""
+    return Group(
+        headline(picture),
+        *_section("ALERTS", [_alerts(picture, rows.alerts)] if picture.alerts else []),
+        *_section("SUPERNODES", [_supernodes(picture, width), *_quorum(picture)]),
+        *_section("LINKS", _links(picture, rows.links)),
+        *_section("MEMBERS", _members(picture, width, rows.members)),
+    )
+
+
+def headline(picture: Picture) -> Text:
+    """How it does, and who says so."""
+    level, why = verdict(picture)
+    return Text.assemble(
+        (level.name, VERDICT_STYLE[level]),
+        f"  {why}\n",
+        cell(f"as {picture.answered_by} sees it at {figures.clock(picture.now)} UTC", "dim"),
+    )
+
+
+def _section(title: str, parts: Sequence[RenderableType]) -> list[RenderableType]:
+    return [Text(""), Text(title, style="bold"), *parts] if parts else []
+
+
+FLEXIBLE = frozenset({"health", "broker", "ledger", "state", "summary", "checks", "output"})
+"""The columns that give way first on a narrow terminal: sentences, which can be cut."""
+
+
+def table(*columns: Column | str) -> Table:
+    """A table without lines: as good in a pipe as on a screen."""
+    made = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in made.columns:
+        column.overflow = "ellipsis"
+        column.no_wrap = column.header not in FLEXIBLE
+    return made
+
+
+def _right(name: str) -> Column:
+    return Column(name, justify="right")
+
+
+def _alerts(picture: Picture, most: int | None) -> RenderableType:
+    rows = table("severity", "for", "subject", "summary")
+    for alert in picture.alerts[:most]:
+        rows.add_row(*_alert_row(alert, picture.now))
+    return Group(rows, *_and_more(len(picture.alerts), most, "alert"))
+
+
+def _alert_row(alert: Alert, now: float) -> list[Text]:
+    return [
+        cell(alert.severity, SEVERITY_STYLE[alert.severity]),
+        cell(figures.age(max(0.0, now - alert.raised))),
+        cell(alert.subject),
+        cell(alert.summary),
+    ]
+
+
+def _supernodes(picture: Picture, width: int) -> Table:
+    wide = width >= NARROW
+    extra: list[Column | str] = [_right("conns"), _right("quarantined"), "version"]
+    columns = [_right("memory"), *extra] if wide else []
+    roles: list[Column | str] = ["role"] if wide else []
+    rows = table("", "supernode", *roles, "health", "broker", *columns, "ledger", "pipes")
+    furthest, votes = ledgers.newest(picture), ledgers.votes(picture)
+    for view in picture.supernodes:
+        role = votes.role(view.node) if votes else "-"
+        rows.add_row(*_supernode_row(view, role, furthest, wide))
+    return rows
+
+
+def _quorum(picture: Picture) -> list[RenderableType]:
+    """Whether a change can be agreed now."""
+    votes = ledgers.votes(picture)
+    if votes is None:
+        return []
+    said = f"{votes.able} of {figures.plural(len(votes.voters), 'voter')} can vote"
+    if votes.able >= votes.needed:
+        return [Text(said, style="dim")]
+    return [Text(f"{said}: no change can be agreed, {votes.needed} are needed", style="bold red")]
+
+
+def _supernode_row(
+    view: SupernodeView, role: str, furthest: Standing | None, wide: bool
+) -> list[Text]:
+    symbol, style = HEALTH_STYLE[view.health]
+    health = _because(view.health, view.reason)
+    if role == "none":
+        symbol, style = HEALTH_STYLE[Health.LEFT]
+        health = f"no supernode in the ledger, {view.health}"
+    roles = [cell(role)] if wide else []
+    head = [Text(symbol, style), cell(view.node), *roles, cell(health, style)]
+    if view.state is None:
+        return head
+    if view.health is not Health.ALIVE:
+        # What it said before it fell silent may be true no more.
+        return [*head, *(Text("-", "dim") for _ in range(7 if wide else 3))]
+    broker = view.state.broker
+    calm = broker.state in HEALTHY
+    return [
+        *head,
+        cell(_because(broker.state, broker.reason), "green" if calm else "bold red"),
+        *(_broker_figures(broker) if wide else []),
+        standing_cell(view.state.ledger, furthest),
+        _pipes(view),
+    ]
+
+
+def _broker_figures(broker: BrokerState) -> list[Text]:
+    return [
+        cell(f"{figures.size(broker.memory)}/{figures.size(broker.memory_limit)}"),
+        cell(str(broker.connections)),
+        _quarantined(broker),
+        cell(broker.version),
+    ]
+
+
+def _quarantined(broker: BrokerState) -> Text:
+    count = figures.number(broker.quarantined)
+    if not broker.dropped:
+        return cell(count)
+    return cell(f"{count}, {figures.number(broker.dropped)} lost", "bold red")
+
+
+def _because(state: str, reason: str) -> str:
+    return f"{state}: {reason}" if reason else str(state)
+
+
+def _pipes(view: SupernodeView) -> Text:
+    doubtful = [pipe for pipe in view.pipes if not pipe.proven]
+    if doubtful:
+        return cell(_because(doubtful[0].path, doubtful[0].reason), "magenta")
+    delays = [pipe.delay for pipe in view.pipes if pipe.delay is not None]
+    return cell(f"proven, {figures.span(max(delays))}" if delays else "-", "green")
+
+
+def _links(picture: Picture, most: int | None) -> list[RenderableType]:
+    if not picture.links:
+        return []
+    rows = table("", "link", "kind", "state", _right("delay"), _right("backlog"))
+    causes, links = links_by_cause(picture)
+    for node, count in causes.items():
+        rows.add_row(*_lost_row(node, count))
+    room = None if most is None else max(0, most - len(causes))
+    for link in links[:room]:
+        rows.add_row(*_link_row(link))
+    hidden = [] if room is None else links[room:]
+    failing = sum(link.state not in HEALTHY for link in hidden)
+    return [rows, *_and_more(len(links), room, "link", failing)]
+
+
+def _lost_row(node: NodeId, count: int) -> list[Text]:
+    """One row for all the links that a supernode in trouble took with it."""
+    said = cell(f"{figures.plural(count, 'link')}: see the supernode above", "bold red")
+    return [Text("✖", "bold red"), cell(f"{node} ⇄ others"), Text(""), said, Text(""), Text("")]
+
+
+def _link_row(link: LinkState) -> list[Text]:
+    style = "green" if link.state in HEALTHY else "bold red"
+    return [
+        Text("●" if link.state in HEALTHY else "✖", style),
+        cell(f"{link.source} → {link.destination}"),
+        cell(link.kind),
+        cell(_because(link.state, link.reason), style),
+        cell(figures.span(link.delay)),
+        cell(f"{link.backlog:,}"),
+    ]
+
+
+def _members(picture: Picture, width: int, most: int | None) -> list[RenderableType]:
+    if not picture.members:
+        return [Text("none", style="dim")]
+    wide = width >= NARROW
+    columns: list[Column | str] = ["", "member", "health", _right("heard"), _right("load")]
+    rows = table(*columns, _right("disk"), "checks", *(["heard at"] if wide else []))
+    for view in picture.members[:most]:
+        rows.add_row(*_member_row(view, wide))
+    hidden = () if most is None else picture.members[most:]
+    calm = Health.ALIVE, Health.LEFT, Health.MAINTENANCE
+    troubled = sum(view.state.health not in calm for view in hidden)
+    more = _and_more(len(picture.members), most, "member", troubled)
+    return [_counts(picture), *following(picture), rows, *more]
+
+
+def _counts(picture: Picture) -> Text:
+    parts = [
+        (f"{HEALTH_STYLE[health][0]} {count:,} {health}   ", HEALTH_STYLE[health][1])
+        for health, count in health_counts(picture).items()
+    ]
+    return Text.assemble(*parts)
+
+
+def _member_row(view: MemberView, wide: bool) -> list[Text]:
+    state = view.state
+    symbol, style = HEALTH_STYLE[state.health]
+    row = [
+        Text(symbol, style),
+        cell(state.node),
+        cell(_because(state.health, state.reason), style),
+        cell(figures.age(state.heard)),
+        cell(figures.number(state.latest.get(LOAD))),
+        _disk(state),
+        checks_cell(state),
+    ]
+    return [*row, cell(view.home, "dim")] if wide else row
+
+
+def _disk(state: MemberState) -> Text:
+    fullest = fullest_disk(state.latest)
+    if fullest is None:
+        return Text("-")
+    return Text(
+        f"{fullest:.0f} %", "bold red" if fullest >= 95 else "yellow" if fullest >= 85 else ""
+    )
+
+
+def fullest_disk(latest: dict[str, float]) -> float | None:
+    """The fullest of a member's mount points, in per cent."""
+    shares = [value for name, value in latest.items() if name.partition("[")[0] == DISK]
+    return max(shares, default=None)
+
+
+def checks_cell(state: MemberState) -> Text:
+    """`3 ok`, or the worst checks by name."""
+    if not state.checks:
+        return Text("-", "dim")
+    worst = worst_check(state)
+    names = [c.name for c in state.checks if c.status is worst]
+    if worst is CheckStatus.OK:
+        return Text(f"{len(names)} ok", "green")
+    return cell(f"{worst}: {', '.join(names)}", CHECK_STYLE[worst], limit=40)
+
+
+def _and_more(count: int, most: int | None, noun: str, in_trouble: int = 0) -> list[RenderableType]:
+    """How many rows are not shown, and how many of them should be looked at."""
+    hidden = count - most if most is not None else 0
+    if hidden <= 0:
+        return []
+    trouble = f", {in_trouble} of them in trouble" if in_trouble else ""
+    said = f"and {hidden:,} more {noun}{'' if hidden == 1 else 's'}{trouble} (--all shows them)"
+    return [Text(said, style="bold red" if in_trouble else "dim")]

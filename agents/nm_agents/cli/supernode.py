@@ -1,0 +1,256 @@
+"""`nm-bus supernode ...`: who decides, who follows, and how far each of them is."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from nm_agents.cli.confirming import DryRun, Yes, confirm
+from nm_agents.cli.ledgers import RUNNING
+from nm_agents.cli.member import NodeArgument
+from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.proposing import ask_for, propose
+from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.entries import name_of
+from nm_agents.cli.screen.printable import as_json, cell
+from nm_agents.cli.screen.status import table
+from nm_bus.client import Client
+from nm_bus.core.ledger.voters import node_of
+from nm_bus.errors import NmBusError
+from nm_bus.messages import Entry, Health, Standing
+
+Incarnation = Annotated[
+    str,
+    typer.Option("--incarnation", metavar="WORD", help="As `nm-bus init --anew` has said it."),
+]
+VOTER, STANDBY = "voter", "standby"
+
+
+def list_supernodes(
+    context: typer.Context, *, config: Config = None, json: Json = False, timeout: Timeout = 10.0
+) -> None:
+    """List the supernodes: their role, and how far the ledger of each is that the settings name.
+
+    Example: nm-bus supernode list
+
+    Exit codes: 0 listed, 2 something to mend, 3 nobody answered.
+    """
+    with ledger(context, config, timeout) as client:
+        entries = list(client.entries("supernode/"))
+        asked = {peer.node for peer in client.settings.supernodes}
+        found = [(e, _standing(client, e) if name_of(e) in asked else None) for e in entries]
+    if json:
+        rows = [{"entry": entry, "standing": standing} for entry, standing in found]
+        say(as_json(rows, indent=True))
+    else:
+        show(screen(), _table(found, asked))
+
+
+def _standing(client: Client, entry: Entry) -> Standing | None:
+    """By its own word; None when it gave none."""
+    try:
+        return client.standing(name_of(entry))
+    except NmBusError:
+        return None
+
+
+def _table(found: list[tuple[Entry, Standing | None]], asked: set[str]) -> Table:
+    rows = table("node", "role", "incarnation", "weight", "address", "revision", "state")
+    for entry, standing in found:
+        silent = "not heard" if name_of(entry) in asked else "not asked: it is not in the settings"
+        rows.add_row(*(cell(text) for text in _row(entry, standing, silent)))
+    return rows
+
+
+def _row(entry: Entry, standing: Standing | None, silent: str) -> Iterator[str]:
+    value = entry.value
+    yield name_of(entry)
+    yield from (str(value.get(name, "-")) for name in ("role", "incarnation", "weight"))
+    yield f"{value.get('host', '?')}:{value.get('port', '?')}"
+    yield "-" if standing is None else str(standing.revision)
+    yield silent if standing is None else _state(value, standing)
+
+
+def _state(value: dict[str, Any], standing: Standing) -> str:
+    """Somebody else may run there than was admitted: who began anew, or was put aside."""
+    if standing.incarnation == value.get("incarnation"):
+        return standing.state
+    return f"runs as {standing.incarnation}, not admitted"
+
+
+def add(
+    context: typer.Context,
+    node: NodeArgument,
+    incarnation: Incarnation,
+    *,
+    host: Annotated[str, typer.Option("--host", help="Its address, unless its id.")] = "",
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65_535, help="5671.")] = None,
+    weight: Annotated[
+        int | None, typer.Option("--weight", min=1, max=100, help="Its share of the members.")
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Admit a supernode as a standby: a new one, or one that comes anew because its disk was lost.
+
+    It follows without a vote; once it has caught up (`nm-bus supernode list`), `promote` it. For
+    one that is in the list already, `rejoin` says the same in fewer words.
+
+    Example: nm-bus supernode add sn4.dkrz.de --incarnation 2d81c0
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    """
+    key, new = f"supernode/{node}", {"host": node, "port": 5671, "weight": 1}
+    given = {"host": host or None, "port": port, "weight": weight}
+    with ledger(context, config, timeout) as client:
+        value: dict[str, Any] = {} if client.get(key) else dict(new)
+        value |= {name: field for name, field in given.items() if field is not None}
+        value |= {"role": STANDBY, "incarnation": incarnation}
+        ask_for(key, lambda: client.propose("admit", key, value), json=json)
+
+
+def rejoin(
+    context: typer.Context,
+    node: NodeArgument,
+    incarnation: Incarnation,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Admit a supernode again that has begun anew; its address and weight stay as they were.
+
+    The same as `add` for one that is in the list already, with nothing else to give.
+    Its former self has a vote no more, wherever a copy of it may run.
+
+    Example: nm-bus supernode rejoin sn1.llnl.gov --incarnation 2d81c0
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    """
+    value = {"role": STANDBY, "incarnation": incarnation}
+    propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
+
+
+def promote(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Give a standby a vote, from the next decision on. It must have caught up with the others.
+
+    Example: nm-bus supernode promote sn4.dkrz.de
+
+    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    """
+    value = {"role": VOTER}
+    propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
+
+
+def demote(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Take a supernode's vote: it follows as a standby, and its members go to the others.
+
+    Example: nm-bus supernode demote sn4.dkrz.de
+
+    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
+    or accepted only.
+    """
+    value = {"role": STANDBY}
+    propose(
+        context,
+        config,
+        timeout,
+        ("admit", f"supernode/{node}", value),
+        json=json,
+        sure=_without(node, yes=yes, dry_run=dry_run),
+    )
+
+
+def _without(node: str, *, yes: bool, dry_run: bool) -> Callable[[Client], None]:
+    """What it means for the votes that a supernode has none, to be confirmed."""
+
+    def sure(client: Client) -> None:
+        voters = {node_of(voter) for voter in client.standing().voters}
+        what = _remaining(node, len(voters), len(voters - {node}))
+        confirm(what + _silent(client, voters - {node}), yes=yes, dry_run=dry_run)
+
+    return sure
+
+
+def _silent(client: Client, voters: set[str]) -> str:
+    """Who of the others does not vote now, so far as a supernode can tell."""
+    try:
+        views = client.status().supernodes
+    except NmBusError:
+        return ""
+    able = {
+        view.node
+        for view in views
+        if view.health is Health.ALIVE and view.state and view.state.ledger
+        if view.state.ledger.state == RUNNING
+    }
+    if not (away := sorted(voters - able)):
+        return ""
+    stuck = len(voters & able) <= len(voters) // 2
+    return f"; {', '.join(away)} cannot vote now" + (": nothing will be agreed" if stuck else "")
+
+
+def _remaining(node: str, before: int, after: int) -> str:
+    if before == after:
+        return f"{node} has no vote: {before} of {before} voters remain"
+    remain = f"{node} loses its vote: {after} of {before} voters remain"
+    if after == 1:
+        return f"{remain}, and with that one's disk all is lost"
+    needed = after // 2 + 1
+    return f"{remain}, and a change needs {needed} of them"
+
+
+def remove(
+    context: typer.Context,
+    node: NodeArgument,
+    *,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 20.0,
+) -> None:
+    """Dismiss a supernode: it has no vote, and its members go to the others.
+
+    Example: nm-bus supernode remove sn4.dkrz.de
+
+    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
+    or accepted only.
+    """
+    propose(
+        context,
+        config,
+        timeout,
+        ("dismiss", f"supernode/{node}", None),
+        json=json,
+        sure=_without(node, yes=yes, dry_run=dry_run),
+    )
+
+
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "list": (list_supernodes, "Who decides, who follows, how far they are."),
+    "add": (add, "Admit one, as a standby."),
+    "rejoin": (rejoin, "Admit one that began anew."),
+    "promote": (promote, "Give one a vote."),
+    "demote": (demote, "Take its vote."),
+    "remove": (remove, "Dismiss one."),
+}
+"""By name: the command, and its line in the list."""
