@@ -144,7 +144,7 @@ def test_only_the_table_of_commands_names_the_laboratory() -> None:
         for name, path in our_modules().items()
         if not is_within(name, {"nm_lab"}) and "nm_lab" in path.read_text(encoding="utf-8")
     }
-    assert naming == {"nm_agents.cli.app"}
+    assert naming == {"nm_agents.cli.table"}
 
 
 def test_the_core_reads_no_clock_and_touches_nothing_outside() -> None:

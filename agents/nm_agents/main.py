@@ -20,8 +20,10 @@ def main() -> int:
 def _for_people() -> int:
     """The terminal's libraries are imported here, after the services had their way out."""
     from nm_agents.cli.app import app  # noqa: PLC0415
+    from nm_agents.cli.completion import expect_tab  # noqa: PLC0415
 
     explained_output()
+    expect_tab()
     app(prog_name="nm-bus")
     return 0
 

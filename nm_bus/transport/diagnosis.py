@@ -1,6 +1,7 @@
 """Why a connection failed, in one clear sentence, and whether trying again can help.
 
 RabbitMQ and pika tell the same mistake in many ways; what each of them means is said here alone.
+pika is imported when something failed: a client, which comes here too, is faster without it.
 """
 
 import re
@@ -8,17 +9,6 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
-from pika.exceptions import (
-    AMQPConnectionError,
-    AMQPHeartbeatTimeout,
-    AuthenticationError,
-    ConnectionClosed,
-    IncompatibleProtocolError,
-    ProbableAccessDeniedError,
-    ProbableAuthenticationError,
-)
 
 from nm_bus.errors import ConfigError
 
@@ -66,6 +56,10 @@ def _meaning(error: BaseException, where: str, user: str) -> ConnectionFailure |
 
 
 def _network(error: BaseException, where: str) -> ConnectionFailure | None:
+    from pika.adapters.utils.connection_workflow import (  # noqa: PLC0415  see above
+        AMQPConnectorStackTimeout,
+    )
+
     match error:
         case socket.gaierror():
             return ConnectionFailure(f"{where}: the host name is not known")
@@ -103,6 +97,13 @@ _REFUSED_CERTIFICATE = "{where} refuses our certificate: unknown authority, expi
 
 
 def _login(error: BaseException, where: str, user: str) -> ConnectionFailure | None:
+    from pika.exceptions import (  # noqa: PLC0415  see above
+        AuthenticationError,
+        IncompatibleProtocolError,
+        ProbableAccessDeniedError,
+        ProbableAuthenticationError,
+    )
+
     text = str(error.args[0]) if error.args else ""
     by_broker = "ConnectionClosedByBroker" in text
     match error:
@@ -135,6 +136,12 @@ def denied(user: str, said: str) -> str:
 
 
 def _loss(error: BaseException, where: str) -> ConnectionFailure | None:
+    from pika.exceptions import (  # noqa: PLC0415  see above
+        AMQPConnectionError,
+        AMQPHeartbeatTimeout,
+        ConnectionClosed,
+    )
+
     match error:
         case AMQPHeartbeatTimeout():
             return ConnectionFailure(f"{where}: silent for too long, the connection was given up")

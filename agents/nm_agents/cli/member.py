@@ -1,13 +1,13 @@
 """`nm-bus member ...`: who belongs to the project."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 from msgspec.structs import replace
 
+from nm_agents.cli import service
 from nm_agents.cli.confirming import DryRun, Yes, confirm
-from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, ledger
 from nm_agents.cli.proposing import propose
 from nm_agents.cli.screen.entries import show_entries, show_entry
 from nm_bus.client import Client
@@ -26,6 +26,15 @@ NodeArgument = Annotated[
 ]
 
 
+members = typer.Typer(help="Who belongs; and the member agent (a service).", no_args_is_help=True)
+
+
+@members.command("run", help=service.DESCRIPTIONS["member"])
+def run(config: ServiceConfig) -> None:
+    raise typer.Exit(service.run_member(config))
+
+
+@members.command("list", short_help="The members there are.")
 def list_members(
     context: typer.Context, *, config: Config = None, json: Json = False, timeout: Timeout = 10.0
 ) -> None:
@@ -43,6 +52,7 @@ def list_members(
     show_entries(found, columns, "There is no member.", json=json)
 
 
+@members.command("show", short_help="What the ledger holds of one.")
 def show(
     context: typer.Context,
     node: NodeArgument,
@@ -72,6 +82,7 @@ def _placed(entry: Entry | None) -> Entry | None:
     return replace(entry, value=value)
 
 
+@members.command("leave", short_help="Let one leave.")
 def leave(
     context: typer.Context,
     node: NodeArgument,
@@ -91,6 +102,7 @@ def leave(
     propose(context, config, timeout, ("leave", f"member/{node}", None), json=json)
 
 
+@members.command("maintain", short_help="Somebody works on it.")
 def maintain(
     context: typer.Context,
     node: NodeArgument,
@@ -110,6 +122,7 @@ def maintain(
     propose(context, config, timeout, ("maintain", f"member/{node}", None), json=json)
 
 
+@members.command("resume", short_help="The work on it is done.")
 def resume(
     context: typer.Context,
     node: NodeArgument,
@@ -127,6 +140,7 @@ def resume(
     propose(context, config, timeout, ("resume", f"member/{node}", None), json=json)
 
 
+@members.command("remove", short_help="Send one away.")
 def remove(
     context: typer.Context,
     node: NodeArgument,
@@ -153,6 +167,7 @@ def remove(
     propose(context, config, timeout, change, json=json, sure=sure)
 
 
+@members.command("restore", short_help="Take one in again.")
 def restore(
     context: typer.Context,
     node: NodeArgument,
@@ -168,15 +183,3 @@ def restore(
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
     propose(context, config, timeout, ("join", f"member/{node}", {}), json=json)
-
-
-COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
-    "list": (list_members, "The members there are."),
-    "show": (show, "What the ledger holds of one."),
-    "leave": (leave, "Let one leave."),
-    "maintain": (maintain, "Somebody works on it."),
-    "resume": (resume, "The work on it is done."),
-    "remove": (remove, "Send one away."),
-    "restore": (restore, "Take one in again."),
-}
-"""By name: the command, and its line in the list."""

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterable
 
-from nm_agents.cli.screen.console import say
-from nm_agents.cli.screen.printable import as_json
 from nm_agents.exits import exit_code
 from nm_bus.errors import NmBusError
 
@@ -35,5 +33,8 @@ def wants_json(words: Iterable[str]) -> bool:
 
 def say_as_json(error: NmBusError) -> None:
     """The error as one line for a program, on standard output as every other answer."""
+    from nm_agents.cli.screen.console import say  # noqa: PLC0415  a failure alone needs them
+    from nm_agents.cli.screen.printable import as_json  # noqa: PLC0415
+
     code = getattr(error, "code", "")
     say(as_json({"error": str(error), "code": code, "exit": int(exit_code(error))}))

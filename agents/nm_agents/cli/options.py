@@ -40,6 +40,7 @@ Config = Annotated[
         help=f"Who asks and whom: settings file (else ${VARIABLE}, else ~/.config/nm-bus).",
     ),
 ]
+ServiceConfig = Annotated[Path, typer.Option("--config", metavar="FILE", help="The settings file.")]
 Json = Annotated[bool, typer.Option("--json", help="Everything as JSON, for programs.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Refresh every two seconds; Ctrl-C ends.")]
 Under = Annotated[

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from nm_agents.cli import service
 from nm_agents.cli.confirming import DryRun, Yes, confirm
 from nm_agents.cli.ledgers import RUNNING
 from nm_agents.cli.member import NodeArgument
-from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, ledger
 from nm_agents.cli.proposing import ask_for, propose
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.entries import name_of
@@ -27,6 +28,15 @@ Incarnation = Annotated[
 VOTER, STANDBY = "voter", "standby"
 
 
+supernodes = typer.Typer(help="Who decides; and a supernode (a service).", no_args_is_help=True)
+
+
+@supernodes.command("run", help=service.DESCRIPTIONS["supernode"])
+def run(config: ServiceConfig) -> None:
+    raise typer.Exit(service.run_supernode(config))
+
+
+@supernodes.command("list", short_help="Who decides, who follows, how far they are.")
 def list_supernodes(
     context: typer.Context, *, config: Config = None, json: Json = False, timeout: Timeout = 10.0
 ) -> None:
@@ -79,6 +89,7 @@ def _state(value: dict[str, Any], standing: Standing) -> str:
     return f"runs as {standing.incarnation}, not admitted"
 
 
+@supernodes.command("add", short_help="Admit one, as a standby.")
 def add(
     context: typer.Context,
     node: NodeArgument,
@@ -111,6 +122,7 @@ def add(
         ask_for(key, lambda: client.propose("admit", key, value), json=json)
 
 
+@supernodes.command("rejoin", short_help="Admit one that began anew.")
 def rejoin(
     context: typer.Context,
     node: NodeArgument,
@@ -133,6 +145,7 @@ def rejoin(
     propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
 
 
+@supernodes.command("promote", short_help="Give one a vote.")
 def promote(
     context: typer.Context,
     node: NodeArgument,
@@ -151,6 +164,7 @@ def promote(
     propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
 
 
+@supernodes.command("demote", short_help="Take its vote.")
 def demote(
     context: typer.Context,
     node: NodeArgument,
@@ -218,6 +232,7 @@ def _remaining(node: str, before: int, after: int) -> str:
     return f"{remain}, and a change needs {needed} of them"
 
 
+@supernodes.command("remove", short_help="Dismiss one.")
 def remove(
     context: typer.Context,
     node: NodeArgument,
@@ -243,14 +258,3 @@ def remove(
         json=json,
         sure=_without(node, yes=yes, dry_run=dry_run),
     )
-
-
-COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
-    "list": (list_supernodes, "Who decides, who follows, how far they are."),
-    "add": (add, "Admit one, as a standby."),
-    "rejoin": (rejoin, "Admit one that began anew."),
-    "promote": (promote, "Give one a vote."),
-    "demote": (demote, "Take its vote."),
-    "remove": (remove, "Dismiss one."),
-}
-"""By name: the command, and its line in the list."""

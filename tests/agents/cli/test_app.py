@@ -1,13 +1,18 @@
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
+import typer
 from typer.main import get_command
 
 from nm_agents.cli.app import app
 from nm_agents.cli.service import SERVICES
+from nm_agents.cli.table import ROWS, TABLE
 
 from .conftest import Run
 
@@ -93,3 +98,65 @@ def is_group(words: tuple[str, ...]) -> bool:
     for word in words:
         command = command.commands[word]
     return bool(getattr(command, "commands", {}))
+
+
+def test_a_group_is_listed_with_its_own_words() -> None:
+    groups = {row.name: resolve_name(row.place) for row in ROWS.values()}
+    told = {n: group.info.help for n, group in groups.items() if isinstance(group, typer.Typer)}
+    assert told == {name: ROWS[name].summary for name in told}
+
+
+def test_help_lists_every_command_under_who_uses_it(run: Run) -> None:
+    said = run("--help").stdout
+    sections = re.findall(r"^(\S[^\n]*):\n((?:  .*\n)+)", said, re.MULTILINE)
+    listed = {heading: re.findall(r"^  (\w+)", body, re.MULTILINE) for heading, body in sections}
+    assert {users: listed[users] for users in TABLE} == {
+        users: [row.name for row in rows] for users, rows in TABLE.items()
+    }
+
+
+@pytest.mark.parametrize("words", [("status",), ("config", "put"), ("lock", "run"), ()])
+def test_help_can_be_asked_for_in_three_ways(run: Run, words: tuple[str, ...]) -> None:
+    said = run(*words, "--help")
+    assert said.exit_code == 0
+    assert run(*words, "-h").stdout == run("help", *words).stdout == said.stdout
+
+
+def test_help_on_no_command_is_a_mistake(run: Run) -> None:
+    said = run("help", "statsu")
+    assert said.exit_code == 2
+    assert "Did you mean 'status'?" in said.stderr
+
+
+def test_the_version_is_a_command_too(run: Run) -> None:
+    assert run("version").stdout == run("--version").stdout
+
+
+LOADED = """
+import sys
+from nm_agents.main import main
+sys.argv = ["nm-bus", *sys.argv[1:]]
+try:
+    main()
+except SystemExit:
+    pass
+print(*sorted(sys.modules))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "unused"),
+    [
+        (["--help"], {"rich", "msgspec", "kombu", "nm_agents.cli.status", "nm_lab"}),
+        (["version"], {"rich", "msgspec", "kombu", "nm_agents.cli.status", "nm_lab"}),
+        (["status", "--help"], {"pika", "cryptography", "jsonschema", "psutil", "nm_lab"}),
+        (["member", "-h"], {"pika", "cryptography", "jsonschema", "psutil", "nm_lab"}),
+        (["config", "put", "-h"], {"pika", "jsonschema", "psutil", "nm_lab"}),
+        (["files", "settings", "--help"], {"pika", "jsonschema", "psutil", "nm_lab"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_loads_what_it_needs_alone(words: list[str], unused: set[str]) -> None:
+    command = [sys.executable, "-c", LOADED, *words]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert unused.intersection(said.stdout.splitlines()[-1].split()) == set()

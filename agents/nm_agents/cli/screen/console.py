@@ -1,12 +1,14 @@
 """Where commands print: a terminal gets colours and its own width, a pipe plain unwrapped lines."""
 
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, RenderableType
 
 from nm_agents.cli.screen.printable import printable
-from nm_bus.client.following import Heard
+
+if TYPE_CHECKING:  # the client takes long to load, and who prints may not need it
+    from nm_bus.client.following import Heard
 
 PIPE_WIDTH = 500
 """Wide enough that no row of ours wraps: who reads a pipe cuts lines by itself."""
@@ -51,7 +53,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def note(heard: Heard) -> None:
+def note(heard: "Heard") -> None:
     """Tell who watches that a supernode is heard or not: on standard error, beside the data."""
     because = f"not hearing {heard.supernode}: {heard.reason}"
     warn(because if heard.reason else f"hearing {heard.supernode}")
