@@ -12,8 +12,8 @@ from nm_agents.cli.config.past import not_kept
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.entries import moment
+from nm_agents.cli.screen.listing import SENTENCE, Field, listing
 from nm_agents.cli.screen.printable import as_json, cell, printable
-from nm_agents.cli.screen.status import table
 from nm_bus.core.ledger.keys import FORMS, family, is_key
 from nm_bus.messages import Change, Update
 
@@ -69,11 +69,13 @@ def log(
     which = f" of {printable(key)}" if key else ""
     such = "No such change" if since or kind else "No change"
     none = f"{such}{which} was agreed."
-    show(screen(), _table(found) if found else Text(none, style="dim"))
+    console = screen()
+    page = log_page(found, console.width) if found else Text(none, style="dim")
+    show(console, page)
     if more:
-        show(screen(), Text(f"and older ones: --limit shows more than {limit}", style="dim"))
+        show(console, Text(f"and older ones: --limit shows more than {limit}", style="dim"))
     elif begins > since + 1:
-        show(screen(), Text(f"the past begins here: {not_kept(begins)}", style="dim"))
+        show(console, Text(f"the past begins here: {not_kept(begins)}", style="dim"))
 
 
 def _is_wanted(kind: str, everything: bool, update: Update) -> bool:
@@ -98,16 +100,28 @@ def full_key(given: str) -> str:
     return meant if given and family(given) not in FORMS and is_key(meant) else given
 
 
-def _table(found: list[Update]) -> Table:
-    rows = table("revision", "agreed", "by", "what", "key", "note")
-    for update in found:
-        change = update.change
-        rows.add_row(
-            cell(str(update.revision)),
-            cell(moment(update.time)),
-            cell(change.actor),
-            cell(what_of(change)),
-            cell(change.key),
-            cell(str((change.value or {}).get("note", "")), "dim", NOTE),
-        )
-    return rows
+CHANGE = (
+    Field("revision"),
+    Field("what"),
+    Field("key", least=24),
+    Field("by", rank=1),
+    Field("agreed", rank=2),
+    Field("note", rank=3, least=SENTENCE),
+)
+
+
+def log_page(found: list[Update], width: int) -> Table:
+    """A row for each change."""
+    return listing(CHANGE, map(_row, found), width)
+
+
+def _row(update: Update) -> tuple[Text, ...]:
+    change = update.change
+    return (
+        cell(str(update.revision)),
+        cell(what_of(change)),
+        cell(change.key),
+        cell(change.actor),
+        cell(moment(update.time)),
+        cell(str((change.value or {}).get("note", "")), "dim", NOTE),
+    )

@@ -1,10 +1,11 @@
 """`nm-bus supernode ...`: who decides, who follows, and how far each of them is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from nm_agents.cli import service
 from nm_agents.cli.confirming import DryRun, Yes, confirm
@@ -14,8 +15,8 @@ from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, ledger
 from nm_agents.cli.proposing import ask_for, propose
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.entries import name_of
+from nm_agents.cli.screen.listing import SENTENCE, Field, listing
 from nm_agents.cli.screen.printable import as_json, cell
-from nm_agents.cli.screen.status import table
 from nm_bus.client import Client
 from nm_bus.core.ledger.voters import node_of
 from nm_bus.errors import NmBusError
@@ -54,7 +55,8 @@ def list_supernodes(
         rows = [{"entry": entry, "standing": standing} for entry, standing in found]
         say(as_json(rows, indent=True))
     else:
-        show(screen(), _table(found, asked))
+        console = screen()
+        show(console, supernodes_page(found, asked, console.width))
 
 
 def _standing(client: Client, entry: Entry) -> Standing | None:
@@ -65,21 +67,39 @@ def _standing(client: Client, entry: Entry) -> Standing | None:
         return None
 
 
-def _table(found: list[tuple[Entry, Standing | None]], asked: set[str]) -> Table:
-    rows = table("node", "role", "incarnation", "weight", "address", "revision", "state")
-    for entry, standing in found:
-        silent = "not heard" if name_of(entry) in asked else "not asked: it is not in the settings"
-        rows.add_row(*(cell(text) for text in _row(entry, standing, silent)))
-    return rows
+SUPERNODE = (
+    Field("node"),
+    Field("role"),
+    Field("state", least=SENTENCE),
+    Field("revision", rank=1, right=True),
+    Field("incarnation", rank=3),
+    Field("weight", rank=4, right=True),
+    Field("address", rank=2),
+)
 
 
-def _row(entry: Entry, standing: Standing | None, silent: str) -> Iterator[str]:
+def supernodes_page(
+    found: list[tuple[Entry, Standing | None]], asked: set[str], width: int
+) -> Table:
+    """A row for each supernode; those that the settings do not name were not asked."""
+    return listing(SUPERNODE, (_row(entry, standing, asked) for entry, standing in found), width)
+
+
+def _row(entry: Entry, standing: Standing | None, asked: set[str]) -> list[Text]:
     value = entry.value
-    yield name_of(entry)
-    yield from (str(value.get(name, "-")) for name in ("role", "incarnation", "weight"))
-    yield f"{value.get('host', '?')}:{value.get('port', '?')}"
-    yield "-" if standing is None else str(standing.revision)
-    yield silent if standing is None else _state(value, standing)
+    silent = "not heard" if name_of(entry) in asked else "not asked: it is not in the settings"
+    role, incarnation, weight = (
+        cell(str(value.get(name, "-"))) for name in ("role", "incarnation", "weight")
+    )
+    return [
+        cell(name_of(entry)),
+        role,
+        cell(silent if standing is None else _state(value, standing)),
+        cell("-" if standing is None else str(standing.revision)),
+        incarnation,
+        weight,
+        cell(f"{value.get('host', '?')}:{value.get('port', '?')}"),
+    ]
 
 
 def _state(value: dict[str, Any], standing: Standing) -> str:

@@ -1,6 +1,5 @@
 import io
 import json
-from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -11,20 +10,13 @@ from nm_agents.cli.top import node_detail
 from nm_bus.messages import Rollup, Window
 
 from .conftest import FakeBus, Run
+from .pictures import WIDTHS, agrees_with, drawn
 
-GOLDEN = Path(__file__).parent / "golden"
 
-
-@pytest.mark.parametrize(("width", "golden"), [(None, "top-pipe.txt"), (80, "top-80.txt")])
-def test_the_screen_looks_as_it_did(bus: FakeBus, width: int | None, golden: str) -> None:
-    out = io.StringIO()
-    console = screen(out, width)
-    show(console, top_page(node_detail(bus, "esgf-node1.llnl.gov", 1.0), console.width))
-    file = GOLDEN / golden
-    if not file.exists():
-        file.write_text(out.getvalue(), encoding="utf-8")
-        pytest.fail(f"{golden} was written; read it and run again")
-    assert file.read_text(encoding="utf-8") == out.getvalue()
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_screen_looks_as_it_did(bus: FakeBus, width: int | None) -> None:
+    detail = node_detail(bus, "esgf-node1.llnl.gov", 1.0)
+    assert agrees_with("top", width, drawn(lambda columns: top_page(detail, columns), width))
 
 
 def test_series_that_are_left_out_are_counted(bus: FakeBus) -> None:

@@ -19,6 +19,7 @@ from nm_agents.cli.overview import (
 )
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.ledger import following, standing_cell
+from nm_agents.cli.screen.listing import SENTENCE, Field, listing
 from nm_agents.cli.screen.printable import cell
 from nm_bus.messages import (
     Alert,
@@ -42,6 +43,9 @@ HEALTH_STYLE = {
     Health.MAINTENANCE: ("■", "blue"),
     Health.LEFT: ("○", "dim"),
 }
+CALM = frozenset({Health.ALIVE, Health.LEFT, Health.MAINTENANCE})
+"""What asks for nobody's attention."""
+
 CHECK_STYLE = {
     CheckStatus.OK: "green",
     CheckStatus.WARNING: "yellow",
@@ -54,9 +58,6 @@ SEVERITY_STYLE = {
     Severity.INFO: "cyan",
 }
 VERDICT_STYLE = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.CRITICAL: "bold red"}
-
-NARROW = 110
-"""Below this many columns, tables leave out what one can do without."""
 
 DISK = "disk.percent"
 LOAD = "host.load.1m"
@@ -92,9 +93,9 @@ def status_page(picture: Picture, width: int, rows: Rows = EVERYTHING) -> Render
     """The screen."""
     return Group(
         headline(picture),
-        *_section("ALERTS", [_alerts(picture, rows.alerts)] if picture.alerts else []),
+        *_section("ALERTS", _alerts(picture, width, rows.alerts)),
         *_section("SUPERNODES", [_supernodes(picture, width), *_quorum(picture)]),
-        *_section("LINKS", _links(picture, rows.links)),
+        *_section("LINKS", _links(picture, width, rows.links)),
         *_section("MEMBERS", _members(picture, width, rows.members)),
     )
 
@@ -126,37 +127,52 @@ def table(*columns: Column | str) -> Table:
     return made
 
 
-def _right(name: str) -> Column:
-    return Column(name, justify="right")
+ALERT = (
+    Field("severity"),
+    Field("subject"),
+    Field("summary", least=SENTENCE),
+    Field("for", rank=1, right=True),
+)
 
 
-def _alerts(picture: Picture, most: int | None) -> RenderableType:
-    rows = table("severity", "for", "subject", "summary")
-    for alert in picture.alerts[:most]:
-        rows.add_row(*_alert_row(alert, picture.now))
-    return Group(rows, *_and_more(len(picture.alerts), most, "alert"))
+def _alerts(picture: Picture, width: int, most: int | None) -> list[RenderableType]:
+    if not picture.alerts:
+        return []
+    rows = [_alert_row(alert, picture.now) for alert in picture.alerts[:most]]
+    return [listing(ALERT, rows, width), *_and_more(len(picture.alerts), most, "alert")]
 
 
 def _alert_row(alert: Alert, now: float) -> list[Text]:
     return [
         cell(alert.severity, SEVERITY_STYLE[alert.severity]),
-        cell(figures.age(max(0.0, now - alert.raised))),
         cell(alert.subject),
         cell(alert.summary),
+        cell(figures.age(max(0.0, now - alert.raised))),
     ]
 
 
+SUPERNODE = (
+    Field(""),
+    Field("supernode"),
+    Field("health", least=SENTENCE),
+    Field("broker", rank=1, least=SENTENCE),
+    Field("ledger", rank=2, least=SENTENCE),
+    Field("pipes", rank=3),
+    Field("role", rank=4),
+    Field("memory", rank=5, right=True),
+    Field("conns", rank=6, right=True),
+    Field("quarantined", rank=5, right=True),
+    Field("version", rank=7),
+)
+
+
 def _supernodes(picture: Picture, width: int) -> Table:
-    wide = width >= NARROW
-    extra: list[Column | str] = [_right("conns"), _right("quarantined"), "version"]
-    columns = [_right("memory"), *extra] if wide else []
-    roles: list[Column | str] = ["role"] if wide else []
-    rows = table("", "supernode", *roles, "health", "broker", *columns, "ledger", "pipes")
     furthest, votes = ledgers.newest(picture), ledgers.votes(picture)
-    for view in picture.supernodes:
-        role = votes.role(view.node) if votes else "-"
-        rows.add_row(*_supernode_row(view, role, furthest, wide))
-    return rows
+    rows = [
+        _supernode_row(view, votes.role(view.node) if votes else "-", furthest)
+        for view in picture.supernodes
+    ]
+    return listing(SUPERNODE, rows, width)
 
 
 def _quorum(picture: Picture) -> list[RenderableType]:
@@ -170,29 +186,26 @@ def _quorum(picture: Picture) -> list[RenderableType]:
     return [Text(f"{said}: no change can be agreed, {votes.needed} are needed", style="bold red")]
 
 
-def _supernode_row(
-    view: SupernodeView, role: str, furthest: Standing | None, wide: bool
-) -> list[Text]:
+def _supernode_row(view: SupernodeView, role: str, furthest: Standing | None) -> list[Text]:
     symbol, style = HEALTH_STYLE[view.health]
     health = _because(view.health, view.reason)
     if role == "none":
         symbol, style = HEALTH_STYLE[Health.LEFT]
         health = f"no supernode in the ledger, {view.health}"
-    roles = [cell(role)] if wide else []
-    head = [Text(symbol, style), cell(view.node), *roles, cell(health, style)]
-    if view.state is None:
-        return head
-    if view.health is not Health.ALIVE:
+    head = [Text(symbol, style), cell(view.node), cell(health, style)]
+    unknown = Text("-", "dim")
+    if view.state is None or view.health is not Health.ALIVE:
         # What it said before it fell silent may be true no more.
-        return [*head, *(Text("-", "dim") for _ in range(7 if wide else 3))]
+        return [*head, unknown, unknown, unknown, cell(role), *[unknown] * 4]
     broker = view.state.broker
     calm = broker.state in HEALTHY
     return [
         *head,
         cell(_because(broker.state, broker.reason), "green" if calm else "bold red"),
-        *(_broker_figures(broker) if wide else []),
         standing_cell(view.state.ledger, furthest),
         _pipes(view),
+        cell(role),
+        *_broker_figures(broker),
     ]
 
 
@@ -224,25 +237,34 @@ def _pipes(view: SupernodeView) -> Text:
     return cell(f"proven, {figures.span(max(delays))}" if delays else "-", "green")
 
 
-def _links(picture: Picture, most: int | None) -> list[RenderableType]:
+LINK = (
+    Field(""),
+    Field("link"),
+    Field("state", least=SENTENCE),
+    Field("kind", rank=1),
+    Field("backlog", rank=2, right=True),
+    Field("delay", rank=3, right=True),
+)
+
+
+def _links(picture: Picture, width: int, most: int | None) -> list[RenderableType]:
     if not picture.links:
         return []
-    rows = table("", "link", "kind", "state", _right("delay"), _right("backlog"))
     causes, links = links_by_cause(picture)
-    for node, count in causes.items():
-        rows.add_row(*_lost_row(node, count))
     room = None if most is None else max(0, most - len(causes))
-    for link in links[:room]:
-        rows.add_row(*_link_row(link))
+    rows = [
+        *(_lost_row(node, count) for node, count in causes.items()),
+        *(_link_row(link) for link in links[:room]),
+    ]
     hidden = [] if room is None else links[room:]
     failing = sum(link.state not in HEALTHY for link in hidden)
-    return [rows, *_and_more(len(links), room, "link", failing)]
+    return [listing(LINK, rows, width), *_and_more(len(links), room, "link", failing)]
 
 
 def _lost_row(node: NodeId, count: int) -> list[Text]:
     """One row for all the links that a supernode in trouble took with it."""
     said = cell(f"{figures.plural(count, 'link')}: see the supernode above", "bold red")
-    return [Text("✖", "bold red"), cell(f"{node} ⇄ others"), Text(""), said, Text(""), Text("")]
+    return [Text("✖", "bold red"), cell(f"{node} ⇄ others"), said]
 
 
 def _link_row(link: LinkState) -> list[Text]:
@@ -250,26 +272,33 @@ def _link_row(link: LinkState) -> list[Text]:
     return [
         Text("●" if link.state in HEALTHY else "✖", style),
         cell(f"{link.source} → {link.destination}"),
-        cell(link.kind),
         cell(_because(link.state, link.reason), style),
-        cell(figures.span(link.delay)),
+        cell(link.kind),
         cell(f"{link.backlog:,}"),
+        cell(figures.span(link.delay)),
     ]
+
+
+MEMBER = (
+    Field(""),
+    Field("member"),
+    Field("health", least=SENTENCE),
+    Field("checks", rank=1, least=SENTENCE),
+    Field("disk", rank=2, right=True),
+    Field("heard", rank=3, right=True),
+    Field("load", rank=4, right=True),
+    Field("heard at", rank=5),
+)
 
 
 def _members(picture: Picture, width: int, most: int | None) -> list[RenderableType]:
     if not picture.members:
         return [Text("none", style="dim")]
-    wide = width >= NARROW
-    columns: list[Column | str] = ["", "member", "health", _right("heard"), _right("load")]
-    rows = table(*columns, _right("disk"), "checks", *(["heard at"] if wide else []))
-    for view in picture.members[:most]:
-        rows.add_row(*_member_row(view, wide))
+    rows = [_member_row(view) for view in picture.members[:most]]
     hidden = () if most is None else picture.members[most:]
-    calm = Health.ALIVE, Health.LEFT, Health.MAINTENANCE
-    troubled = sum(view.state.health not in calm for view in hidden)
+    troubled = sum(view.state.health not in CALM for view in hidden)
     more = _and_more(len(picture.members), most, "member", troubled)
-    return [_counts(picture), *following(picture), rows, *more]
+    return [_counts(picture), *following(picture), listing(MEMBER, rows, width), *more]
 
 
 def _counts(picture: Picture) -> Text:
@@ -280,19 +309,19 @@ def _counts(picture: Picture) -> Text:
     return Text.assemble(*parts)
 
 
-def _member_row(view: MemberView, wide: bool) -> list[Text]:
+def _member_row(view: MemberView) -> list[Text]:
     state = view.state
     symbol, style = HEALTH_STYLE[state.health]
-    row = [
+    return [
         Text(symbol, style),
         cell(state.node),
         cell(_because(state.health, state.reason), style),
+        checks_cell(state),
+        _disk(state),
         cell(figures.age(state.heard)),
         cell(figures.number(state.latest.get(LOAD))),
-        _disk(state),
-        checks_cell(state),
+        cell(view.home, "dim"),
     ]
-    return [*row, cell(view.home, "dim")] if wide else row
 
 
 def _disk(state: MemberState) -> Text:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.table import Column
 from rich.text import Text
 
 from nm_agents.cli.screen import figures
+from nm_agents.cli.screen.listing import SENTENCE, Field, listing
 from nm_agents.cli.screen.printable import cell
-from nm_agents.cli.screen.status import CHECK_STYLE, HEALTH_STYLE, NARROW, table
+from nm_agents.cli.screen.status import CHECK_STYLE, HEALTH_STYLE
 from nm_bus.messages import (
     Check,
     MemberState,
@@ -34,7 +34,7 @@ def top_page(detail: NodeDetail, width: int) -> RenderableType:
     return Group(
         *_who(detail.member),
         *_properties(state.properties),
-        *_checks(state.checks),
+        *_checks(state.checks, width),
         Text(""),
         Text("METRICS", style="bold"),
         _metrics(detail, width),
@@ -83,30 +83,31 @@ def _properties(properties: Properties | None) -> list[RenderableType]:
     return [Text(""), *lines] if lines else []
 
 
-def _checks(checks: Sequence[Check]) -> list[RenderableType]:
+CHECK = (Field("status"), Field("check"), Field("output", least=SENTENCE))
+
+
+def _checks(checks: Sequence[Check], width: int) -> list[RenderableType]:
     if not checks:
         return []
-    rows = table("check", "status", "output")
-    for check in checks:
-        rows.add_row(
-            cell(check.name), cell(check.status, CHECK_STYLE[check.status]), cell(check.output)
-        )
-    return [Text(""), Text("CHECKS", style="bold"), rows]
+    rows = [
+        (cell(check.status, CHECK_STYLE[check.status]), cell(check.name), cell(check.output))
+        for check in checks
+    ]
+    return [Text(""), Text("CHECKS", style="bold"), listing(CHECK, rows, width)]
 
 
 def _metrics(detail: NodeDetail, width: int) -> RenderableType:
     if not detail.series:
         return Text("none yet: the first minute is not over", style="dim")
-    columns = [column for column in COLUMNS if width >= NARROW or not column.wide]
-    rows = table(
-        "metric", *(Column(c.name, justify="left" if c.graph else "right") for c in columns)
-    )
-    for name, series in sorted(detail.series.items()):
-        rows.add_row(cell(name), *(_value(column, series) for column in columns))
+    fields = [Field("metric"), *(column.field for column in COLUMNS)]
+    rows = [
+        [cell(name), *(_value(column, series) for column in COLUMNS)]
+        for name, series in sorted(detail.series.items())
+    ]
     above = "min, mean, max of the newest 5 minutes"
     if detail.left_out:
         above += f"; {detail.left_out} more series are too many for one answer"
-    return Group(Text(above, style="dim"), rows)
+    return Group(Text(above, style="dim"), listing(fields, rows, width))
 
 
 def _value(column: "MetricColumn", series: Series) -> Text:
@@ -115,12 +116,17 @@ def _value(column: "MetricColumn", series: Series) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class MetricColumn:
-    """A column of the metrics table; `wide` ones are left out of a narrow terminal."""
+    """A column of the metrics table; of a high `rank`, it is the first to go where it is narrow."""
 
     name: str
     value: Callable[[Series], str]
-    wide: bool = False
+    rank: int = 0
     graph: bool = False
+
+    @property
+    def field(self) -> Field:
+        """How it is laid out."""
+        return Field(self.name, self.rank, right=not self.graph)
 
 
 def newest(series: Series) -> Rollup | None:
@@ -211,14 +217,14 @@ def _quarter(series: Series) -> str:
 
 
 COLUMNS = (
-    MetricColumn("unit", _unit, wide=True),
     MetricColumn("last", _last),
-    MetricColumn("min", _figure(lambda rollup: rollup.low), wide=True),
-    MetricColumn("mean", _figure(mean)),
-    MetricColumn("max", _figure(lambda rollup: rollup.high)),
-    MetricColumn("rate/s", _rate),
-    MetricColumn("p50", _quantile("p50"), wide=True),
-    MetricColumn("p99", _quantile("p99"), wide=True),
-    MetricColumn("last hour", _hour, graph=True),
-    MetricColumn("last 15 min", _quarter, wide=True, graph=True),
+    MetricColumn("unit", _unit, rank=8),
+    MetricColumn("rate/s", _rate, rank=2),
+    MetricColumn("last hour", _hour, rank=1, graph=True),
+    MetricColumn("mean", _figure(mean), rank=3),
+    MetricColumn("max", _figure(lambda rollup: rollup.high), rank=4),
+    MetricColumn("min", _figure(lambda rollup: rollup.low), rank=5),
+    MetricColumn("p99", _quantile("p99"), rank=6),
+    MetricColumn("p50", _quantile("p50"), rank=7),
+    MetricColumn("last 15 min", _quarter, rank=9, graph=True),
 )

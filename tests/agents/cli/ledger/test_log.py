@@ -118,7 +118,7 @@ def test_what_became_of_a_supernode_is_told_in_the_words_of_the_commands(run: Ru
     run("supernode", "demote", node, "--yes")
     run("supernode", "rejoin", node, "--incarnation", "i2")
     said = run("log").stdout
-    found = [line.split()[4] for line in said.splitlines() if node in line]
+    found = [line.split()[1] for line in said.splitlines() if node in line]
     assert found == ["rejoin", "demote", "promote", "add"]
     one = json.loads(run("log", "--kind", "promote", "--json").stdout)
     assert [update["revision"] for update in one] == [2]

@@ -1,0 +1,50 @@
+"""The lists of the ledger look as they did, on wide and on narrow terminals."""
+
+import pytest
+
+from nm_agents.cli.log import log_page
+from nm_agents.cli.supernode import supernodes_page
+from nm_bus.messages import Change, Entry, Update
+
+from .conftest import EVIL, SN, standing
+from .pictures import WIDTHS, agrees_with, drawn
+
+MICROS = 1_790_000_000_000_000
+
+
+def update(revision: int, kind: str, key: str, **value: object) -> Update:
+    actor = "me.llnl.gov" if revision % 2 else "curator.dkrz.de"
+    change = Change(f"{actor}/b/{revision}", actor, kind, key, value=value)
+    return Update("demo", 1, revision, "0" * 64, "1" * 64, MICROS + revision * 1_000_000, change)
+
+
+UPDATES = [
+    update(815, "set", "config/thredds/catalog.xml", content="<x/>", note="a new server in Kiel"),
+    update(814, "admit", "supernode/sn3.ceda.ac.uk", role="standby", incarnation="2d81c0"),
+    update(813, "leave", "member/esgf-node1.llnl.gov"),
+    update(812, "set", "config/search/settings.json", content="{}", note=EVIL),
+]
+
+VALUES = (("voter", "genesis", 5671), ("voter", "3e92d1", 5671), ("standby", "2d81c0", 45671))
+ENTRIES = [
+    Entry(
+        f"supernode/{node}",
+        {"role": role, "incarnation": word, "weight": 1, "host": node, "port": port},
+        800 + port % 7,
+        "me.llnl.gov",
+    )
+    for node, (role, word, port) in zip(SN, VALUES, strict=True)
+]
+STANDINGS = [standing(SN[0]), standing(SN[1], 640, state="listening"), None]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_log_looks_as_it_did(width: int | None) -> None:
+    assert agrees_with("log", width, drawn(lambda columns: log_page(UPDATES, columns), width))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_supernodes_look_as_they_did(width: int | None) -> None:
+    found = list(zip(ENTRIES, STANDINGS, strict=True))
+    said = drawn(lambda columns: supernodes_page(found, set(SN), columns), width)
+    assert agrees_with("supernodes", width, said)
