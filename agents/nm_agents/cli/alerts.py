@@ -12,16 +12,17 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from nm_agents.cli.bus import Bus, ask
+from nm_agents.cli.lists import Form, Output, Sort, show_list
 from nm_agents.cli.options import Config, Json, Timeout, Under, opened
 from nm_agents.cli.overview import active, alert_rank, is_under
 from nm_agents.cli.screen import figures
-from nm_agents.cli.screen.console import note, say, screen, show, warn
-from nm_agents.cli.screen.printable import as_json, cell
-from nm_agents.cli.screen.status import SEVERITY_STYLE, table
+from nm_agents.cli.screen.console import note, say, screen, warn
+from nm_agents.cli.screen.listing import Field, View
+from nm_agents.cli.screen.printable import cell
+from nm_agents.cli.screen.status import ALERT, SEVERITY_STYLE
 from nm_agents.cli.seen import Seen
 from nm_agents.cli.watching import Ending, Watch, alert_json, alert_line, until
 from nm_bus.client.following import Heard, Received
@@ -38,6 +39,8 @@ SEVERITIES = tuple(Severity)
 def list_alerts(
     context: typer.Context,
     *,
+    form: Output = Form.TABLE,
+    sort: Sort = "",
     config: Config = None,
     json: Json = False,
     site: Under = "",
@@ -51,12 +54,7 @@ def list_alerts(
     """
     with opened(context, config) as (bus, _):
         found = _active(bus, site, timeout)
-    if json:
-        say(as_json(found, indent=True))
-    elif found:
-        show(screen(), _table(found, time.time()))
-    else:
-        show(screen(), Text("No alert is active.", style="green"))
+    show_list(alert_view(time.time()), found, "No alert is active.", form, sort, json=json)
 
 
 def _active(bus: Bus, site: str, timeout: Seconds) -> list[Alert]:
@@ -70,17 +68,20 @@ def _active(bus: Bus, site: str, timeout: Seconds) -> list[Alert]:
     return sorted((a for a in active(known) if is_under(a.subject, site)), key=alert_rank)
 
 
-def _table(found: list[Alert], now: Seconds) -> Table:
-    rows = table("severity", "for", "subject", "kind", "summary")
-    for alert in found:
-        rows.add_row(
+def alert_view(now: Seconds) -> View[Alert]:
+    """Alerts as rows, as they are now."""
+
+    def row(alert: Alert) -> tuple[Text, ...]:
+        return (
             cell(alert.severity, SEVERITY_STYLE[alert.severity]),
-            cell(figures.age(max(0.0, now - alert.raised))),
             cell(alert.subject),
-            cell(alert.kind, "dim"),
             cell(alert.summary),
+            cell(figures.age(max(0.0, now - alert.raised))),
+            cell(alert.kind, "dim"),
         )
-    return rows
+
+    keys = {"severity": alert_rank, "for": lambda alert: -alert.raised}
+    return View((*ALERT, Field("kind", rank=2)), row, lambda alert: alert.alert, keys)
 
 
 @alerts.command("watch")

@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 from nm_agents.cli.configuration import administrator
+from nm_agents.cli.lists import Form, Output, Sort, show_list
 from nm_agents.cli.options import Config, Json, Timeout, ledger
-from nm_agents.cli.screen.entries import show_entries, show_entry
+from nm_agents.cli.screen.entries import entry_view, show_entry
 from nm_agents.cli.screen.figures import agreed
 from nm_agents.exits import ENDING, Exit, ended_by_signals, on_signals, say
 from nm_agents.lifeline import lifeline
@@ -40,7 +41,13 @@ NAME = re.compile(r"[!-~]+")
 
 @locks.command("list", short_help="The locks that are held.")
 def list_locks(
-    context: typer.Context, *, config: Config = None, json: Json = False, timeout: Timeout = 10.0
+    context: typer.Context,
+    *,
+    form: Output = Form.TABLE,
+    sort: Sort = "",
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 10.0,
 ) -> None:
     """List the locks that are held, by whom, and their tokens.
 
@@ -51,7 +58,7 @@ def list_locks(
     with ledger(context, config, timeout) as client:
         found = list(client.entries("lock/"))
     columns = {name: name for name in ("owner", "token", "session")}
-    show_entries(found, columns, "No lock is held.", json=json)
+    show_list(entry_view(columns), found, "No lock is held.", form, sort, json=json)
 
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The lock's name.")]

@@ -5,15 +5,15 @@ from itertools import islice, takewhile
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from nm_agents.cli.config.past import not_kept
+from nm_agents.cli.lists import Form, Output, show_list
 from nm_agents.cli.options import Config, Json, Timeout, ledger
-from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.console import screen, show
 from nm_agents.cli.screen.entries import moment
-from nm_agents.cli.screen.listing import SENTENCE, Field, listing
-from nm_agents.cli.screen.printable import as_json, cell, printable
+from nm_agents.cli.screen.listing import SENTENCE, Field, View
+from nm_agents.cli.screen.printable import cell, printable
 from nm_bus.core.ledger.keys import FORMS, family, is_key
 from nm_bus.messages import Change, Update
 
@@ -43,6 +43,7 @@ def log(
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="At most so many.")
     ] = 50,
+    form: Output = Form.TABLE,
     config: Config = None,
     json: Json = False,
     timeout: Timeout = 10.0,
@@ -63,15 +64,12 @@ def log(
         found = list(islice(filter(wanted, newer), limit + 1))
         begins = client.past_from
     more, found = len(found) > limit, found[:limit]
-    if json:
-        say(as_json(found, indent=True))
-        return
     which = f" of {printable(key)}" if key else ""
     such = "No such change" if since or kind else "No change"
-    none = f"{such}{which} was agreed."
+    show_list(LOG, found, f"{such}{which} was agreed.", form, json=json)
+    if json or form in (Form.JSON, Form.NAME):
+        return
     console = screen()
-    page = log_page(found, console.width) if found else Text(none, style="dim")
-    show(console, page)
     if more:
         show(console, Text(f"and older ones: --limit shows more than {limit}", style="dim"))
     elif begins > since + 1:
@@ -110,11 +108,6 @@ CHANGE = (
 )
 
 
-def log_page(found: list[Update], width: int) -> Table:
-    """A row for each change."""
-    return listing(CHANGE, map(_row, found), width)
-
-
 def _row(update: Update) -> tuple[Text, ...]:
     change = update.change
     return (
@@ -125,3 +118,6 @@ def _row(update: Update) -> tuple[Text, ...]:
         cell(moment(update.time)),
         cell(str((change.value or {}).get("note", "")), "dim", NOTE),
     )
+
+
+LOG = View(CHANGE, _row, lambda update: str(update.revision))

@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from nm_agents.cli import service
 from nm_agents.cli.confirming import DryRun, Yes, confirm
+from nm_agents.cli.lists import Form, Output, Sort, show_list
 from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, ledger
 from nm_agents.cli.proposing import propose
-from nm_agents.cli.screen.entries import show_entries, show_entry
+from nm_agents.cli.screen.entries import entry_view, show_entry
 from nm_bus.client import Client
 from nm_bus.messages import Entry
 
@@ -36,7 +37,13 @@ def run(config: ServiceConfig) -> None:
 
 @members.command("list", short_help="The members there are.")
 def list_members(
-    context: typer.Context, *, config: Config = None, json: Json = False, timeout: Timeout = 10.0
+    context: typer.Context,
+    *,
+    form: Output = Form.TABLE,
+    sort: Sort = "",
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 10.0,
 ) -> None:
     """List the members, those too that have left, where they are placed, and their weight.
 
@@ -49,7 +56,7 @@ def list_members(
     with ledger(context, config, timeout) as client:
         found = list(client.entries("member/"))
     columns = {"state": "state", "home": PLACED, "weight": "weight"}
-    show_entries(found, columns, "There is no member.", json=json)
+    show_list(entry_view(columns), found, "There is no member.", form, sort, json=json)
 
 
 @members.command("show", short_help="What the ledger holds of one.")

@@ -1,7 +1,8 @@
 """How a command's failure is worded: a slip in the command line, and an error for a program."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import pairwise
 
 from nm_agents.exits import exit_code
 from nm_bus.errors import NmBusError
@@ -21,14 +22,13 @@ def plain(message: str) -> str:
     return message
 
 
-def wants_json(words: Iterable[str]) -> bool:
+def wants_json(words: Sequence[str]) -> bool:
     """Whether a command line asks for JSON; what follows two hyphens is somebody else's."""
-    for word in words:
-        if word == "--":
-            return False
-        if word == "--json":
-            return True
-    return False
+    ours = words[: words.index("--")] if "--" in words else words
+    asked = {"--json", "-ojson", "--format=json"}
+    return not asked.isdisjoint(ours) or any(
+        pair in (("-o", "json"), ("--format", "json")) for pair in pairwise(ours)
+    )
 
 
 def say_as_json(error: NmBusError) -> None:

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from nm_agents.cli.config.arguments import STDIN, IfRevision, read_file
+from nm_agents.cli.lists import Form, Output, Sort, show_list
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.proposing import ask_for
-from nm_agents.cli.screen.entries import show_entries, show_entry
+from nm_agents.cli.screen.entries import entry_view, show_entry
 
 records = typer.Typer(help="Component records: endpoints, software and more.", no_args_is_help=True)
 
@@ -23,6 +24,8 @@ def list_records(
     context: typer.Context,
     kind: Annotated[str, typer.Argument(metavar="[KIND]", help="Of this kind only.")] = "",
     *,
+    form: Output = Form.TABLE,
+    sort: Sort = "",
     config: Config = None,
     json: Json = False,
     timeout: Timeout = 10.0,
@@ -35,7 +38,7 @@ def list_records(
     """
     with ledger(context, config, timeout) as client:
         found = list(client.records(kind))
-    show_entries(found, {}, "There is no record.", json=json)
+    show_list(entry_view({}), found, "There is no record.", form, sort, json=json)
 
 
 @records.command("show", short_help="One record.")

@@ -11,12 +11,13 @@ import typer
 from rich.text import Text
 
 from nm_agents.cli.confirming import DryRun, Yes, confirm
+from nm_agents.cli.lists import Form, Output, Sort, show_list
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.proposing import ask_for
-from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.console import say
 from nm_agents.cli.screen.entries import moment, name_of
+from nm_agents.cli.screen.listing import SENTENCE, Field, View
 from nm_agents.cli.screen.printable import as_json, cell
-from nm_agents.cli.screen.status import table
 from nm_bus.client import Client
 from nm_bus.codes import NOT_ALLOWED, UNKNOWN_KEY
 from nm_bus.core.ledger.keys import FORMS, is_key
@@ -55,7 +56,13 @@ ComponentArgument = Annotated[
 
 @roles.command("list", short_help="Who may do what.")
 def list_roles(
-    context: typer.Context, *, config: Config = None, json: Json = False, timeout: Timeout = 10.0
+    context: typer.Context,
+    *,
+    form: Output = Form.TABLE,
+    sort: Sort = "",
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 10.0,
 ) -> None:
     """List the administrators, and the publishers with their components. Times are UTC.
 
@@ -65,17 +72,26 @@ def list_roles(
     """
     with ledger(context, config, timeout) as client:
         found = list(client.entries("role/"))
-    if json:
-        say(as_json(found, indent=True))
-        return
-    if not found:
-        show(screen(), Text("Nobody has a right.", style="dim"))
-        return
-    rows = table("principal", "may", "revision", "since", "by")
-    for entry in found:
-        cells = (name_of(entry), _words(entry), str(entry.revision), moment(entry.time))
-        rows.add_row(*(cell(text) for text in (*cells, entry.actor)))
-    show(screen(), rows)
+    show_list(ROLES, found, "Nobody has a right.", form, sort, json=json)
+
+
+def _row(entry: Entry) -> tuple[Text, ...]:
+    since = moment(entry.time)
+    texts = (name_of(entry), _words(entry), str(entry.revision), since, entry.actor)
+    return tuple(cell(text) for text in texts)
+
+
+ROLES = View(
+    (
+        Field("principal"),
+        Field("may", least=SENTENCE),
+        Field("revision", rank=3),
+        Field("since", rank=1),
+        Field("by", rank=2),
+    ),
+    _row,
+    name_of,
+)
 
 
 def _words(entry: Entry) -> str:

@@ -1,5 +1,7 @@
 """`nm-bus status`: the federation in one screen."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, NoReturn
 
@@ -8,12 +10,20 @@ from rich.console import Console, RenderableType
 
 from nm_agents.cli import ledgers
 from nm_agents.cli.bus import Bus
+from nm_agents.cli.lists import Form, Output, Sort, Unhealthy, screen_for, show_names
 from nm_agents.cli.options import Config, Json, Timeout, Under, Watch, opened
 from nm_agents.cli.overview import Picture, as_data, fetch, under, verdict
-from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.console import say, show
 from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.cli.screen.refresh import Latest, watch_lines, watch_screen
-from nm_agents.cli.screen.status import EVERYTHING, IN_A_PIPE, rows_that_fit, status_page
+from nm_agents.cli.screen.status import (
+    EVERYTHING,
+    IN_A_PIPE,
+    Rows,
+    rows_that_fit,
+    selected,
+    status_page,
+)
 from nm_agents.exits import Exit
 from nm_bus.errors import ConnectionLostError, TimedOutError
 from nm_bus.messages import Seconds
@@ -26,6 +36,9 @@ def status(
     watch: Watch = False,
     json: Json = False,
     site: Under = "",
+    unhealthy: Unhealthy = False,
+    form: Output = Form.TABLE,
+    sort: Sort = "",
     everything: Annotated[bool, typer.Option("--all", help="Every member and link.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="One line and exit code, as a Nagios plugin.")
@@ -43,24 +56,31 @@ def status(
         if check:
             raise typer.Exit(_check(bus, site, timeout))
         look = partial(_look, bus, site, timeout)
+        rows = Rows(unhealthy=unhealthy, sort=sort)
+        draw = partial(page, rows=rows, everything=everything or form is Form.WIDE)
         if watch:
-            _watch(Latest(look), json=json, everything=everything)
+            _watch(Latest(look), draw, rows, json=json or form is Form.JSON)
         picture = look()
-    if json:
-        say(as_json(everything_known(picture), indent=True))
+    if json or form is Form.JSON:
+        say(as_json(everything_known(picture, rows), indent=True))
+    elif form is Form.NAME:
+        show_names(view.state.node for view in selected(picture, rows).members)
     else:
-        console = screen()
-        show(console, page(picture, console, everything=everything))
+        console = screen_for(form)
+        show(console, draw(picture, console))
 
 
 def _look(bus: Bus, site: str, timeout: Seconds) -> Picture:
     return under(fetch(bus, timeout), site)
 
 
-def _watch(latest: Latest[Picture], *, json: bool, everything: bool) -> NoReturn:
+Draw = Callable[[Picture, Console], RenderableType]
+
+
+def _watch(latest: Latest[Picture], draw: Draw, rows: Rows, *, json: bool) -> NoReturn:
     if json:
-        watch_lines(latest, everything_known)
-    watch_screen(latest, partial(page, everything=everything))
+        watch_lines(latest, partial(everything_known, rows=rows))
+    watch_screen(latest, draw)
 
 
 def _check(bus: Bus, site: str, timeout: Seconds) -> int:
@@ -73,12 +93,15 @@ def _check(bus: Bus, site: str, timeout: Seconds) -> int:
     return int(level)
 
 
-def everything_known(picture: Picture) -> dict[str, Any]:
+def everything_known(picture: Picture, rows: Rows) -> dict[str, Any]:
     """The picture as plain values, with what it says of the ledger put together."""
-    return as_data(picture) | {"ledger": ledgers.as_data(picture)}
+    return as_data(selected(picture, rows)) | {"ledger": ledgers.as_data(picture)}
 
 
-def page(picture: Picture, console: Console, *, everything: bool) -> RenderableType:
+def page(picture: Picture, console: Console, *, rows: Rows, everything: bool) -> RenderableType:
     """A page of as many rows as there is room for."""
-    rows = rows_that_fit(picture, console.height) if console.is_terminal else IN_A_PIPE
-    return status_page(picture, console.width, EVERYTHING if everything else rows)
+    most = rows_that_fit(picture, console.height) if console.is_terminal else IN_A_PIPE
+    shown = EVERYTHING if everything else most
+    return status_page(
+        picture, console.width, replace(shown, unhealthy=rows.unhealthy, sort=rows.sort)
+    )

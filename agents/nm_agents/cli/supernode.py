@@ -1,22 +1,22 @@
 """`nm-bus supernode ...`: who decides, who follows, and how far each of them is."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from nm_agents.cli import service
 from nm_agents.cli.confirming import DryRun, Yes, confirm
 from nm_agents.cli.ledgers import RUNNING
+from nm_agents.cli.lists import Form, Output, Sort, Unhealthy, show_list
 from nm_agents.cli.member import NodeArgument
 from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, ledger
 from nm_agents.cli.proposing import ask_for, propose
-from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.entries import name_of
-from nm_agents.cli.screen.listing import SENTENCE, Field, listing
-from nm_agents.cli.screen.printable import as_json, cell
+from nm_agents.cli.screen.listing import SENTENCE, Field, View
+from nm_agents.cli.screen.printable import cell
 from nm_bus.client import Client
 from nm_bus.core.ledger.voters import node_of
 from nm_bus.errors import NmBusError
@@ -39,7 +39,14 @@ def run(config: ServiceConfig) -> None:
 
 @supernodes.command("list", short_help="Who decides, who follows, how far they are.")
 def list_supernodes(
-    context: typer.Context, *, config: Config = None, json: Json = False, timeout: Timeout = 10.0
+    context: typer.Context,
+    *,
+    unhealthy: Unhealthy = False,
+    form: Output = Form.TABLE,
+    sort: Sort = "",
+    config: Config = None,
+    json: Json = False,
+    timeout: Timeout = 10.0,
 ) -> None:
     """List the supernodes: their role, and how far the ledger of each is that the settings name.
 
@@ -50,13 +57,12 @@ def list_supernodes(
     with ledger(context, config, timeout) as client:
         entries = list(client.entries("supernode/"))
         asked = {peer.node for peer in client.settings.supernodes}
-        found = [(e, _standing(client, e) if name_of(e) in asked else None) for e in entries]
-    if json:
-        rows = [{"entry": entry, "standing": standing} for entry, standing in found]
-        say(as_json(rows, indent=True))
-    else:
-        console = screen()
-        show(console, supernodes_page(found, asked, console.width))
+        found = [
+            Listed(entry, _standing(client, entry) if name_of(entry) in asked else None)
+            for entry in entries
+        ]
+    shown = [one for one in found if not (unhealthy and one.is_well)]
+    show_list(supernode_view(asked), shown, "There is none.", form, sort, json=json)
 
 
 def _standing(client: Client, entry: Entry) -> Standing | None:
@@ -65,6 +71,19 @@ def _standing(client: Client, entry: Entry) -> Standing | None:
         return client.standing(name_of(entry))
     except NmBusError:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A supernode's entry in the ledger, and how far it is by its own word, if it gave one."""
+
+    entry: Entry
+    standing: Standing | None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the one that was admitted runs there."""
+        return self.standing is not None and _state(self.entry.value, self.standing) == RUNNING
 
 
 SUPERNODE = (
@@ -78,14 +97,13 @@ SUPERNODE = (
 )
 
 
-def supernodes_page(
-    found: list[tuple[Entry, Standing | None]], asked: set[str], width: int
-) -> Table:
-    """A row for each supernode; those that the settings do not name were not asked."""
-    return listing(SUPERNODE, (_row(entry, standing, asked) for entry, standing in found), width)
+def supernode_view(asked: set[str]) -> View[Listed]:
+    """Supernodes as rows; those that the settings do not name were not asked."""
+    return View(SUPERNODE, lambda one: _row(one, asked), lambda one: name_of(one.entry))
 
 
-def _row(entry: Entry, standing: Standing | None, asked: set[str]) -> list[Text]:
+def _row(one: Listed, asked: set[str]) -> list[Text]:
+    entry, standing = one.entry, one.standing
     value = entry.value
     silent = "not heard" if name_of(entry) in asked else "not asked: it is not in the settings"
     role, incarnation, weight = (

@@ -1,12 +1,17 @@
 """The lists of the ledger look as they did, on wide and on narrow terminals."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import pytest
 
-from nm_agents.cli.log import log_page
-from nm_agents.cli.supernode import supernodes_page
+from nm_agents.cli.alerts import alert_view
+from nm_agents.cli.log import LOG
+from nm_agents.cli.screen.listing import View, listing
+from nm_agents.cli.supernode import Listed, supernode_view
 from nm_bus.messages import Change, Entry, Update
 
-from .conftest import EVIL, SN, standing
+from .conftest import ALERTS, EVIL, NOW, SN, standing
 from .pictures import WIDTHS, agrees_with, drawn
 
 MICROS = 1_790_000_000_000_000
@@ -38,13 +43,26 @@ ENTRIES = [
 STANDINGS = [standing(SN[0]), standing(SN[1], 640, state="listening"), None]
 
 
+T = TypeVar("T")
+
+
+def looks_as_it_did(name: str, width: int | None, view: View[T], found: Sequence[T]) -> bool:
+    rows = [view.row(one) for one in found]
+    said = drawn(lambda columns: listing(view.fields, rows, columns), width)
+    return agrees_with(name, width, said)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_log_looks_as_it_did(width: int | None) -> None:
-    assert agrees_with("log", width, drawn(lambda columns: log_page(UPDATES, columns), width))
+    assert looks_as_it_did("log", width, LOG, UPDATES)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_supernodes_look_as_they_did(width: int | None) -> None:
-    found = list(zip(ENTRIES, STANDINGS, strict=True))
-    said = drawn(lambda columns: supernodes_page(found, set(SN), columns), width)
-    assert agrees_with("supernodes", width, said)
+    found = [Listed(*pair) for pair in zip(ENTRIES, STANDINGS, strict=True)]
+    assert looks_as_it_did("supernodes", width, supernode_view(set(SN)), found)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_alerts_look_as_they_did(width: int | None) -> None:
+    assert looks_as_it_did("alerts", width, alert_view(NOW), ALERTS)

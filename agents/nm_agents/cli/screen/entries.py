@@ -8,6 +8,7 @@ from rich.text import Text
 
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.listing import Field, View
 from nm_agents.cli.screen.printable import as_json, cell
 from nm_agents.cli.screen.status import table
 from nm_bus.codes import UNKNOWN_KEY
@@ -50,17 +51,13 @@ def show_entry(entry: Entry | None, key: str, *, json: bool) -> None:
     show(screen(), pairs({"key": entry.key, **made, **entry.value}))
 
 
-def show_entries(found: list[Entry], columns: Mapping[str, str], none: str, *, json: bool) -> None:
+def entry_view(columns: Mapping[str, str]) -> View[Entry]:
     """Entries as rows: the name, these fields of the value under their headings, the revision."""
-    if json:
-        say(as_json(found, indent=True))
-        return
-    if not found:
-        show(screen(), Text(none, style="dim"))
-        return
-    rows = table("name", *columns.values(), "revision", "by")
-    for entry in found:
-        values = (word(entry.value.get(field, "-")) for field in columns)
-        cells = (name_of(entry), *values, str(entry.revision), entry.actor)
-        rows.add_row(*(cell(text) for text in cells))
-    show(screen(), rows)
+
+    def row(entry: Entry) -> tuple[Text, ...]:
+        values = (word(entry.value.get(name, "-")) for name in columns)
+        texts = (name_of(entry), *values, str(entry.revision), entry.actor)
+        return tuple(cell(text) for text in texts)
+
+    fields = (Field("name"), *(Field(heading) for heading in columns.values()))
+    return View((*fields, Field("revision", rank=1), Field("by", rank=2)), row, name_of)

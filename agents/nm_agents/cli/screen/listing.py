@@ -1,11 +1,16 @@
 """Tables that fit: on a narrow terminal, the columns that matter least are left out first."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from rich.cells import cell_len
 from rich.table import Column, Table
 from rich.text import Text
+
+from nm_bus.errors import ConfigError
+
+T = TypeVar("T")
 
 GAP = 2
 """Blanks between two columns."""
@@ -61,3 +66,33 @@ def _need(field: Field, cells: Iterable[Text]) -> int:
     """How many columns of a terminal it takes at least."""
     whole = max((cell_len(field.header), *(text.cell_len for text in cells)))
     return min(whole, max(field.least, cell_len(field.header))) if field.least else whole
+
+
+@dataclass(frozen=True, slots=True)
+class View(Generic[T]):
+    """How things of one kind are listed. `keys` are what columns are sorted by whose cells, as
+    `3 min`, do not say it themselves."""
+
+    fields: Sequence[Field]
+    row: Callable[[T], Sequence[Text]]
+    name: Callable[[T], str]
+    keys: dict[str, Callable[[T], Any]] = field(default_factory=dict)
+
+
+def in_order(view: View[T], found: Sequence[T], sort: str) -> Sequence[T]:
+    """Sorted by a column; as they are when none is given. Raises ConfigError."""
+    if not sort:
+        return found
+    column = sort.removeprefix("-")
+    headers = [one.header for one in view.fields]
+    if column not in headers:
+        known = ", ".join(header for header in headers if header)
+        raise ConfigError("--sort", f"there is no column {column!r}", f"give one of: {known}")
+    place = headers.index(column)
+    key = view.keys.get(column, lambda one: natural(view.row(one)[place].plain))
+    return sorted(found, key=key, reverse=sort.startswith("-"))
+
+
+def natural(text: str) -> tuple[bool, float, str]:
+    """A key for texts that puts whole numbers in the order of numbers, before other texts."""
+    return not text.isdecimal(), float(text) if text.isdecimal() else 0.0, text

@@ -1,7 +1,8 @@
 """How an overview looks: alerts, supernodes, links, members, the worst first, in one screen."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
@@ -9,6 +10,8 @@ from rich.text import Text
 
 from nm_agents.cli import ledgers
 from nm_agents.cli.overview import (
+    CHECK_ORDER,
+    HEALTH_ORDER,
     HEALTHY,
     Picture,
     Verdict,
@@ -19,7 +22,7 @@ from nm_agents.cli.overview import (
 )
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.ledger import following, standing_cell
-from nm_agents.cli.screen.listing import SENTENCE, Field, listing
+from nm_agents.cli.screen.listing import SENTENCE, Field, View, in_order, listing
 from nm_agents.cli.screen.printable import cell
 from nm_bus.messages import (
     Alert,
@@ -65,11 +68,13 @@ LOAD = "host.load.1m"
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """How many rows of each list are shown at most; None shows all."""
+    """How many rows of each list are shown at most (None: all), which, and members by what."""
 
     alerts: int | None = None
     links: int | None = None
     members: int | None = None
+    unhealthy: bool = False
+    sort: str = ""
 
 
 EVERYTHING = Rows()
@@ -78,6 +83,28 @@ IN_A_PIPE = Rows(50, 50, 50)
 
 FRAME = 23
 """Lines that titles, headings, counts and blanks between them take."""
+
+
+def selected(picture: Picture, rows: Rows) -> Picture:
+    """What is listed: all, or what asks for attention; the members in the order that is wanted."""
+    members = tuple(in_order(MEMBERS, picture.members, rows.sort))
+    if not rows.unhealthy:
+        return replace(picture, members=members)
+    return replace(
+        picture,
+        supernodes=tuple(view for view in picture.supernodes if not _is_well(view)),
+        links=tuple(link for link in picture.links if link.state not in HEALTHY),
+        members=tuple(view for view in members if not _is_calm(view.state)),
+    )
+
+
+def _is_well(view: SupernodeView) -> bool:
+    is_running = view.state is not None and view.state.broker.state in HEALTHY
+    return view.health in CALM and is_running
+
+
+def _is_calm(state: MemberState) -> bool:
+    return state.health in CALM and worst_check(state) is CheckStatus.OK
 
 
 def rows_that_fit(picture: Picture, height: int) -> Rows:
@@ -91,12 +118,14 @@ def rows_that_fit(picture: Picture, height: int) -> Rows:
 
 def status_page(picture: Picture, width: int, rows: Rows = EVERYTHING) -> RenderableType:
     """The screen."""
+    listed = selected(picture, rows)
+    supernodes = _supernodes(picture, listed.supernodes, width)
     return Group(
         headline(picture),
         *_section("ALERTS", _alerts(picture, width, rows.alerts)),
-        *_section("SUPERNODES", [_supernodes(picture, width), *_quorum(picture)]),
-        *_section("LINKS", _links(picture, width, rows.links)),
-        *_section("MEMBERS", _members(picture, width, rows.members)),
+        *_section("SUPERNODES", [*supernodes, *_quorum(picture)]),
+        *_section("LINKS", _links(listed, width, rows.links)),
+        *_section("MEMBERS", _members(picture, listed.members, width, rows.members)),
     )
 
 
@@ -166,13 +195,14 @@ SUPERNODE = (
 )
 
 
-def _supernodes(picture: Picture, width: int) -> Table:
+def _supernodes(
+    picture: Picture, listed: Sequence[SupernodeView], width: int
+) -> list[RenderableType]:
     furthest, votes = ledgers.newest(picture), ledgers.votes(picture)
     rows = [
-        _supernode_row(view, votes.role(view.node) if votes else "-", furthest)
-        for view in picture.supernodes
+        _supernode_row(view, votes.role(view.node) if votes else "-", furthest) for view in listed
     ]
-    return listing(SUPERNODE, rows, width)
+    return [listing(SUPERNODE, rows, width)] if rows else []
 
 
 def _quorum(picture: Picture) -> list[RenderableType]:
@@ -291,24 +321,6 @@ MEMBER = (
 )
 
 
-def _members(picture: Picture, width: int, most: int | None) -> list[RenderableType]:
-    if not picture.members:
-        return [Text("none", style="dim")]
-    rows = [_member_row(view) for view in picture.members[:most]]
-    hidden = () if most is None else picture.members[most:]
-    troubled = sum(view.state.health not in CALM for view in hidden)
-    more = _and_more(len(picture.members), most, "member", troubled)
-    return [_counts(picture), *following(picture), listing(MEMBER, rows, width), *more]
-
-
-def _counts(picture: Picture) -> Text:
-    parts = [
-        (f"{HEALTH_STYLE[health][0]} {count:,} {health}   ", HEALTH_STYLE[health][1])
-        for health, count in health_counts(picture).items()
-    ]
-    return Text.assemble(*parts)
-
-
 def _member_row(view: MemberView) -> list[Text]:
     state = view.state
     symbol, style = HEALTH_STYLE[state.health]
@@ -348,6 +360,37 @@ def checks_cell(state: MemberState) -> Text:
     if worst is CheckStatus.OK:
         return Text(f"{len(names)} ok", "green")
     return cell(f"{worst}: {', '.join(names)}", CHECK_STYLE[worst], limit=40)
+
+
+MEMBER_KEYS: dict[str, Callable[[MemberView], Any]] = {
+    "health": lambda view: HEALTH_ORDER.index(view.state.health),
+    "checks": lambda view: CHECK_ORDER.index(worst_check(view.state)),
+    "disk": lambda view: fullest_disk(view.state.latest) or 0.0,
+    "heard": lambda view: -1.0 if view.state.heard is None else view.state.heard,
+    "load": lambda view: view.state.latest.get(LOAD, 0.0),
+}
+MEMBERS = View(MEMBER, _member_row, lambda view: view.state.node, MEMBER_KEYS)
+
+
+def _members(
+    picture: Picture, listed: Sequence[MemberView], width: int, most: int | None
+) -> list[RenderableType]:
+    if not picture.members:
+        return [Text("none", style="dim")]
+    rows = [_member_row(view) for view in listed[:most]]
+    hidden = () if most is None else listed[most:]
+    troubled = sum(view.state.health not in CALM for view in hidden)
+    more = _and_more(len(listed), most, "member", troubled)
+    shown = [listing(MEMBER, rows, width)] if rows else []
+    return [_counts(picture), *following(picture), *shown, *more]
+
+
+def _counts(picture: Picture) -> Text:
+    parts = [
+        (f"{HEALTH_STYLE[health][0]} {count:,} {health}   ", HEALTH_STYLE[health][1])
+        for health, count in health_counts(picture).items()
+    ]
+    return Text.assemble(*parts)
 
 
 def _and_more(count: int, most: int | None, noun: str, in_trouble: int = 0) -> list[RenderableType]:

@@ -184,3 +184,24 @@ def test_what_remains_without_a_vote_tells_who_cannot_vote_now(
     told = run("supernode", "demote", NODES[2], "--dry-run").stdout
     assert all(each in told for each in said)
     assert ("cannot vote now" in told) is bool(said)
+
+
+@pytest.mark.parametrize("command", ["member", "supernode", "role", "record", "lock"])
+def test_every_list_of_the_ledger_has_the_same_forms(run: Run, command: str) -> None:
+    listed = json.loads(run(command, "list", "--json").stdout)
+    assert json.loads(run(command, "list", "-o", "json").stdout) == listed
+    names = run(command, "list", "-o", "name")
+    assert names.exit_code == 0
+    assert len(names.stdout.splitlines()) == len(listed)
+    assert run(command, "list", "-o", "wide").exit_code == 0
+
+
+def test_only_the_supernodes_that_are_not_well_are_listed(run: Run) -> None:
+    run("supernode", "add", "sn9.example.org", "--incarnation", "i1")
+    said = run("supernode", "list", "--unhealthy", "-o", "name")
+    assert said.stdout == "sn9.example.org\n"
+
+
+def test_supernodes_are_sorted_by_a_column(run: Run) -> None:
+    names = run("supernode", "list", "-o", "name", "--sort=-node").stdout.splitlines()
+    assert names == sorted(NODES, reverse=True)
