@@ -1,9 +1,8 @@
 """`nm-bus status`: the federation in one screen."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
@@ -14,11 +13,14 @@ from nm_agents.cli.lists import Form, Output, Sort, Unhealthy, screen_for, show_
 from nm_agents.cli.options import Config, Json, Timeout, Under, Watch, opened
 from nm_agents.cli.overview import Picture, as_data, fetch, under, verdict
 from nm_agents.cli.screen.console import say, show
+from nm_agents.cli.screen.keys import Look
 from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.cli.screen.refresh import Latest, watch_lines, watch_screen
 from nm_agents.cli.screen.status import (
     EVERYTHING,
     IN_A_PIPE,
+    ORDERS,
+    SCROLLED,
     Rows,
     rows_that_fit,
     selected,
@@ -59,7 +61,8 @@ def status(
         rows = Rows(unhealthy=unhealthy, sort=sort)
         draw = partial(page, rows=rows, everything=everything or form is Form.WIDE)
         if watch:
-            _watch(Latest(look), draw, rows, json=json or form is Form.JSON)
+            _watch(Latest(look), rows, json=json or form is Form.JSON, everything=everything)
+            return
         picture = look()
     if json or form is Form.JSON:
         say(as_json(everything_known(picture, rows), indent=True))
@@ -74,13 +77,27 @@ def _look(bus: Bus, site: str, timeout: Seconds) -> Picture:
     return under(fetch(bus, timeout), site)
 
 
-Draw = Callable[[Picture, Console], RenderableType]
-
-
-def _watch(latest: Latest[Picture], draw: Draw, rows: Rows, *, json: bool) -> NoReturn:
+def _watch(latest: Latest[Picture], rows: Rows, *, json: bool, everything: bool) -> None:
     if json:
         watch_lines(latest, partial(everything_known, rows=rows))
-    watch_screen(latest, draw)
+    watch_screen(latest, partial(_scrolled, rows=rows, everything=everything), ORDERS)
+
+
+def _scrolled(
+    picture: Picture, console: Console, look: Look, *, rows: Rows, everything: bool
+) -> RenderableType:
+    """A page that may be longer than the screen: its end, the members, is scrolled into."""
+    wanted = replace(
+        rows,
+        unhealthy=rows.unhealthy != look.unhealthy,
+        sort=look.sort or rows.sort,
+        named=look.filter,
+    )
+    if not console.is_terminal or everything:
+        return page(picture, console, rows=wanted, everything=everything)
+    fitting = rows_that_fit(picture, console.height)
+    most = replace(wanted, alerts=fitting.alerts, links=fitting.links, members=SCROLLED)
+    return status_page(picture, console.width, most)
 
 
 def _check(bus: Bus, site: str, timeout: Seconds) -> int:
@@ -102,6 +119,5 @@ def page(picture: Picture, console: Console, *, rows: Rows, everything: bool) ->
     """A page of as many rows as there is room for."""
     most = rows_that_fit(picture, console.height) if console.is_terminal else IN_A_PIPE
     shown = EVERYTHING if everything else most
-    return status_page(
-        picture, console.width, replace(shown, unhealthy=rows.unhealthy, sort=rows.sort)
-    )
+    wanted = replace(rows, alerts=shown.alerts, links=shown.links, members=shown.members)
+    return status_page(picture, console.width, wanted)

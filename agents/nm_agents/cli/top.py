@@ -1,6 +1,6 @@
 """`nm-bus top NODE`: one node's metrics, with a graph of the last hour each."""
 
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import msgspec
 import typer
@@ -33,6 +33,7 @@ def top(
     with opened(context, config) as (bus, _):
         if watch:
             _watch(Latest(lambda: node_detail(bus, node, timeout)), json=json)
+            return
         detail = node_detail(bus, node, timeout)
     if json:
         say(as_json(detail, indent=True))
@@ -41,10 +42,10 @@ def top(
         show(console, top_page(detail, console.width))
 
 
-def _watch(latest: Latest[NodeDetail], *, json: bool) -> NoReturn:
+def _watch(latest: Latest[NodeDetail], *, json: bool) -> None:
     if json:
         watch_lines(latest, msgspec.to_builtins)
-    watch_screen(latest, lambda detail, console: top_page(detail, console.width))
+    watch_screen(latest, lambda detail, console, look: top_page(detail, console.width, look.filter))
 
 
 def node_detail(bus: Bus, node: NodeId, timeout: Seconds) -> NodeDetail:

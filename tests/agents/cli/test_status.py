@@ -232,3 +232,10 @@ def test_the_links_that_a_lost_supernode_took_with_it_are_one_row(bus: FakeBus) 
     assert f"{red.destination} ⇄ others" in section
     assert "8 links: see the supernode above" in section
     assert section.count("✖") == 1
+
+
+def test_a_filter_leaves_the_members_that_it_names_and_counts_all(bus: FakeBus) -> None:
+    members = drawn(fetch(bus, 1.0), None, Rows(named="llnl")).split("MEMBERS")[1]
+    assert "esgf-node1.llnl.gov" in members
+    assert "data.dkrz.de" not in members
+    assert "1 down" in members

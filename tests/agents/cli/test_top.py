@@ -44,3 +44,10 @@ def test_an_unknown_node_is_one_sentence(run: Run) -> None:
 def test_a_missing_minute_is_a_gap() -> None:
     windows = [Window(start, Rollup(1, 5.0, 5.0, 5.0, 5.0)) for start in (0.0, 60.0, 240.0)]
     assert history(windows, 60.0, "gauge") == [5.0, 5.0, None, None, 5.0]
+
+
+def test_a_filter_leaves_the_metrics_that_it_names(bus: FakeBus) -> None:
+    detail = node_detail(bus, "esgf-node1.llnl.gov", 1.0)
+    said = drawn(lambda columns: top_page(detail, columns, "http"), 120)
+    assert "http.time" in said
+    assert "host.load.1m" not in said

@@ -1,16 +1,18 @@
 """What `--watch` means: fetched anew every two seconds, and kept while nobody answers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, NoReturn, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.segment import Segment, SegmentLines
 from rich.text import Text
 
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say, screen, show
-from nm_agents.cli.screen.printable import as_json, printable
+from nm_agents.cli.screen.keys import Keyboard, Look, footer, keyboard, pressed
+from nm_agents.cli.screen.printable import as_json, cell, printable
 from nm_bus.errors import ConnectionLostError, TimedOutError
 from nm_bus.messages import Seconds
 
@@ -52,19 +54,52 @@ class Latest(Generic[T]):
         return as_json(plain(self.value))
 
 
-def watch_screen(latest: Latest[T], draw: Callable[[T, Console], RenderableType]) -> NoReturn:
-    """Draw anew until Ctrl-C; in a pipe one page after the other."""
+Draw = Callable[[T, Console, Look], RenderableType]
+"""A page, of a value, for a console, as it is looked at."""
+
+
+def watch_screen(latest: Latest[T], draw: Draw[T], orders: Sequence[str] = ()) -> None:
+    """Draw again and again until `q` or Ctrl-C; in a pipe one page after the other.
+
+    `orders` are the columns that the page can be sorted by.
+    """
     console = screen()
     if not console.is_terminal:
         while True:
             latest.refresh()
-            show(console, Group(latest.page(lambda value: draw(value, console)), Text("")))
+            show(console, Group(latest.page(lambda value: draw(value, console, Look())), Text("")))
             time.sleep(REFRESH)
-    with Live(console=console, screen=True, auto_refresh=False) as live:
-        while True:
+    look = Look()
+    with keyboard() as keys, Live(console=console, screen=True, auto_refresh=False) as live:
+        while not look.is_over:
             latest.refresh()
-            live.update(latest.page(lambda value: draw(value, console)), refresh=True)
-            time.sleep(REFRESH)
+            end = time.monotonic() + REFRESH
+            while not look.is_over and time.monotonic() < end:
+                look, page = _visible(latest, draw, console, look, orders)
+                live.update(page, refresh=True)
+                for key in _wait(keys, end - time.monotonic()):
+                    look = pressed(look, key, orders)
+
+
+def _wait(keys: Keyboard | None, timeout: Seconds) -> list[str]:
+    """The keys pressed meanwhile; whoever has no keyboard waits."""
+    if keys is not None:
+        return keys.read(timeout)
+    time.sleep(max(0.0, timeout))
+    return []
+
+
+def _visible(
+    latest: Latest[T], draw: Draw[T], console: Console, look: Look, orders: Sequence[str]
+) -> tuple[Look, RenderableType]:
+    """The lines of the page that are looked at, above the line with the keys."""
+    page = latest.page(lambda value: draw(value, console, look))
+    lines = console.render_lines(page, pad=False)
+    look = look.sized(console.height - 1, len(lines))
+    shown = lines[look.top : look.top + look.room]
+    blank: list[list[Segment]] = [[]] * (look.room - len(shown))
+    said = cell(footer(look, orders), "reverse")
+    return look, Group(SegmentLines([*shown, *blank], new_lines=True), said)
 
 
 def watch_lines(latest: Latest[T], plain: Callable[[T], Any]) -> NoReturn:

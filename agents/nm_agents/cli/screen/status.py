@@ -75,9 +75,15 @@ class Rows:
     members: int | None = None
     unhealthy: bool = False
     sort: str = ""
+    named: str = ""
+    """Only the members whose id contains this."""
 
 
 EVERYTHING = Rows()
+SCROLLED = 500
+"""Members at most on a screen that scrolls: more take too long to draw; a filter finds them."""
+ORDERS = ("member", "health", "checks", "-disk", "-heard", "-load", "heard at")
+"""What the members of such a screen can be sorted by."""
 IN_A_PIPE = Rows(50, 50, 50)
 """Where there is no screen to fill."""
 
@@ -87,7 +93,8 @@ FRAME = 23
 
 def selected(picture: Picture, rows: Rows) -> Picture:
     """What is listed: all, or what asks for attention; the members in the order that is wanted."""
-    members = tuple(in_order(MEMBERS, picture.members, rows.sort))
+    named = [view for view in picture.members if rows.named in view.state.node]
+    members = tuple(in_order(MEMBERS, named, rows.sort))
     if not rows.unhealthy:
         return replace(picture, members=members)
     return replace(

@@ -28,8 +28,8 @@ GRAPH = 15
 """Bars at most: an hour in windows of five minutes, or fifteen single minutes."""
 
 
-def top_page(detail: NodeDetail, width: int) -> RenderableType:
-    """The screen of one node."""
+def top_page(detail: NodeDetail, width: int, named: str = "") -> RenderableType:
+    """The screen of one node: all its metrics, or those whose name contains `named`."""
     state = detail.member.state
     return Group(
         *_who(detail.member),
@@ -37,7 +37,7 @@ def top_page(detail: NodeDetail, width: int) -> RenderableType:
         *_checks(state.checks, width),
         Text(""),
         Text("METRICS", style="bold"),
-        _metrics(detail, width),
+        _metrics(detail, width, named),
     )
 
 
@@ -96,13 +96,14 @@ def _checks(checks: Sequence[Check], width: int) -> list[RenderableType]:
     return [Text(""), Text("CHECKS", style="bold"), listing(CHECK, rows, width)]
 
 
-def _metrics(detail: NodeDetail, width: int) -> RenderableType:
+def _metrics(detail: NodeDetail, width: int, named: str) -> RenderableType:
     if not detail.series:
         return Text("none yet: the first minute is not over", style="dim")
     fields = [Field("metric"), *(column.field for column in COLUMNS)]
     rows = [
         [cell(name), *(_value(column, series) for column in COLUMNS)]
         for name, series in sorted(detail.series.items())
+        if named in name
     ]
     above = "min, mean, max of the newest 5 minutes"
     if detail.left_out:
