@@ -15,12 +15,12 @@ import typer
 from rich.text import Text
 
 from nm_agents.cli.bus import Bus, ask
-from nm_agents.cli.lists import Form, Output, Sort, show_list
+from nm_agents.cli.lists import ListForm, Output, Sort, show_list
 from nm_agents.cli.options import Config, Json, Timeout, Under, opened
 from nm_agents.cli.overview import active, alert_rank, is_under
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import note, say, screen, warn
-from nm_agents.cli.screen.listing import Field, View
+from nm_agents.cli.screen.listing import Field, ListView
 from nm_agents.cli.screen.printable import cell
 from nm_agents.cli.screen.status import ALERT, SEVERITY_STYLE
 from nm_agents.cli.seen import Seen
@@ -39,7 +39,7 @@ SEVERITIES = tuple(Severity)
 def list_alerts(
     context: typer.Context,
     *,
-    form: Output = Form.TABLE,
+    form: Output = ListForm.TABLE,
     sort: Sort = "",
     config: Config = None,
     json: Json = False,
@@ -68,7 +68,7 @@ def _active(bus: Bus, site: str, timeout: Seconds) -> list[Alert]:
     return sorted((a for a in active(known) if is_under(a.subject, site)), key=alert_rank)
 
 
-def alert_view(now: Seconds) -> View[Alert]:
+def alert_view(now: Seconds) -> ListView[Alert]:
     """Alerts as rows, as they are now."""
 
     def row(alert: Alert) -> tuple[Text, ...]:
@@ -81,7 +81,7 @@ def alert_view(now: Seconds) -> View[Alert]:
         )
 
     keys = {"severity": alert_rank, "for": lambda alert: -alert.raised}
-    return View((*ALERT, Field("kind", rank=2)), row, lambda alert: alert.alert, keys)
+    return ListView((*ALERT, Field("kind", rank=2)), row, lambda alert: alert.alert, keys)
 
 
 @alerts.command("watch")

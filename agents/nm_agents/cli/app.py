@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from nm_agents.cli.mistakes import plain, say_as_json, wants_json
-from nm_agents.cli.table import ROWS, TABLE, Row
+from nm_agents.cli.table import ROWS, TABLE, Command
 from nm_agents.cli.version import print_version
 from nm_agents.exits import MEANING, ended_well
 from nm_bus.errors import NmBusError
@@ -37,7 +37,7 @@ class Shelf(Mapping[str, Any]):
         return len(ROWS)
 
 
-def _made(row: Row) -> Any:
+def _made(row: Command) -> Any:
     """A row's command, out of its module."""
     around = typer.Typer(rich_markup_mode=None)
     around.callback()(_only_a_group)

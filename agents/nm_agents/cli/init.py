@@ -79,7 +79,7 @@ def init(
 
 
 def _renew(settings: SupernodeSettings, *, yes: bool, json: bool) -> None:
-    """Look, or begin the epoch."""
+    """PageView, or begin the epoch."""
     found = survey(settings)
     if not yes:
         _say({"before": _standing(found), "begun": None}, _warning(found), json=json)

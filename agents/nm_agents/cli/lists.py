@@ -8,13 +8,13 @@ import typer
 from rich.text import Text
 
 from nm_agents.cli.screen.console import PIPE_WIDTH, Screen, say, screen, show
-from nm_agents.cli.screen.listing import View, in_order, listing
+from nm_agents.cli.screen.listing import ListView, in_order, listing
 from nm_agents.cli.screen.printable import as_json, printable
 
 T = TypeVar("T")
 
 
-class Form(StrEnum):
+class ListForm(StrEnum):
     """In which form a list is shown."""
 
     TABLE = "table"
@@ -24,7 +24,7 @@ class Form(StrEnum):
 
 
 Output = Annotated[
-    Form,
+    ListForm,
     typer.Option(
         "-o",
         "--format",
@@ -41,13 +41,19 @@ Unhealthy = Annotated[bool, typer.Option("--unhealthy", help="Only what is not w
 
 
 def show_list(
-    view: View[T], found: Sequence[T], none: str, form: Form, sort: str = "", *, json: bool = False
+    view: ListView[T],
+    found: Sequence[T],
+    none: str,
+    form: ListForm,
+    sort: str = "",
+    *,
+    json: bool = False,
 ) -> None:
     """Show what was found, or say that there is none."""
     found = in_order(view, found, sort)
-    if json or form is Form.JSON:
+    if json or form is ListForm.JSON:
         say(as_json(list(found), indent=True))
-    elif form is Form.NAME:
+    elif form is ListForm.NAME:
         show_names(view.name(one) for one in found)
     elif not found:
         show(screen(), Text(none, style="dim"))
@@ -56,9 +62,9 @@ def show_list(
         show(console, listing(view.fields, map(view.row, found), console.width))
 
 
-def screen_for(form: Form) -> Screen:
+def screen_for(form: ListForm) -> Screen:
     """Where a table is shown: a wide one leaves it to the terminal to wrap what does not fit."""
-    return screen(width=PIPE_WIDTH if form is Form.WIDE else None)
+    return screen(width=PIPE_WIDTH if form is ListForm.WIDE else None)
 
 
 def show_names(names: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from nm_agents.cli.configuration import administrator
-from nm_agents.cli.lists import Form, Output, Sort, show_list
+from nm_agents.cli.lists import ListForm, Output, Sort, show_list
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.screen.entries import entry_view, show_entry
 from nm_agents.cli.screen.figures import agreed
@@ -43,7 +43,7 @@ NAME = re.compile(r"[!-~]+")
 def list_locks(
     context: typer.Context,
     *,
-    form: Output = Form.TABLE,
+    form: Output = ListForm.TABLE,
     sort: Sort = "",
     config: Config = None,
     json: Json = False,

@@ -8,11 +8,11 @@ import typer
 from rich.text import Text
 
 from nm_agents.cli.config.past import not_kept
-from nm_agents.cli.lists import Form, Output, show_list
+from nm_agents.cli.lists import ListForm, Output, show_list
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.screen.console import screen, show
 from nm_agents.cli.screen.entries import moment
-from nm_agents.cli.screen.listing import SENTENCE, Field, View
+from nm_agents.cli.screen.listing import SENTENCE, Field, ListView
 from nm_agents.cli.screen.printable import cell, printable
 from nm_bus.core.ledger.keys import FORMS, family, is_key
 from nm_bus.messages import Change, Update
@@ -43,7 +43,7 @@ def log(
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="At most so many.")
     ] = 50,
-    form: Output = Form.TABLE,
+    form: Output = ListForm.TABLE,
     config: Config = None,
     json: Json = False,
     timeout: Timeout = 10.0,
@@ -67,7 +67,7 @@ def log(
     which = f" of {printable(key)}" if key else ""
     such = "No such change" if since or kind else "No change"
     show_list(LOG, found, f"{such}{which} was agreed.", form, json=json)
-    if json or form in (Form.JSON, Form.NAME):
+    if json or form in (ListForm.JSON, ListForm.NAME):
         return
     console = screen()
     if more:
@@ -120,4 +120,4 @@ def _row(update: Update) -> tuple[Text, ...]:
     )
 
 
-LOG = View(CHANGE, _row, lambda update: str(update.revision))
+LOG = ListView(CHANGE, _row, lambda update: str(update.revision))

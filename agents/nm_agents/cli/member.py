@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from nm_agents.cli import service
 from nm_agents.cli.confirming import DryRun, Yes, confirm
-from nm_agents.cli.lists import Form, Output, Sort, show_list
+from nm_agents.cli.lists import ListForm, Output, Sort, show_list
 from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, ledger
 from nm_agents.cli.proposing import propose
 from nm_agents.cli.screen.entries import entry_view, show_entry
@@ -39,7 +39,7 @@ def run(config: ServiceConfig) -> None:
 def list_members(
     context: typer.Context,
     *,
-    form: Output = Form.TABLE,
+    form: Output = ListForm.TABLE,
     sort: Sort = "",
     config: Config = None,
     json: Json = False,

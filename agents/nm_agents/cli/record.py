@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from nm_agents.cli.config.arguments import STDIN, IfRevision, read_file
-from nm_agents.cli.lists import Form, Output, Sort, show_list
+from nm_agents.cli.lists import ListForm, Output, Sort, show_list
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.proposing import ask_for
 from nm_agents.cli.screen.entries import entry_view, show_entry
@@ -24,7 +24,7 @@ def list_records(
     context: typer.Context,
     kind: Annotated[str, typer.Argument(metavar="[KIND]", help="Of this kind only.")] = "",
     *,
-    form: Output = Form.TABLE,
+    form: Output = ListForm.TABLE,
     sort: Sort = "",
     config: Config = None,
     json: Json = False,

@@ -11,12 +11,12 @@ import typer
 from rich.text import Text
 
 from nm_agents.cli.confirming import DryRun, Yes, confirm
-from nm_agents.cli.lists import Form, Output, Sort, show_list
+from nm_agents.cli.lists import ListForm, Output, Sort, show_list
 from nm_agents.cli.options import Config, Json, Timeout, ledger
 from nm_agents.cli.proposing import ask_for
 from nm_agents.cli.screen.console import say
 from nm_agents.cli.screen.entries import moment, name_of
-from nm_agents.cli.screen.listing import SENTENCE, Field, View
+from nm_agents.cli.screen.listing import SENTENCE, Field, ListView
 from nm_agents.cli.screen.printable import as_json, cell
 from nm_bus.client import Client
 from nm_bus.codes import NOT_ALLOWED, UNKNOWN_KEY
@@ -58,7 +58,7 @@ ComponentArgument = Annotated[
 def list_roles(
     context: typer.Context,
     *,
-    form: Output = Form.TABLE,
+    form: Output = ListForm.TABLE,
     sort: Sort = "",
     config: Config = None,
     json: Json = False,
@@ -81,7 +81,7 @@ def _row(entry: Entry) -> tuple[Text, ...]:
     return tuple(cell(text) for text in texts)
 
 
-ROLES = View(
+ROLES = ListView(
     (
         Field("principal"),
         Field("may", least=SENTENCE),

@@ -9,11 +9,11 @@ from rich.console import Console, RenderableType
 
 from nm_agents.cli import ledgers
 from nm_agents.cli.bus import Bus
-from nm_agents.cli.lists import Form, Output, Sort, Unhealthy, screen_for, show_names
+from nm_agents.cli.lists import ListForm, Output, Sort, Unhealthy, screen_for, show_names
 from nm_agents.cli.options import Config, Json, Timeout, Under, Watch, opened
 from nm_agents.cli.overview import Picture, as_data, fetch, under, verdict
 from nm_agents.cli.screen.console import say, show
-from nm_agents.cli.screen.keys import Look
+from nm_agents.cli.screen.keys import PageView
 from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.cli.screen.refresh import Latest, watch_lines, watch_screen
 from nm_agents.cli.screen.status import (
@@ -39,7 +39,7 @@ def status(
     json: Json = False,
     site: Under = "",
     unhealthy: Unhealthy = False,
-    form: Output = Form.TABLE,
+    form: Output = ListForm.TABLE,
     sort: Sort = "",
     everything: Annotated[bool, typer.Option("--all", help="Every member and link.")] = False,
     check: Annotated[
@@ -59,14 +59,14 @@ def status(
             raise typer.Exit(_check(bus, site, timeout))
         look = partial(_look, bus, site, timeout)
         rows = Rows(unhealthy=unhealthy, sort=sort)
-        draw = partial(page, rows=rows, everything=everything or form is Form.WIDE)
+        draw = partial(page, rows=rows, everything=everything or form is ListForm.WIDE)
         if watch:
-            _watch(Latest(look), rows, json=json or form is Form.JSON, everything=everything)
+            _watch(Latest(look), rows, json=json or form is ListForm.JSON, everything=everything)
             return
         picture = look()
-    if json or form is Form.JSON:
+    if json or form is ListForm.JSON:
         say(as_json(everything_known(picture, rows), indent=True))
-    elif form is Form.NAME:
+    elif form is ListForm.NAME:
         show_names(view.state.node for view in selected(picture, rows).members)
     else:
         console = screen_for(form)
@@ -84,7 +84,7 @@ def _watch(latest: Latest[Picture], rows: Rows, *, json: bool, everything: bool)
 
 
 def _scrolled(
-    picture: Picture, console: Console, look: Look, *, rows: Rows, everything: bool
+    picture: Picture, console: Console, look: PageView, *, rows: Rows, everything: bool
 ) -> RenderableType:
     """A page that may be longer than the screen: its end, the members, is scrolled into."""
     wanted = replace(
@@ -111,8 +111,10 @@ def _check(bus: Bus, site: str, timeout: Seconds) -> int:
 
 
 def everything_known(picture: Picture, rows: Rows) -> dict[str, Any]:
-    """The picture as plain values, with what it says of the ledger put together."""
-    return as_data(selected(picture, rows)) | {"ledger": ledgers.as_data(picture)}
+    """The picture as plain values: what is wanted of its lists, and counts of all."""
+    listed = as_data(selected(picture, rows))
+    lists = {name: listed[name] for name in ("supernodes", "links", "members")}
+    return as_data(picture) | lists | {"ledger": ledgers.as_data(picture)}
 
 
 def page(picture: Picture, console: Console, *, rows: Rows, everything: bool) -> RenderableType:

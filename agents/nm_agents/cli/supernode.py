@@ -10,12 +10,12 @@ from rich.text import Text
 from nm_agents.cli import service
 from nm_agents.cli.confirming import DryRun, Yes, confirm
 from nm_agents.cli.ledgers import RUNNING
-from nm_agents.cli.lists import Form, Output, Sort, Unhealthy, show_list
+from nm_agents.cli.lists import ListForm, Output, Sort, Unhealthy, show_list
 from nm_agents.cli.member import NodeArgument
 from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, ledger
 from nm_agents.cli.proposing import ask_for, propose
 from nm_agents.cli.screen.entries import name_of
-from nm_agents.cli.screen.listing import SENTENCE, Field, View
+from nm_agents.cli.screen.listing import SENTENCE, Field, ListView
 from nm_agents.cli.screen.printable import cell
 from nm_bus.client import Client
 from nm_bus.core.ledger.voters import node_of
@@ -42,7 +42,7 @@ def list_supernodes(
     context: typer.Context,
     *,
     unhealthy: Unhealthy = False,
-    form: Output = Form.TABLE,
+    form: Output = ListForm.TABLE,
     sort: Sort = "",
     config: Config = None,
     json: Json = False,
@@ -97,9 +97,9 @@ SUPERNODE = (
 )
 
 
-def supernode_view(asked: set[str]) -> View[Listed]:
+def supernode_view(asked: set[str]) -> ListView[Listed]:
     """Supernodes as rows; those that the settings do not name were not asked."""
-    return View(SUPERNODE, lambda one: _row(one, asked), lambda one: name_of(one.entry))
+    return ListView(SUPERNODE, lambda one: _row(one, asked), lambda one: name_of(one.entry))
 
 
 def _row(one: Listed, asked: set[str]) -> list[Text]:

@@ -7,7 +7,7 @@ command is run or its help is asked for. These are the only names of the laborat
 from typing import NamedTuple
 
 
-class Row(NamedTuple):
+class Command(NamedTuple):
     """One command, or one group of them; `place` is `module:name`."""
 
     name: str
@@ -17,75 +17,77 @@ class Row(NamedTuple):
 
 TABLE = {
     "For administrators": (
-        Row("status", "The federation in one screen.", "nm_agents.cli.status:status"),
-        Row("top", "One node's metrics, with history.", "nm_agents.cli.top:top"),
-        Row("ask", "Ask a member itself.", "nm_agents.cli.ask:ask"),
-        Row("alerts", "Alerts, as they happen and now.", "nm_agents.cli.alerts:alerts"),
-        Row("tail", "Live messages, one line each.", "nm_agents.cli.tail:tail"),
-        Row("doctor", "What is wrong, and what to do.", "nm_agents.cli.doctor.command:doctor"),
-        Row(
+        Command("status", "The federation in one screen.", "nm_agents.cli.status:status"),
+        Command("top", "One node's metrics, with history.", "nm_agents.cli.top:top"),
+        Command("ask", "Ask a member itself.", "nm_agents.cli.ask:ask"),
+        Command("alerts", "Alerts, as they happen and now.", "nm_agents.cli.alerts:alerts"),
+        Command("tail", "Live messages, one line each.", "nm_agents.cli.tail:tail"),
+        Command("doctor", "What is wrong, and what to do.", "nm_agents.cli.doctor.command:doctor"),
+        Command(
             "member",
             "Who belongs; and the member agent (a service).",
             "nm_agents.cli.member:members",
         ),
-        Row(
+        Command(
             "supernode",
             "Who decides; and a supernode (a service).",
             "nm_agents.cli.supernode:supernodes",
         ),
-        Row("role", "Who may do what.", "nm_agents.cli.role:roles"),
-        Row("log", "What was agreed, the newest first.", "nm_agents.cli.log:log"),
-        Row("show", "One revision of the ledger.", "nm_agents.cli.show:show_revision"),
-        Row("outcome", "What became of a change.", "nm_agents.cli.outcome:outcome"),
-        Row("fsck", "Whether all supernodes have the same history.", "nm_agents.cli.fsck:fsck"),
+        Command("role", "Who may do what.", "nm_agents.cli.role:roles"),
+        Command("log", "What was agreed, the newest first.", "nm_agents.cli.log:log"),
+        Command("show", "One revision of the ledger.", "nm_agents.cli.show:show_revision"),
+        Command("outcome", "What became of a change.", "nm_agents.cli.outcome:outcome"),
+        Command("fsck", "Whether all supernodes have the same history.", "nm_agents.cli.fsck:fsck"),
     ),
     "For those who run nodes": (
-        Row(
+        Command(
             "setup",
             "Settings files from a few questions and a certificate.",
             "nm_agents.cli.setup.commands:setup",
         ),
-        Row("init", "A supernode's ledger.", "nm_agents.cli.init:init"),
-        Row(
+        Command("init", "A supernode's ledger.", "nm_agents.cli.init:init"),
+        Command(
             "broker",
             "A supernode's RabbitMQ: set up, admit, look.",
             "nm_agents.cli.broker.group:broker",
         ),
-        Row("ingest", "One ingest process (a service).", "nm_agents.cli.ingest:ingest"),
-        Row("dead", "Messages that were refused.", "nm_agents.cli.dead:dead"),
-        Row(
+        Command("ingest", "One ingest process (a service).", "nm_agents.cli.ingest:ingest"),
+        Command("dead", "Messages that were refused.", "nm_agents.cli.dead:dead"),
+        Command(
             "files",
             "The example settings and systemd units that come with nm-bus.",
             "nm_agents.cli.files:files",
         ),
-        Row(
+        Command(
             "pki",
             "A certificate authority for trials; real enrolment replaces it.",
             "nm_agents.cli.pki:pki",
         ),
     ),
     "For components": (
-        Row(
+        Command(
             "config",
             "Configuration documents, and their past.",
             "nm_agents.cli.config.group:config",
         ),
-        Row(
+        Command(
             "record",
             "Component records: endpoints, software and more.",
             "nm_agents.cli.record:records",
         ),
-        Row("lock", "Locks: who holds them, and to hold one.", "nm_agents.cli.lock:locks"),
+        Command("lock", "Locks: who holds them, and to hold one.", "nm_agents.cli.lock:locks"),
     ),
     "For trying out": (
-        Row("demo", "A whole federation here, and a story.", "nm_lab.demo.program:demo"),
-        Row("bench", "How fast nm-bus is on this machine.", "nm_lab.bench.commands:bench"),
-        Row("simulate", "The ledger's agreement under fire.", "nm_lab.simulate.commands:simulate"),
+        Command("demo", "A whole federation here, and a story.", "nm_lab.demo.program:demo"),
+        Command("bench", "How fast nm-bus is on this machine.", "nm_lab.bench.commands:bench"),
+        Command(
+            "simulate", "The ledger's agreement under fire.", "nm_lab.simulate.commands:simulate"
+        ),
     ),
     "About nm-bus": (
-        Row("help", "How a command is used.", "nm_agents.cli.help:help_on"),
-        Row("version", "The version.", "nm_agents.cli.version:version"),
-        Row("completion", "Tab for bash, zsh, fish.", "nm_agents.cli.completion:completion"),
+        Command("help", "How a command is used.", "nm_agents.cli.help:help_on"),
+        Command("version", "The version.", "nm_agents.cli.version:version"),
+        Command("completion", "Tab for bash, zsh, fish.", "nm_agents.cli.completion:completion"),
     ),
 }
 """By who uses them, in the order of `nm-bus --help`."""

@@ -7,7 +7,7 @@ import pytest
 
 from nm_agents.cli.alerts import alert_view
 from nm_agents.cli.log import LOG
-from nm_agents.cli.screen.listing import View, listing
+from nm_agents.cli.screen.listing import ListView, listing
 from nm_agents.cli.supernode import Listed, supernode_view
 from nm_bus.messages import Change, Entry, Update
 
@@ -46,7 +46,7 @@ STANDINGS = [standing(SN[0]), standing(SN[1], 640, state="listening"), None]
 T = TypeVar("T")
 
 
-def looks_as_it_did(name: str, width: int | None, view: View[T], found: Sequence[T]) -> bool:
+def looks_as_it_did(name: str, width: int | None, view: ListView[T], found: Sequence[T]) -> bool:
     rows = [view.row(one) for one in found]
     said = drawn(lambda columns: listing(view.fields, rows, columns), width)
     return agrees_with(name, width, said)

@@ -16,7 +16,7 @@ API = "see that the broker runs with the management plugin, and `management` in 
 
 
 def examine_broker(settings: SupernodeSettings, timeout: float) -> Iterator[Finding]:
-    """Look at all the broker tells of itself; the first refusal ends it."""
+    """PageView at all the broker tells of itself; the first refusal ends it."""
     name = vhost(settings.project)
     try:
         api = ManagementApi.described(settings.management, timeout)

@@ -21,7 +21,7 @@ RENEW = "have it renewed by the project's authority"
 
 
 def examine_certificates(tls: Tls, node: NodeId, now: datetime) -> Iterator[Finding]:
-    """Look at a program's three files. An empty `node` is whoever the certificate names."""
+    """PageView at a program's three files. An empty `node` is whoever the certificate names."""
     for about, path in (("certificate", tls.certificate), ("authority", tls.ca)):
         try:
             said = describe(path)

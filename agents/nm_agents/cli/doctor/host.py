@@ -15,7 +15,7 @@ ROOM_WARN, ROOM_FAIL = 1_000_000_000, 50_000_000
 
 
 def examine_host(folder: Path, files: int) -> Iterator[Finding]:
-    """Look at the limits of whoever runs this. `files` is how many the program may need."""
+    """PageView at the limits of whoever runs this. `files` is how many the program may need."""
     yield open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0], files)
     yield from examine_folder(folder, "folder", ours=True)
 

@@ -20,7 +20,7 @@ SHOWN = 120
 
 
 def examine_member(settings: MemberSettings, *, run: bool = False) -> Iterator[Finding]:
-    """Look at what the settings name on this host. `run`: run each check once as well."""
+    """PageView at what the settings name on this host. `run`: run each check once as well."""
     if settings.drop_in is not None:
         yield from examine_folder(settings.drop_in.folder, "drop-in")
     yield from _measured(settings.metrics.mounts)

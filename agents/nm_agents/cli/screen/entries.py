@@ -8,7 +8,7 @@ from rich.text import Text
 
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say, screen, show
-from nm_agents.cli.screen.listing import Field, View
+from nm_agents.cli.screen.listing import Field, ListView
 from nm_agents.cli.screen.printable import as_json, cell
 from nm_agents.cli.screen.status import table
 from nm_bus.codes import UNKNOWN_KEY
@@ -51,7 +51,7 @@ def show_entry(entry: Entry | None, key: str, *, json: bool) -> None:
     show(screen(), pairs({"key": entry.key, **made, **entry.value}))
 
 
-def entry_view(columns: Mapping[str, str]) -> View[Entry]:
+def entry_view(columns: Mapping[str, str]) -> ListView[Entry]:
     """Entries as rows: the name, these fields of the value under their headings, the revision."""
 
     def row(entry: Entry) -> tuple[Text, ...]:
@@ -60,4 +60,4 @@ def entry_view(columns: Mapping[str, str]) -> View[Entry]:
         return tuple(cell(text) for text in texts)
 
     fields = (Field("name"), *(Field(heading) for heading in columns.values()))
-    return View((*fields, Field("revision", rank=1), Field("by", rank=2)), row, name_of)
+    return ListView((*fields, Field("revision", rank=1), Field("by", rank=2)), row, name_of)

@@ -22,7 +22,7 @@ WORD = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PageView:
     """What of a page is looked at. `top` is its first line, `room` the lines of the screen."""
 
     top: int = 0
@@ -34,16 +34,16 @@ class Look:
     unhealthy: bool = False
     is_over: bool = False
 
-    def at(self, top: int) -> "Look":
+    def at(self, top: int) -> "PageView":
         """The same with another first line, as far as there are lines."""
         return replace(self, top=max(0, min(top, self.length - self.room)))
 
-    def sized(self, room: int, length: int) -> "Look":
+    def sized(self, room: int, length: int) -> "PageView":
         """The same on a screen, or of a page, of another size."""
         return replace(self, room=max(1, room), length=length).at(self.top)
 
 
-def pressed(look: Look, key: str, orders: Sequence[str] = ()) -> Look:
+def pressed(look: PageView, key: str, orders: Sequence[str] = ()) -> PageView:
     """What is looked at once a key was pressed. `orders` are the columns that `s` goes through."""
     if look.is_typing:
         return _typed(look, key)
@@ -63,7 +63,7 @@ def pressed(look: Look, key: str, orders: Sequence[str] = ()) -> Look:
     return replace(look, **changes.get(key, {}))
 
 
-MOVES: dict[str, Callable[[Look], int]] = {
+MOVES: dict[str, Callable[[PageView], int]] = {
     "j": lambda look: look.top + 1,
     "k": lambda look: look.top - 1,
     "\x1b[B": lambda look: look.top + 1,
@@ -81,7 +81,7 @@ MOVES: dict[str, Callable[[Look], int]] = {
 """By key, as terminals send it: the first line that is wanted."""
 
 
-def _typed(look: Look, key: str) -> Look:
+def _typed(look: PageView, key: str) -> PageView:
     """A filter takes effect while it is typed; Enter keeps it, Escape drops it."""
     if key in ENTER:
         return replace(look, is_typing=False)
@@ -106,7 +106,7 @@ def inverted(sort: str) -> str:
     return sort.removeprefix("-") if sort.startswith("-") else f"-{sort}" if sort else ""
 
 
-def footer(look: Look, orders: Sequence[str] = ()) -> str:
+def footer(look: PageView, orders: Sequence[str] = ()) -> str:
     """The last line of the screen: what is chosen, and the keys."""
     if look.is_typing:
         return f"/{look.filter}▏  Enter keeps it, Esc drops it"

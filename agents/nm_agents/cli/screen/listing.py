@@ -69,7 +69,7 @@ def _need(field: Field, cells: Iterable[Text]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class View(Generic[T]):
+class ListView(Generic[T]):
     """How things of one kind are listed. `keys` are what columns are sorted by whose cells, as
     `3 min`, do not say it themselves."""
 
@@ -79,7 +79,7 @@ class View(Generic[T]):
     keys: dict[str, Callable[[T], Any]] = field(default_factory=dict)
 
 
-def in_order(view: View[T], found: Sequence[T], sort: str) -> Sequence[T]:
+def in_order(view: ListView[T], found: Sequence[T], sort: str) -> Sequence[T]:
     """Sorted by a column; as they are when none is given. Raises ConfigError."""
     if not sort:
         return found

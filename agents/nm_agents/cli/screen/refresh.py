@@ -11,7 +11,7 @@ from rich.text import Text
 
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say, screen, show
-from nm_agents.cli.screen.keys import Keyboard, Look, footer, keyboard, pressed
+from nm_agents.cli.screen.keys import Keyboard, PageView, footer, keyboard, pressed
 from nm_agents.cli.screen.printable import as_json, cell, printable
 from nm_bus.errors import ConnectionLostError, TimedOutError
 from nm_bus.messages import Seconds
@@ -54,7 +54,7 @@ class Latest(Generic[T]):
         return as_json(plain(self.value))
 
 
-Draw = Callable[[T, Console, Look], RenderableType]
+Draw = Callable[[T, Console, PageView], RenderableType]
 """A page, of a value, for a console, as it is looked at."""
 
 
@@ -67,9 +67,12 @@ def watch_screen(latest: Latest[T], draw: Draw[T], orders: Sequence[str] = ()) -
     if not console.is_terminal:
         while True:
             latest.refresh()
-            show(console, Group(latest.page(lambda value: draw(value, console, Look())), Text("")))
+            show(
+                console,
+                Group(latest.page(lambda value: draw(value, console, PageView())), Text("")),
+            )
             time.sleep(REFRESH)
-    look = Look()
+    look = PageView()
     with keyboard() as keys, Live(console=console, screen=True, auto_refresh=False) as live:
         while not look.is_over:
             latest.refresh()
@@ -90,8 +93,8 @@ def _wait(keys: Keyboard | None, timeout: Seconds) -> list[str]:
 
 
 def _visible(
-    latest: Latest[T], draw: Draw[T], console: Console, look: Look, orders: Sequence[str]
-) -> tuple[Look, RenderableType]:
+    latest: Latest[T], draw: Draw[T], console: Console, look: PageView, orders: Sequence[str]
+) -> tuple[PageView, RenderableType]:
     """The lines of the page that are looked at, above the line with the keys."""
     page = latest.page(lambda value: draw(value, console, look))
     lines = console.render_lines(page, pad=False)

@@ -22,7 +22,7 @@ from nm_agents.cli.overview import (
 )
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.ledger import following, standing_cell
-from nm_agents.cli.screen.listing import SENTENCE, Field, View, in_order, listing
+from nm_agents.cli.screen.listing import SENTENCE, Field, ListView, in_order, listing
 from nm_agents.cli.screen.printable import cell
 from nm_bus.messages import (
     Alert,
@@ -376,7 +376,7 @@ MEMBER_KEYS: dict[str, Callable[[MemberView], Any]] = {
     "heard": lambda view: -1.0 if view.state.heard is None else view.state.heard,
     "load": lambda view: view.state.latest.get(LOAD, 0.0),
 }
-MEMBERS = View(MEMBER, _member_row, lambda view: view.state.node, MEMBER_KEYS)
+MEMBERS = ListView(MEMBER, _member_row, lambda view: view.state.node, MEMBER_KEYS)
 
 
 def _members(

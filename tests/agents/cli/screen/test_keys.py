@@ -2,13 +2,13 @@
 
 import pytest
 
-from nm_agents.cli.screen.keys import Look, footer, inverted, pressed, split
+from nm_agents.cli.screen.keys import PageView, footer, inverted, pressed, split
 
 ORDERS = ("member", "-disk")
-LONG = Look(room=10, length=100)
+LONG = PageView(room=10, length=100)
 
 
-def after(keys: str, look: Look = LONG) -> Look:
+def after(keys: str, look: PageView = LONG) -> PageView:
     for key in split(keys):
         look = pressed(look, key, ORDERS)
     return look
@@ -37,7 +37,7 @@ def test_keys_scroll_as_far_as_there_are_lines(keys: str, top: int) -> None:
 
 
 def test_a_short_page_does_not_scroll() -> None:
-    assert after("G j", Look(room=10, length=5)).top == 0
+    assert after("G j", PageView(room=10, length=5)).top == 0
 
 
 def test_the_page_that_became_shorter_is_not_scrolled_past_its_end() -> None:
