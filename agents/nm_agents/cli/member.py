@@ -1,31 +1,18 @@
 """`nm-bus member ...`: who belongs to the project."""
 
-from typing import Annotated
-
 import typer
 from msgspec.structs import replace
 
 from nm_agents.cli import service
-from nm_agents.cli.confirming import DryRun, Yes, confirm
 from nm_agents.cli.lists import ListForm, Output, Sort, show_list
+from nm_agents.cli.node_commands import NodeArgument, Wanted, asks, asks_once_sure
 from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, ledger
-from nm_agents.cli.proposing import propose
 from nm_agents.cli.screen.entries import entry_view, show_entry
 from nm_bus.client import Client
-from nm_bus.messages import Entry
+from nm_bus.messages import Entry, NodeId
 
 PLACED = "placed at"
 """What the ledger calls a member's home: where it should be. Where it is heard is another thing."""
-
-
-def _lower(node: str) -> str:
-    return node.lower()
-
-
-NodeArgument = Annotated[
-    str, typer.Argument(metavar="NODE", callback=_lower, help="A node id, as n1.llnl.gov.")
-]
-
 
 members = typer.Typer(help="Who belongs; and the member agent (a service).", no_args_is_help=True)
 
@@ -89,15 +76,8 @@ def _placed(entry: Entry | None) -> Entry | None:
     return replace(entry, value=value)
 
 
-@members.command("leave", short_help="Let one leave.")
-def leave(
-    context: typer.Context,
-    node: NodeArgument,
-    *,
-    config: Config = None,
-    json: Json = False,
-    timeout: Timeout = 20.0,
-) -> None:
+@asks(members, "Let one leave.")
+def leave(node: NodeId) -> Wanted:
     """Let a member leave: its entry stays, without a home. When its agent starts, it joins again.
 
     A member may say so of itself, an administrator of all.
@@ -106,18 +86,11 @@ def leave(
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    propose(context, config, timeout, ("leave", f"member/{node}", None), json=json)
+    return "leave", f"member/{node}", None
 
 
-@members.command("maintain", short_help="Somebody works on it.")
-def maintain(
-    context: typer.Context,
-    node: NodeArgument,
-    *,
-    config: Config = None,
-    json: Json = False,
-    timeout: Timeout = 20.0,
-) -> None:
+@asks(members, "Somebody works on it.")
+def maintain(node: NodeId) -> Wanted:
     """Say in the ledger that somebody works on a member, until `resume`. Alerts do not heed it yet.
 
     A member may say so of itself, an administrator of all.
@@ -126,38 +99,26 @@ def maintain(
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    propose(context, config, timeout, ("maintain", f"member/{node}", None), json=json)
+    return "maintain", f"member/{node}", None
 
 
-@members.command("resume", short_help="The work on it is done.")
-def resume(
-    context: typer.Context,
-    node: NodeArgument,
-    *,
-    config: Config = None,
-    json: Json = False,
-    timeout: Timeout = 20.0,
-) -> None:
+@asks(members, "The work on it is done.")
+def resume(node: NodeId) -> Wanted:
     """Say that the work on a member is done.
 
     Example: nm-bus member resume n1.llnl.gov
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    propose(context, config, timeout, ("resume", f"member/{node}", None), json=json)
+    return "resume", f"member/{node}", None
 
 
-@members.command("remove", short_help="Send one away.")
-def remove(
-    context: typer.Context,
-    node: NodeArgument,
-    *,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    config: Config = None,
-    json: Json = False,
-    timeout: Timeout = 20.0,
-) -> None:
+def _goes(_client: Client, node: NodeId) -> str:
+    return f"{node} is sent away, and comes back by `nm-bus member restore` alone"
+
+
+@asks_once_sure(members, "Send one away.", _goes)
+def remove(node: NodeId) -> Wanted:
     """Send a member away; an administrator alone may, and may `restore` it.
 
     Example: nm-bus member remove n1.llnl.gov
@@ -165,28 +126,15 @@ def remove(
     Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
     or accepted only.
     """
-
-    def sure(_client: Client) -> None:
-        what = f"{node} is sent away, and comes back by `nm-bus member restore` alone"
-        confirm(what, yes=yes, dry_run=dry_run)
-
-    change = ("remove", f"member/{node}", None)
-    propose(context, config, timeout, change, json=json, sure=sure)
+    return "remove", f"member/{node}", None
 
 
-@members.command("restore", short_help="Take one in again.")
-def restore(
-    context: typer.Context,
-    node: NodeArgument,
-    *,
-    config: Config = None,
-    json: Json = False,
-    timeout: Timeout = 20.0,
-) -> None:
+@asks(members, "Take one in again.")
+def restore(node: NodeId) -> Wanted:
     """Take a member in again that an administrator has sent away.
 
     Example: nm-bus member restore n1.llnl.gov
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    propose(context, config, timeout, ("join", f"member/{node}", {}), json=json)
+    return "join", f"member/{node}", {}

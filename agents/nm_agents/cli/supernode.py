@@ -1,6 +1,5 @@
 """`nm-bus supernode ...`: who decides, who follows, and how far each of them is."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -8,10 +7,9 @@ import typer
 from rich.text import Text
 
 from nm_agents.cli import service
-from nm_agents.cli.confirming import DryRun, Yes, confirm
 from nm_agents.cli.ledgers import RUNNING
 from nm_agents.cli.lists import ListForm, Output, Sort, Unhealthy, show_list
-from nm_agents.cli.member import NodeArgument
+from nm_agents.cli.node_commands import NodeArgument, Wanted, asks, asks_once_sure
 from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, ledger
 from nm_agents.cli.proposing import ask_for, propose
 from nm_agents.cli.screen.entries import name_of
@@ -20,7 +18,7 @@ from nm_agents.cli.screen.printable import cell
 from nm_bus.client import Client
 from nm_bus.core.ledger.voters import node_of
 from nm_bus.errors import NmBusError
-from nm_bus.messages import Entry, Health, Standing
+from nm_bus.messages import Entry, Health, NodeId, Standing
 
 Incarnation = Annotated[
     str,
@@ -183,63 +181,22 @@ def rejoin(
     propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
 
 
-@supernodes.command("promote", short_help="Give one a vote.")
-def promote(
-    context: typer.Context,
-    node: NodeArgument,
-    *,
-    config: Config = None,
-    json: Json = False,
-    timeout: Timeout = 20.0,
-) -> None:
+@asks(supernodes, "Give one a vote.")
+def promote(node: NodeId) -> Wanted:
     """Give a standby a vote, from the next decision on. It must have caught up with the others.
 
     Example: nm-bus supernode promote sn4.dkrz.de
 
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
-    value = {"role": VOTER}
-    propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
+    return "admit", f"supernode/{node}", {"role": VOTER}
 
 
-@supernodes.command("demote", short_help="Take its vote.")
-def demote(
-    context: typer.Context,
-    node: NodeArgument,
-    *,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    config: Config = None,
-    json: Json = False,
-    timeout: Timeout = 20.0,
-) -> None:
-    """Take a supernode's vote: it follows as a standby, and its members go to the others.
-
-    Example: nm-bus supernode demote sn4.dkrz.de
-
-    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
-    or accepted only.
-    """
-    value = {"role": STANDBY}
-    propose(
-        context,
-        config,
-        timeout,
-        ("admit", f"supernode/{node}", value),
-        json=json,
-        sure=_without(node, yes=yes, dry_run=dry_run),
-    )
-
-
-def _without(node: str, *, yes: bool, dry_run: bool) -> Callable[[Client], None]:
-    """What it means for the votes that a supernode has none, to be confirmed."""
-
-    def sure(client: Client) -> None:
-        voters = {node_of(voter) for voter in client.standing().voters}
-        what = _remaining(node, len(voters), len(voters - {node}))
-        confirm(what + _silent(client, voters - {node}), yes=yes, dry_run=dry_run)
-
-    return sure
+def _without(client: Client, node: NodeId) -> str:
+    """What it means for the votes that a supernode has none."""
+    voters = {node_of(voter) for voter in client.standing().voters}
+    remaining = _remaining(node, len(voters), len(voters - {node}))
+    return remaining + _silent(client, voters - {node})
 
 
 def _silent(client: Client, voters: set[str]) -> str:
@@ -270,17 +227,20 @@ def _remaining(node: str, before: int, after: int) -> str:
     return f"{remain}, and a change needs {needed} of them"
 
 
-@supernodes.command("remove", short_help="Dismiss one.")
-def remove(
-    context: typer.Context,
-    node: NodeArgument,
-    *,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    config: Config = None,
-    json: Json = False,
-    timeout: Timeout = 20.0,
-) -> None:
+@asks_once_sure(supernodes, "Take its vote.", _without)
+def demote(node: NodeId) -> Wanted:
+    """Take a supernode's vote: it follows as a standby, and its members go to the others.
+
+    Example: nm-bus supernode demote sn4.dkrz.de
+
+    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
+    or accepted only.
+    """
+    return "admit", f"supernode/{node}", {"role": STANDBY}
+
+
+@asks_once_sure(supernodes, "Dismiss one.", _without)
+def remove(node: NodeId) -> Wanted:
     """Dismiss a supernode: it has no vote, and its members go to the others.
 
     Example: nm-bus supernode remove sn4.dkrz.de
@@ -288,11 +248,4 @@ def remove(
     Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
     or accepted only.
     """
-    propose(
-        context,
-        config,
-        timeout,
-        ("dismiss", f"supernode/{node}", None),
-        json=json,
-        sure=_without(node, yes=yes, dry_run=dry_run),
-    )
+    return "dismiss", f"supernode/{node}", None
