@@ -33,3 +33,14 @@ def following(picture: Picture) -> list[RenderableType]:
     )
     said = ", ".join(f"{plural(count, 'member')} {what}" for count, what in found if count)
     return [Text(said, style="yellow")] if said else []
+
+
+def quorum(picture: Picture) -> list[RenderableType]:
+    """Whether a change can be agreed now."""
+    votes = ledgers.votes(picture)
+    if votes is None:
+        return []
+    said = f"{votes.able} of {plural(len(votes.voters), 'voter')} can vote"
+    if votes.able >= votes.needed:
+        return [Text(said, style="dim")]
+    return [Text(f"{said}: no change can be agreed, {votes.needed} are needed", style="bold red")]

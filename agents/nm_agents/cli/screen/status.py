@@ -21,7 +21,7 @@ from nm_agents.cli.overview import (
     worst_check,
 )
 from nm_agents.cli.screen import figures
-from nm_agents.cli.screen.ledger import following, standing_cell
+from nm_agents.cli.screen.ledger import following, quorum, standing_cell
 from nm_agents.cli.screen.listing import SENTENCE, Field, ListView, in_order, listing
 from nm_agents.cli.screen.printable import cell
 from nm_bus.messages import (
@@ -130,7 +130,7 @@ def status_page(picture: Picture, width: int, rows: Rows = EVERYTHING) -> Render
     return Group(
         headline(picture),
         *_section("ALERTS", _alerts(picture, width, rows.alerts)),
-        *_section("SUPERNODES", [*supernodes, *_quorum(picture)]),
+        *_section("SUPERNODES", [*supernodes, *quorum(picture)]),
         *_section("LINKS", _links(listed, width, rows.links)),
         *_section("MEMBERS", _members(picture, listed.members, width, rows.members)),
     )
@@ -210,17 +210,6 @@ def _supernodes(
         _supernode_row(view, votes.role(view.node) if votes else "-", furthest) for view in listed
     ]
     return [listing(SUPERNODE, rows, width)] if rows else []
-
-
-def _quorum(picture: Picture) -> list[RenderableType]:
-    """Whether a change can be agreed now."""
-    votes = ledgers.votes(picture)
-    if votes is None:
-        return []
-    said = f"{votes.able} of {figures.plural(len(votes.voters), 'voter')} can vote"
-    if votes.able >= votes.needed:
-        return [Text(said, style="dim")]
-    return [Text(f"{said}: no change can be agreed, {votes.needed} are needed", style="bold red")]
 
 
 def _supernode_row(view: SupernodeView, role: str, furthest: Standing | None) -> list[Text]:
