@@ -15,8 +15,8 @@ from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say
 from nm_agents.cli.screen.printable import as_json
 from nm_agents.exits import Exit
-from nm_agents.supernode.ledger.making import Made, at_stake, begin, begin_anew
-from nm_agents.supernode.ledger.renewing import Survivor, renew, survey
+from nm_agents.supernode.ledger.creation import Made, at_stake, begin, begin_anew
+from nm_agents.supernode.ledger.new_epoch import Survivor, renew, survey
 from nm_bus.core.ledger.genesis import INCARNATION
 from nm_bus.errors import ConfigError
 from nm_bus.identity.signing import Signer

@@ -18,22 +18,62 @@ from nm_agents.host.sender import Sender
 from nm_agents.host.settling import EachAcked
 from nm_agents.supernode.broker.watch import Look
 from nm_agents.supernode.part import Requested
-from nm_agents.supernode.replies import Replies
 from nm_bus.codec import LONG, Rejected, id_of
 from nm_bus.codes import BAD_REQUEST, NOT_ALLOWED, UNAVAILABLE
 from nm_bus.core.admission import vouched
 from nm_bus.core.rate import Rate
+from nm_bus.core.turns import Turns
 from nm_bus.identity.role import Role
 from nm_bus.messages import Answer, Event, Message, NodeId, Seconds
 from nm_bus.protocol import BUDGETS, ROWS, SMALL, Budget
 from nm_bus.topology import request_key, request_queue
-from nm_bus.transport.base import Delivery, Outgoing, Transport
+from nm_bus.transport.base import Delivery, Outcome, Outgoing, Transport
 from nm_bus.transport.reply_address import REPLY_PREFIX, reply_node
 
 _LOG = logging.getLogger(__name__)
 
+MOST, MOST_OF_ONE = 10_000, 500
+"""How many answers may wait for their turn, in all and to one principal."""
+
+UNDER_WAY = 8 * 1024 * 1024
+"""How many bytes may be on their way to the broker; one answer more may begin below it."""
+
+Make = Callable[[], Outgoing]
+
 TOO_FAST = "too many requests, slow down"
 TOO_MANY_ANSWERS = "too many answers wait to be sent to you; read some first"
+
+
+@dataclass(slots=True)
+class Replies:
+    """Answers on their way out: principals in turn, and never more than so many bytes at once.
+
+    An answer is made when its turn comes. So neither many questions nor an asker who reads nothing
+    fill this program's memory, and one principal's thousand pages cost another one turn.
+    """
+
+    transport: Transport
+    _turns: Turns[Make] = field(default_factory=lambda: Turns(MOST, MOST_OF_ONE))
+    _under_way: int = 0
+
+    def give(self, who: NodeId, make: Make) -> bool:
+        """Send what `make` gives, now or in its turn. False when too many wait: nothing is sent."""
+        taken = self._turns.push(who, make)
+        self._next()
+        return taken
+
+    def _next(self) -> None:
+        while self._turns and self._under_way < UNDER_WAY:
+            _, make = self._turns.pop()
+            answer = make()
+            size = len(answer.body)
+            self._under_way += size
+            self.transport.publish(answer, partial(self._ended, size))
+
+    def _ended(self, size: int, _outcome: Outcome) -> None:
+        """The broker has it, or it is lost: who still wants it asks again."""
+        self._under_way -= size
+        self._next()
 
 
 @dataclass(slots=True)

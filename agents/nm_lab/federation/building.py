@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import tomli_w
 
-from nm_agents.supernode.ledger.making import begin
+from nm_agents.supernode.ledger.creation import begin
 from nm_broker.pki import Authority
 from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Program

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from nm_agents.supernode.replies import MOST_OF_ONE, UNDER_WAY, Replies
+from nm_agents.supernode.requests import MOST_OF_ONE, UNDER_WAY, Replies
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.transport.base import Outcome, Outgoing, Published
 from nm_bus.transport.memory import MemoryTransport

@@ -13,12 +13,11 @@ import msgspec
 
 from nm_agents.supernode.ledger.checkpoints import Checkpoints
 from nm_agents.supernode.ledger.ignored import Ignored
-from nm_agents.supernode.ledger.keeping import Moved, is_durable, keep, keep_snapshot
+from nm_agents.supernode.ledger.listeners import Done, News
 from nm_agents.supernode.ledger.machine import LedgerMachine
-from nm_agents.supernode.ledger.news import Done, News
 from nm_agents.supernode.ledger.post import Post
-from nm_agents.supernode.ledger.snapshots import Assembly, Whole, whole_of
-from nm_agents.supernode.ledger.supplies import Supplies
+from nm_agents.supernode.ledger.snapshots import Assembly, Supplies, Whole, whole_of
+from nm_agents.supernode.ledger.transaction import Moved, is_durable, keep, keep_snapshot
 from nm_bus.codec import Reason, Rejected
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.applying import Applied

@@ -1,18 +1,20 @@
-"""Snapshots in pages: the state cut for a supernode that is far behind, and put together there.
+"""What a supernode that is behind is sent: a page of the log, or the state when that is gone.
 
-The pages of one cut are sent again as they are for a while, so that lost ones can be made up for.
+A snapshot goes in pages, cut here and put together there. The pages of one cut are sent again as
+they are for a while, so that lost ones can be made up for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 
+from nm_agents.supernode.ledger.post import Post
 from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.ledger.state import Snapshot, State
-from nm_bus.messages import NodeId, Seconds, Snap, VoterId
+from nm_bus.messages import Log, NodeId, Seconds, Snap, VoterId
 from nm_bus.messages.base import Part
-from nm_bus.storage.ledger import NEWCOMER
+from nm_bus.storage.ledger import NEWCOMER, SqliteLedger
 
 PIECE = 256 * 1024
 """How many characters go in a page: at most 1 MiB of UTF-8."""
@@ -127,3 +129,28 @@ class Assembly:
         if self._of is None or now - self._since >= KEPT:
             return True
         return self._of[0] == sender and self._of[1] < slot
+
+
+@dataclass(slots=True)
+class Supplies:
+    """One supernode's supplies for the others. Who wants more asks again."""
+
+    store: SqliteLedger
+    post: Post
+    _cutting: Cutting = field(default_factory=Cutting)
+
+    def send(self, node: NodeId, slot: int, whole: Callable[[], Whole], now: Seconds) -> None:
+        """Send what was decided from a slot on, as far as a page goes; or all pages of `whole`,
+        which is as of the last slot that is on disk."""
+        height, batches = self.store.position.height, self.store.batches(slot)
+        if batches:
+            self.post.tell(node, Log(slot, batches, height))
+        elif batches is None and self._cutting.is_due(node, now):
+            if not self._cutting.is_fresh(now):
+                self._cutting.cut(height, whole(), now)
+            for page in self._cutting.pages(height):
+                self.post.tell(node, page)
+
+    def forget_old(self, now: Seconds) -> None:
+        """Let go of what nobody may ask for any more."""
+        self._cutting.forget_old(now)

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from nm_agents.supernode.ledger.composing import FILE
-from nm_agents.supernode.ledger.making import begin
+from nm_agents.supernode.ledger.creation import begin
 from nm_agents.supernode.ledger.troubles import troubles
 from nm_bus.core.alerts.conditions import Condition
 from nm_bus.core.alerts.kinds import LEDGER_PEER_IGNORED as IGNORED

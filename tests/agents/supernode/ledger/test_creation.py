@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from nm_agents.folder import own_folder
-from nm_agents.supernode.ledger.making import begin, begin_anew
+from nm_agents.supernode.ledger.creation import begin, begin_anew
 from nm_bus.errors import ConfigError
 from nm_bus.project import FirstSupernode, Project
 from nm_bus.settings import Broker, SupernodeSettings, Tls

@@ -11,8 +11,8 @@ import pytest
 from msgspec import structs
 
 from nm_agents.folder import own_folder
-from nm_agents.supernode.ledger.making import begin_anew
-from nm_agents.supernode.ledger.renewing import Survivor, renew, survey
+from nm_agents.supernode.ledger.creation import begin_anew
+from nm_agents.supernode.ledger.new_epoch import Survivor, renew, survey
 from nm_bus.core.ledger.follower import Follower, Place
 from nm_bus.core.ledger.syncing import synced
 from nm_bus.errors import ConfigError
