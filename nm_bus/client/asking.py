@@ -1,17 +1,20 @@
 """Asking one supernode after another until an answer settles the question.
 
 Where one cannot answer, the next is asked, in rounds with growing pauses, until the time is over.
-What an answer means is the judge's to say, not this file's.
+This is the only fail-over of a client. What an answer means is the judge's to say.
 """
 
+import itertools
 import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import TypeVar
+from uuid import uuid4
 
 import msgspec
 
+from nm_bus.client.carrier import Carrier
 from nm_bus.client.silence import MAY_PASS, QUICK, Said, Silence, is_cheap, nobody, quietly
 from nm_bus.codes import NO_LEDGER, UNAVAILABLE
 from nm_bus.errors import (
@@ -23,6 +26,9 @@ from nm_bus.errors import (
 from nm_bus.messages import Answer, Message, NodeId, Seconds
 from nm_bus.settings import Timing
 from nm_bus.transport.reconnect import Pauses
+
+ROUNDS = 2
+"""How often all supernodes are asked where nobody wants to wait until one is back."""
 
 SHUNNED: Seconds = 20.0
 """For about how long a supernode that did not answer is asked after all others."""
@@ -36,31 +42,22 @@ Judge = Callable[[Answer, NodeId], T]
 """Gives what an answer says, or raises: one of MAY_PASS when the next supernode is to be asked."""
 
 
-class Supernodes(Protocol):
-    """A way to the project's supernodes; `nm_bus.client.connection.Bus` is the real one."""
-
-    user: NodeId
-
-    def request(
-        self, message: Message, timeout: Seconds, supernode: NodeId | None = None
-    ) -> Answer:
-        """Ask the supernode that is named, or the first that answers."""
-
-
 class Asking:
     """Remembers which supernode answered last and asks it first, and those that were silent a
-    moment ago last. One thread may use it."""
+    moment ago last. Asks in so many `rounds`, unless that is None. One thread may use it."""
 
     def __init__(
         self,
-        bus: Supernodes,
+        carrier: Carrier,
         supernodes: Iterable[NodeId],
         timing: Timing,
         said: Said = quietly,
+        rounds: int | None = None,
     ) -> None:
-        self._bus, self._turns = bus, deque(supernodes)
+        self._carrier, self._turns = carrier, deque(supernodes)
         self._timing, self._silence = timing, Silence(said)
         self._silent: dict[NodeId, Seconds] = {}
+        self._rounds = rounds
 
     @property
     def count(self) -> int:
@@ -68,25 +65,32 @@ class Asking:
         return len(self._turns)
 
     def settled(
-        self, message: Message, judge: Judge[T], *, timeout: Seconds, patience: Seconds
+        self,
+        message: Message,
+        judge: Judge[T],
+        *,
+        timeout: Seconds,
+        patience: Seconds,
+        rounds: int | None = None,
     ) -> T:
-        """Ask until the judge is content; each supernode may take `patience` seconds.
+        """Ask until the judge is content, at most so many rounds; each supernode may take
+        `patience` seconds.
 
         In the first round it may take less for what costs a supernode nothing. Raises what the
         judge raises, and at the end the most telling of what went wrong, or what each one said.
         """
-        start = time.monotonic()
+        start, request = time.monotonic(), str(uuid4())
         deadline = start + timeout
-        longest = min(patience, QUICK) if is_cheap(message) else patience
+        longest = min(patience, QUICK) if self.count > 1 and is_cheap(message) else patience
         pauses = Pauses(self._timing.retry_first, self._timing.retry_most, random.random)
         known: deque[NmBusError] = deque(maxlen=100)
         latest: dict[NodeId, NmBusError] = {}
-        while True:
+        for turn in itertools.count(1):
             failures: list[NmBusError] = []
             self._order()
             for untried in range(len(self._turns), 0, -1):
                 share = (deadline - time.monotonic()) / untried
-                found = self._asked(message, judge, min(longest, max(LEAST, share)))
+                found = self._asked(message, request, judge, min(longest, max(LEAST, share)))
                 if not isinstance(found, NmBusError):
                     return found
                 failures.append(found)
@@ -97,9 +101,12 @@ class Asking:
             known += failures
             longest = patience
             left = deadline - time.monotonic()
-            if left <= 0 or not any(isinstance(failure, MAY_PASS) for failure in failures):
-                raise nobody(latest, _most_telling(known))
+            may_pass = any(isinstance(failure, MAY_PASS) for failure in failures)
+            if turn == (rounds or self._rounds) or left <= 0 or not may_pass:
+                break
             time.sleep(min(left, pauses.next()))
+        telling = _most_telling(known)
+        raise nobody(latest, telling) if self.count > 1 else telling
 
     def each(self, message: Message, judge: Judge[T], *, patience: Seconds) -> Iterator[T]:
         """What the others say than the one that answered last, each asked once; who gives no good
@@ -107,7 +114,7 @@ class Asking:
         for _ in range(len(self._turns) - 1):
             self._turns.rotate(-1)
             try:
-                found = self._asked(message, judge, patience)
+                found = self._asked(message, str(uuid4()), judge, patience)
             except RefusedError:
                 continue
             if not isinstance(found, NmBusError):
@@ -125,11 +132,13 @@ class Asking:
         now = time.monotonic()
         self._turns = deque(sorted(self._turns, key=lambda node: self._silent.get(node, 0.0) > now))
 
-    def _asked(self, message: Message, judge: Judge[T], share: Seconds) -> T | NmBusError:
+    def _asked(
+        self, message: Message, request: str, judge: Judge[T], share: Seconds
+    ) -> T | NmBusError:
         """What the next supernode's answer says, or why it does not settle the question."""
         supernode = self._turns[0]
         try:
-            answer = self._bus.request(message, share, supernode)
+            answer = self._carrier.request(message, share, supernode, request)
         except NmBusError as error:
             if isinstance(error, MAY_PASS):
                 self._silent[supernode] = time.monotonic() + SHUNNED * (0.5 + random.random())

@@ -1,156 +1,183 @@
-"""Reading a queue at each supernode at once: a thread per supernode, one iterator for the caller.
+"""Reading a queue at each supernode at once, in the thread of the caller.
 
 A supernode that cannot be reached is tried again with bounded pauses, and said so. What was not
-acknowledged stays in its queue, so nothing is lost when the caller goes away.
+acknowledged stays in its queue, so nothing is lost when the caller goes away. A thread runs only
+while a connection is being opened, so that one supernode does not hold up the others.
 """
 
-import queue
+import random
+import select
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 from uuid import uuid4
 
-import kombu
-
-from nm_bus.client.route import Route
+from nm_bus.client.carrier import (
+    PREFETCH,
+    Contact,
+    FollowedItem,
+    Lines,
+    Quiet,
+    Received,
+    SupernodeLine,
+)
 from nm_bus.errors import NmBusError, RefusedError
 from nm_bus.messages import NodeId, Seconds, Subscribe, Tail
+from nm_bus.settings import Peer, Timing
 from nm_bus.transport.reconnect import Pauses
 
-PREFETCH = 100
 QUIET: Seconds = 0.5
 """How long nothing may come before the caller is told so."""
-GOODBYE: Seconds = 5.0
+
+OPENING: Seconds = 0.1
+"""How often is looked whether a connection has been opened."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message from one supernode's queue. Until `ack` it stays there."""
+class Opened:
+    """An open connection to one supernode with the queue that it made us."""
 
-    supernode: NodeId
-    exchange: str
-    key: str
-    body: bytes
-    user_id: str | None
-    ack: Callable[[], None]
+    def __init__(self, lines: Lines, peer: Peer, message: Subscribe | Tail, timing: Timing) -> None:
+        self._stack = ExitStack()
+        try:
+            self.line: SupernodeLine = self._stack.enter_context(lines(peer))
+            answer = self.line.ask(message, str(uuid4()), timing.connect)
+            if not answer.ok:
+                raise RefusedError(f"{peer.node}: {answer.error}")
+        except NmBusError as error:
+            self.close(error)
+            raise
+        self.queue = str(answer.data["queue"])
 
+    def read(self, came: Callable[[Received], None]) -> None:
+        """From now on, `came` is called for each message while one waits."""
+        self._stack.enter_context(self.line.reading(self.queue, came, PREFETCH))
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A supernode is followed from now on, or is not for the time being: then with the reason."""
-
-    supernode: NodeId
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """Nothing came for a moment: the caller may look at its clock."""
-
-
-Followed = Received | Heard | Quiet
-Opener = Callable[[], AbstractContextManager[Route]]
+    def close(self, error: BaseException | None = None) -> None:
+        """Leave. Unless an error ended it, what was acknowledged is then known to the broker."""
+        with suppress(NmBusError):
+            self._stack.__exit__(type(error) if error else None, error, None)
 
 
-class Follower(threading.Thread):
-    """Follows one supernode until `end`; puts what it hears into `inbox`, which is bounded."""
+class QueueReader:
+    """Follows one supernode: opens a connection, reads it until it breaks, and opens another."""
 
     def __init__(
-        self,
-        supernode: NodeId,
-        opener: Opener,
-        message: Subscribe | Tail,
-        *,
-        pauses: Pauses,
-        timeout: Seconds,
-        inbox: "queue.Queue[Received | Heard]",
+        self, node: NodeId, opener: Callable[[], Opened], pauses: Pauses, inbox: deque[FollowedItem]
     ) -> None:
-        super().__init__(name=f"follow {supernode}", daemon=True)
-        self._supernode, self._opener, self._message = supernode, opener, message
-        self._pauses, self._timeout, self._inbox = pauses, timeout, inbox
-        self._ended = threading.Event()
-        self._acks: deque[kombu.Message] = deque()
+        self._node, self._opener, self._pauses, self._inbox = node, opener, pauses, inbox
+        self.opening: Future[Opened] | None = None
+        self._again: Seconds = 0.0
         self._told = ""
+        self.opened: Opened | None = None
 
-    def end(self) -> None:
-        """Stop after what was acknowledged has been told to the broker."""
-        self._ended.set()
+    def advance(self) -> None:
+        """Take what came, or take the next step towards a connection; waits for nothing."""
+        try:
+            if self.opened is not None:
+                self.opened.line.wait(lambda: False, 0.0)
+            elif self.opening is None:
+                self._begin()
+            elif self.opening.done():
+                self._read(self.opening.result())
+        except NmBusError as error:
+            self._lost(error)
 
-    def run(self) -> None:
-        """Follow, and again after each loss."""
-        while not self._ended.is_set():
-            try:
-                self._follow()
-            except NmBusError as error:
-                self._tell_once(str(error))
-                self._ended.wait(self._pauses.next())
+    def _begin(self) -> None:
+        if time.monotonic() >= self._again:
+            self.opening = Future()
+            named = f"connect to {self._node}"
+            work = (self.opening, self._opener)
+            threading.Thread(target=_run, args=work, name=named, daemon=True).start()
 
-    def _tell_once(self, reason: str) -> None:
-        if reason != self._told:
-            self._put(Heard(self._supernode, reason))
-        self._told = reason
+    def _read(self, opened: Opened) -> None:
+        self.opening, self.opened = None, opened
+        opened.read(self._inbox.append)
+        self._pauses.reset()
+        self._told = ""
+        self._inbox.append(Contact(self._node))
 
-    def _follow(self) -> None:
-        self._acks.clear()
-        with self._opener() as route:
-            answer = route.ask(self._message, str(uuid4()), self._timeout)
-            if not answer.ok:
-                raise RefusedError(f"{self._supernode}: {answer.error}")
-            with route.reading(str(answer.data["queue"]), self._came, PREFETCH):
-                self._pauses.reset()
-                self._told = ""
-                self._put(Heard(self._supernode))
-                while not self._ended.is_set():
-                    route.wait(self._due, QUIET)
-                    self._acknowledge()
+    def _lost(self, error: NmBusError) -> None:
+        self.close(error)
+        self._again = time.monotonic() + self._pauses.next()
+        if str(error) != self._told:
+            self._told = str(error)
+            self._inbox.append(Contact(self._node, self._told))
 
-    def _due(self) -> bool:
-        return bool(self._acks) or self._ended.is_set()
+    def close(self, error: NmBusError | None = None) -> None:
+        """Leave the supernode, or what an error has left of the connection to it."""
+        if self.opened is not None:
+            self.opened.close(error)
+        if self.opening is not None:
+            self.opening.add_done_callback(_close)
+        self.opened = self.opening = None
 
-    def _came(self, message: kombu.Message) -> None:
-        info = message.delivery_info
-        self._put(
-            Received(
-                self._supernode,
-                info["exchange"],
-                info["routing_key"],
-                bytes(message.body),
-                message.properties.get("user_id"),
-                partial(self._acks.append, message),
-            )
+
+def _run(future: "Future[Opened]", opener: Callable[[], Opened]) -> None:
+    try:
+        future.set_result(opener())
+    except BaseException as error:  # noqa: BLE001 - it is raised where the result is taken
+        future.set_exception(error)
+
+
+def _close(future: "Future[Opened]") -> None:
+    if future.exception() is None:
+        future.result().close()
+
+
+class QueueFollowing(Iterator[FollowedItem]):
+    """Gives what the queues at all supernodes bring, for ever, and Quiet when that is nothing.
+
+    One thread at a time may use it. Close it, or use it by `with`. Who asks for nothing for a
+    minute may lose the connections; what was not acknowledged then comes again.
+    """
+
+    def __init__(
+        self, peers: Iterable[Peer], lines: Lines, message: Subscribe | Tail, timing: Timing
+    ) -> None:
+        self._inbox: deque[FollowedItem] = deque()
+        self._readers = [self._reader(peer, lines, message, timing) for peer in peers]
+
+    def _reader(
+        self, peer: Peer, lines: Lines, message: Subscribe | Tail, timing: Timing
+    ) -> QueueReader:
+        pauses = Pauses(timing.retry_first, timing.retry_most, random.random)
+        return QueueReader(
+            peer.node, lambda: Opened(lines, peer, message, timing), pauses, self._inbox
         )
 
-    def _acknowledge(self) -> None:
-        while self._acks:
-            message = self._acks.popleft()
-            if message.channel is not None and message.channel.is_open:
-                message.ack()
+    def __iter__(self) -> "QueueFollowing":
+        return self
 
-    def _put(self, item: Received | Heard) -> None:
-        """Wait for room, for as long as someone may still make it."""
-        while not self._ended.is_set():
-            with suppress(queue.Full):
-                self._inbox.put(item, timeout=QUIET)
-                return
+    def __next__(self) -> FollowedItem:
+        return self.step(QUIET) or Quiet()
 
+    def __enter__(self) -> "QueueFollowing":
+        return self
 
-def follow(
-    followers: list[Follower], inbox: "queue.Queue[Received | Heard]"
-) -> Generator[Followed, None, None]:
-    """Give what all of them hear, and Quiet when that is nothing; ends them when it is closed."""
-    for follower in followers:
-        follower.start()
-    try:
-        while True:
-            try:
-                yield inbox.get(timeout=QUIET)
-            except queue.Empty:
-                yield Quiet()
-    finally:
-        for follower in followers:
-            follower.end()
-        for follower in followers:
-            follower.join(GOODBYE)
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the supernodes. Nothing that is not acknowledged is lost."""
+        for reader in self._readers:
+            reader.close()
+
+    def step(self, wait: Seconds) -> FollowedItem | None:
+        """The next item if one comes within `wait` seconds."""
+        end = time.monotonic() + wait
+        while not self._inbox:
+            for reader in self._readers:
+                reader.advance()
+            left = end - time.monotonic()
+            if self._inbox or left <= 0:
+                break
+            soon = any(reader.opening for reader in self._readers)
+            select.select(self.sockets(), (), (), min(left, OPENING) if soon else left)
+        return self._inbox.popleft() if self._inbox else None
+
+    def sockets(self) -> list[int]:
+        """What becomes readable when there may be something."""
+        return [r.opened.line.fileno() for r in self._readers if r.opened is not None]

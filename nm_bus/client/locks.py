@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from nm_bus.client.entries import moment
 from nm_bus.client.sessions import Ledger, Session
-from nm_bus.client.updates import Item, Snapshot, Updates
+from nm_bus.client.updates import Snapshot, UpdateItem, Updates
 from nm_bus.codes import GONE
 from nm_bus.core.ledger.follower import Place
 from nm_bus.errors import ConflictError, LockLostError, RefusedError
-from nm_bus.messages import Seconds, Standing, Update
+from nm_bus.messages import Entry, Seconds, Standing, Update
 
 LOOK: Seconds = 1.0
 """How often one who waits looks at its clock."""
@@ -54,7 +55,7 @@ class Locking(Ledger, Protocol):
         """How far the ledger is."""
 
 
-Followed = Callable[[Place, Callable[[str], bool]], Updates]
+FollowKeys = Callable[[Place, Callable[[str], bool]], Updates]
 """Follows the keys that are wanted from a place on, and gives Quiet about every LOOK."""
 
 Sessions = Callable[[], Session]
@@ -68,7 +69,7 @@ class Lock:
     name: str
     ledger: Locking
     sessions: Sessions
-    followed: Followed
+    followed: FollowKeys
     until: Callable[[], bool]
 
     @property
@@ -120,7 +121,9 @@ class Lock:
             raise
         return Held(self.name, granted.revision, session)
 
-    def _wait(self, changes: Iterator[Item], session: Session, refused: ConflictError) -> None:
+    def _wait(
+        self, changes: Iterator[UpdateItem], session: Session, refused: ConflictError
+    ) -> None:
         """Until the holder's session or the lock has changed, or a while has passed."""
         entry = self.ledger.get(self.key, agreed=True)
         if entry is None:
@@ -129,10 +132,15 @@ class Lock:
         end = time.monotonic() + AGAIN
         while not session.lost.is_set():
             if self.until():
-                raise refused
+                raise ConflictError(_held_by(self.name, entry), refused.code)
             item = next(changes)
             if isinstance(item, Snapshot) or time.monotonic() >= end:
                 return
             if isinstance(item, Update) and item.change.key in keys:
                 return
         raise LockLostError(f"the lock {self.name} was not granted: {session.reason}")
+
+
+def _held_by(name: str, entry: Entry) -> str:
+    value, since = entry.value, moment(entry.time).strftime("%Y-%m-%d %H:%M:%SZ")
+    return f"{name} is held by {value['owner']} since {since}, token {value['token']}"

@@ -6,6 +6,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from nm_bus.client.asking import Asking, Struct, good, understood
+from nm_bus.client.entries import LedgerEntry, ledger_entry
 from nm_bus.client.silence import MAY_PASS
 from nm_bus.codes import UNKNOWN_KEY
 from nm_bus.core.ledger.reading import is_whole
@@ -13,7 +14,6 @@ from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOu
 from nm_bus.messages import (
     Answer,
     ChangeId,
-    Entry,
     NodeId,
     Page,
     Proposed,
@@ -74,7 +74,7 @@ class Reading:
             patience=PATIENCE,
         )
 
-    def entry(self, key: str, *, at_least: int, agreed: bool) -> Entry | None:
+    def entry(self, key: str, *, at_least: int, agreed: bool) -> LedgerEntry | None:
         """One entry, or None."""
         try:
             page = self.page(Read("entry", key, at_least=at_least, agreed=agreed))
@@ -82,16 +82,16 @@ class Reading:
             if error.code == UNKNOWN_KEY:
                 return None
             raise
-        return page.entries[0] if page.entries else None
+        return ledger_entry(page.entries[0]) if page.entries else None
 
-    def entries(self, prefix: str, *, at_least: int, agreed: bool) -> Iterator[Entry]:
+    def entries(self, prefix: str, *, at_least: int, agreed: bool) -> Iterator[LedgerEntry]:
         """All entries under a prefix. Later pages are of no older state than the first."""
         page = self.page(Read("entries", prefix, at_least=at_least, agreed=agreed))
-        yield from page.entries
+        yield from map(ledger_entry, page.entries)
         while page.more and page.entries:
             after = page.entries[-1].key
             page = self.page(Read("entries", prefix, after, at_least=page.revision))
-            yield from page.entries
+            yield from map(ledger_entry, page.entries)
 
     def updates_of(self, key: str, *, since: int) -> Iterator[Update]:
         """Past updates, oldest first."""

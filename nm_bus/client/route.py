@@ -7,12 +7,14 @@ supernode or a later attempt may help, RefusedError and ConfigError where neithe
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import amqp
 import kombu
 
 from nm_bus import codec
+from nm_bus.client.carrier import Received
 from nm_bus.errors import (
     ConnectionLostError,
     NmBusError,
@@ -28,6 +30,12 @@ from nm_bus.transport.tls import client_context
 
 TICK: Seconds = 0.25
 """How long one wait for the socket is; heartbeats are looked after in between."""
+
+LEAST: Seconds = 0.001
+"""The shortest wait: with none at all, py-amqp would turn in a circle until something comes."""
+
+GOODBYE: Seconds = 2.0
+"""How long a broker may take to confirm that it has what was acknowledged."""
 
 
 class Route:
@@ -81,6 +89,7 @@ class Route:
                 max_retries=1, interval_start=0, interval_step=0, reraise_as_library_errors=False
             )
             # made once and never ended in good order: a broker that is stuck would not agree to it
+            self._socket = self._connection.connection.sock
             self._asking = self._raw_channel()
             pseudo = kombu.Queue(REPLY_TO, no_declare=True)
             on_message = self._answers.append
@@ -93,6 +102,10 @@ class Route:
     def close(self) -> None:
         """Leave, without waiting for a broker that does not answer."""
         self._connection.collect(socket_timeout=1.0)
+
+    def fileno(self) -> int:
+        """The socket that becomes readable when there is something to take; -1 once it is lost."""
+        return int(self._socket.fileno())
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -159,32 +172,65 @@ class Route:
         return channel
 
     def wait(self, done: Callable[[], bool], timeout: Seconds) -> None:
-        """Take what comes until `done` or the time is over, and keep the connection alive."""
+        """Take what comes until `done` or the time is over, and keep the connection alive.
+
+        With a timeout of 0, all that is here already is taken.
+        """
         end = time.monotonic() + timeout
-        while not done() and (left := end - time.monotonic()) > 0:
-            try:
-                self._connection.drain_events(timeout=min(TICK, left))
-            except TimeoutError:
-                self._connection.heartbeat_check()
+        with self._explained():
+            while not done():
+                left = end - time.monotonic()
+                if left <= 0 < timeout:
+                    return
+                try:
+                    self._connection.drain_events(timeout=max(LEAST, min(TICK, left)))
+                except TimeoutError:
+                    self._connection.heartbeat_check()
+                    if timeout == 0:
+                        return
 
     @contextmanager
     def reading(
-        self, queue: str, came: Callable[[kombu.Message], None], prefetch: int
+        self, queue: str, came: Callable[[Received], None], prefetch: int
     ) -> Iterator[None]:
-        """Within, `came` is called for each message of a queue, while `wait` waits.
+        """Within, `came` is called for each message of a queue, while one waits or asks.
 
         After it, the broker has taken what was acknowledged, unless an error ended it.
         """
+
+        def taken(message: kombu.Message, _error: object = None) -> None:
+            came(self._received(message))
+
         with self._explained():
             named = kombu.Queue(queue, no_declare=True)
             consumer = kombu.Consumer(
                 self._raw_channel(),
                 [named],
-                on_message=came,
+                on_message=taken,
                 # a header that announces a compression which is none must not end the reading
-                on_decode_error=lambda message, _error: came(message),
+                on_decode_error=taken,
                 prefetch_count=prefetch,
             )
             consumer.consume()
             yield
+            self._socket.settimeout(GOODBYE)
             consumer.cancel()
+
+    def _received(self, message: kombu.Message) -> Received:
+        info = message.delivery_info
+        return Received(
+            self.supernode,
+            info["exchange"],
+            info["routing_key"],
+            bytes(message.body),
+            message.properties.get("user_id"),
+            partial(self._acknowledge, message),
+        )
+
+    def _acknowledge(self, message: kombu.Message) -> None:
+        """What cannot be acknowledged any more comes again."""
+        channel = message.channel
+        errors = (*self._connection.connection_errors, *self._connection.channel_errors)
+        if channel is not None and channel.is_open:
+            with suppress(*errors):
+                message.ack()

@@ -9,23 +9,19 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 from uuid import uuid4
 
 from nm_bus import codec
 from nm_bus.client.asking import good, understood
-from nm_bus.client.following import PREFETCH, Quiet
+from nm_bus.client.carrier import PREFETCH, Lines, Quiet, Received, SupernodeLine
+from nm_bus.client.entries import LedgerEntry, ledger_entry
 from nm_bus.client.silence import MAY_PASS
 from nm_bus.core.ledger.follower import Alarm, Apply, Follower, Load, Move, Place, Wait
 from nm_bus.errors import ConfigError, ConnectionLostError, NmBusError, RefusedError
 from nm_bus.messages import (
-    Answer,
-    Entry,
-    Message,
-    NodeId,
     Read,
     Seconds,
     Standing,
@@ -57,38 +53,6 @@ RUNNING = "running"
 """The state of a ledger that goes on."""
 
 
-class Arrived(Protocol):
-    """A message of a queue, which stays there until `ack`."""
-
-    body: bytes
-
-    def ack(self) -> None:
-        """It was taken."""
-
-
-class Line(Protocol):
-    """A connection to one supernode; `nm_bus.client.route.Route` is the real one."""
-
-    @property
-    def supernode(self) -> NodeId:
-        """Whose it is."""
-
-    def ask(self, message: Message, request: str, timeout: Seconds, /) -> Answer:
-        """Ask, and take what else comes meanwhile."""
-
-    def wait(self, done: Callable[[], bool], timeout: Seconds, /) -> None:
-        """Take what comes until `done` or the time is over."""
-
-    def reading(
-        self, queue: str, came: Callable[[Arrived], None], prefetch: int, /
-    ) -> AbstractContextManager[None]:
-        """Within, `came` is called for each message of a queue."""
-
-
-Lines = Callable[[Peer], AbstractContextManager[Line]]
-"""Opens a connection to a supernode."""
-
-
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The whole state at once: who was too far behind begins anew with it.
@@ -99,22 +63,22 @@ class Snapshot:
     """
 
     place: Place
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     reset: str = ""
 
 
-Item = Update | Snapshot | Quiet
+UpdateItem = Update | Snapshot | Quiet
 
 
 @dataclass
 class _Loading:
     """A snapshot that comes in pages."""
 
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, LedgerEntry] = field(default_factory=dict)
     reset: str = ""
 
 
-class Updates(Iterator[Item]):
+class Updates(Iterator[UpdateItem]):
     """Gives updates and snapshots for ever, and Quiet when nothing came for `quiet` seconds.
 
     One thread may use it; close it, or use it by `with`. Raises ConfigError or RefusedError when
@@ -135,19 +99,34 @@ class Updates(Iterator[Item]):
         self._follower, self._wanted, self._quiet = Follower(start), wanted, quiet
         self._place = start
         self._pauses = Pauses(timing.retry_first, timing.retry_most, random.random)
-        self._arrived: deque[Arrived] = deque()
+        self._arrived: deque[Received] = deque()
         self._loading = _Loading()
         self._refused = 0
         self._told = time.monotonic()
+        self._wait: Seconds = STEP
+        self._line: SupernodeLine | None = None
         self._items = self._forever()
 
     def __iter__(self) -> "Updates":
         return self
 
-    def __next__(self) -> Item:
-        item = next(self._items)
-        self._told = time.monotonic()
+    def __next__(self) -> UpdateItem:
+        while (item := self.step(STEP)) is None:
+            continue
         return item
+
+    def step(self, wait: Seconds) -> UpdateItem | None:
+        """The next item, or None when nothing came within `wait` seconds. It may take longer
+        where a supernode is asked, or a connection is opened."""
+        self._wait = wait
+        item = next(self._items)
+        if item is not None:
+            self._told = time.monotonic()
+        return item
+
+    def sockets(self) -> list[int]:
+        """What becomes readable when there may be something."""
+        return [self._line.fileno()] if self._line is not None else []
 
     def __enter__(self) -> "Updates":
         return self
@@ -167,7 +146,7 @@ class Updates(Iterator[Item]):
 
     # --- one supernode after another
 
-    def _forever(self) -> Generator[Item, None, None]:
+    def _forever(self) -> Generator[UpdateItem | None, None, None]:
         while True:
             try:
                 yield from self._at(self._peers[0])
@@ -182,20 +161,21 @@ class Updates(Iterator[Item]):
             self._peers.rotate(-1)
             yield from self._pause(self._pauses.next())
 
-    def _pause(self, length: Seconds) -> Iterator[Item]:
+    def _pause(self, length: Seconds) -> Iterator[UpdateItem | None]:
         end = time.monotonic() + length
         while (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, STEP))
+            time.sleep(min(left, self._wait))
             yield from self._quietly()
+            yield None
 
-    def _quietly(self) -> Iterator[Item]:
+    def _quietly(self) -> Iterator[UpdateItem]:
         if self._quiet is not None and time.monotonic() - self._told >= self._quiet:
             yield Quiet()
 
-    def _at(self, peer: Peer) -> Iterator[Item]:
+    def _at(self, peer: Peer) -> Iterator[UpdateItem | None]:
         """Follow at one supernode, until an error; without a queue only for a while."""
         self._arrived.clear()
-        with self._lines(peer) as line:
+        with self._lines(peer) as line, self._open(line):
             made = line.ask(Tail(UPDATES), str(uuid4()), self._timing.connect)
             self._follower.reconnected()
             if not made.ok:
@@ -204,7 +184,18 @@ class Updates(Iterator[Item]):
             with line.reading(str(made.data["queue"]), self._arrived.append, PREFETCH):
                 yield from self._follow(line, PROBE, float("inf"))
 
-    def _follow(self, line: Line, probe: Seconds, end: Seconds) -> Iterator[Item]:
+    @contextmanager
+    def _open(self, line: SupernodeLine) -> Iterator[None]:
+        """Within, this is the connection that there is."""
+        self._line = line
+        try:
+            yield
+        finally:
+            self._line = None
+
+    def _follow(
+        self, line: SupernodeLine, probe: Seconds, end: Seconds
+    ) -> Iterator[UpdateItem | None]:
         heard = compared = time.monotonic()
         answered = True
         while (now := time.monotonic()) < end:
@@ -219,24 +210,25 @@ class Updates(Iterator[Item]):
                 if now - compared >= COMPARE:
                     compared = now
                     self._compare(line)
-            line.wait(lambda: bool(self._arrived), self._step(question, answered))
+            busy = question is not None and answered
+            line.wait(lambda: bool(self._arrived), 0.0 if busy else self._patience())
+            if not busy and not self._arrived:
+                yield from self._quietly()
+                yield None
             while self._arrived:
                 heard = time.monotonic()
                 yield from self._given(self._taken(self._arrived.popleft()))
-            yield from self._quietly()
 
-    def _step(self, question: Sync | None, answered: bool) -> Seconds:
-        if question is not None and answered:
-            return 0.0
-        return STEP if self._quiet is None else min(STEP, self._quiet)
+    def _patience(self) -> Seconds:
+        return min(STEP, self._wait, STEP if self._quiet is None else self._quiet)
 
-    def _look(self, line: Line) -> None:
+    def _look(self, line: SupernodeLine) -> None:
         """Make sure that the supernode still takes part in what is agreed."""
         standing = self._standing(line)
         if standing.state != RUNNING:
             raise ConnectionLostError(f"{line.supernode} does not go on: {standing.reason}")
 
-    def _compare(self, line: Line) -> None:
+    def _compare(self, line: SupernodeLine) -> None:
         """A supernode that is cut off from the others cannot know what it misses."""
         there = 0
         peer = self._peers[1 % len(self._peers)]
@@ -245,13 +237,13 @@ class Updates(Iterator[Item]):
         if there > self._follower.place.revision:
             raise ConnectionLostError(f"{line.supernode} is behind: revision {there} was agreed")
 
-    def _standing(self, line: Line) -> Standing:
+    def _standing(self, line: SupernodeLine) -> Standing:
         answer = line.ask(Read("ledger"), str(uuid4()), self._timing.connect)
         return understood(good(answer, line.supernode).data, Standing)
 
     # --- what is said
 
-    def _ask(self, line: Line, question: Sync) -> Generator[Item, None, bool]:
+    def _ask(self, line: SupernodeLine, question: Sync) -> Generator[UpdateItem, None, bool]:
         """Ask what comes next; tells whether that led anywhere."""
         answer = line.ask(question, str(uuid4()), self._timing.connect)
         synced = understood(good(answer, line.supernode).data, Synced)
@@ -261,16 +253,15 @@ class Updates(Iterator[Item]):
         yield from self._given(moves)
         return bool(moves)
 
-    def _taken(self, message: Arrived) -> list[Move]:
+    def _taken(self, message: Received) -> list[Move]:
         """A live message; one that is no update is of no use to anybody."""
-        body = bytes(message.body)
         message.ack()
-        event = codec.decode(body, limit=PEER_BYTES)
+        event = codec.decode(message.body, limit=PEER_BYTES)
         if isinstance(event, codec.Rejected) or not isinstance(event.data, Update):
             return []
         return self._follower.take(event.data)
 
-    def _given(self, moves: list[Move]) -> Iterator[Item]:
+    def _given(self, moves: list[Move]) -> Iterator[UpdateItem]:
         for move in moves:
             match move:
                 case Apply(update):
@@ -284,10 +275,11 @@ class Updates(Iterator[Item]):
                 case Wait(reason):
                     raise ConnectionLostError(reason)
 
-    def _loaded(self, page: Load) -> Iterator[Item]:
+    def _loaded(self, page: Load) -> Iterator[UpdateItem]:
         if page.first:
             self._loading.entries.clear()
-        self._loading.entries |= {e.key: e for e in page.entries if self._wanted(e.key)}
+        wanted = (entry for entry in page.entries if self._wanted(entry.key))
+        self._loading.entries |= {entry.key: ledger_entry(entry) for entry in wanted}
         if page.last:
             loading, self._loading = self._loading, _Loading()
             self._place = self._follower.place

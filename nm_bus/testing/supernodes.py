@@ -6,9 +6,8 @@ and forget. Nothing is signed, and no time passes but that of the caller.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
 
 import msgspec
 
@@ -19,37 +18,47 @@ from nm_bus.core.ledger.genesis import INCARNATION
 from nm_bus.core.ledger.state import Snapshot, State
 from nm_bus.errors import ConnectionLostError, TimedOutError
 from nm_bus.messages import (
+    Alert,
     Answer,
+    Ask,
     Change,
     Message,
     NodeId,
     Page,
     Propose,
     Proposed,
+    Query,
     Read,
-    Seconds,
     Standing,
+    Subscribe,
     Sync,
     Synced,
     Tail,
     Update,
 )
-from nm_bus.settings import Peer
+from nm_bus.testing.sight import Sight
+from nm_bus.topology import ALERTS, UPDATES, alerts_queue
 
 PAGE = 3
 """How much an answer holds: little, so that every list comes in pages."""
 
+MOST_TAILED, MOST_ALERTS = 10, 10_000
+"""How much waits in a queue of live messages, and in one of alerts."""
 
-@dataclass(slots=True)
-class Arrival:
-    """A message that waits in a queue."""
 
-    body: bytes
-    acked: bool = False
+@dataclass
+class FakeQueue:
+    """A queue. When it is full, its head goes."""
 
-    def ack(self) -> None:
-        """It was taken."""
-        self.acked = True
+    exchange: str
+    most: int
+    waiting: deque[tuple[str, bytes]] = field(default_factory=deque)
+
+    def put(self, key: str, body: bytes) -> None:
+        """A message comes."""
+        self.waiting.append((key, body))
+        while len(self.waiting) > self.most:
+            self.waiting.popleft()
 
 
 @dataclass
@@ -66,37 +75,67 @@ class FakeSupernode:
     cut: bool = False
     """No majority is reached from here: changes are accepted, and nothing new is heard."""
     tails: bool = True
-    lines: "list[FakeLine]" = field(default_factory=list)
+    woken: list[Callable[[], None]] = field(default_factory=list)
+    """Called when something was published, or it died."""
+    queues: dict[str, FakeQueue] = field(default_factory=dict)
+    sight: Sight = field(default_factory=Sight)
     asked: list[Message] = field(default_factory=list)
     accepted: list[Change] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def kill(self) -> None:
         """End it: its connections break, and new ones are refused."""
         self.dead = True
+        self._wake()
 
     def learn(self, change: Change) -> Proposed:
         """Apply what was agreed, and publish it."""
         applied = apply(self.state, change, self.state.time + 1)
         if applied.update is not None:
             self.feed.append(applied.update)
-            for line in self.lines:
-                line.hear(applied.update)
+            self.publish(UPDATES, applied.update, str(applied.update.revision))
         return applied.answer
 
-    def answer(self, message: Message, propose: Callable[[Change], Proposed]) -> Answer:
+    def publish(self, exchange: str, message: Message, id: str, key: str = "") -> None:
+        """Put a message into all queues that are bound to an exchange."""
+        body = codec.encode(message, source=self.node, id=id, time=0.0)
+        for queue in self.queues.values():
+            if queue.exchange == exchange:
+                queue.put(key, body)
+        self._wake()
+
+    def _wake(self) -> None:
+        for wake in self.woken:
+            wake()
+
+    def answer(
+        self, user: NodeId, message: Message, propose: Callable[[Change], Proposed]
+    ) -> Answer:
         """What it says to a request."""
         match message:
+            case Subscribe() | Tail():
+                return self._bound(user, message)
+            case Query() | Ask():
+                return self.sight.answer(self.node, message)
             case Propose(change):
                 return self._proposed(change, propose)
             case Sync():
                 return _good(self._synced(message))
-            case Tail() if self.tails:
-                return Answer("", True, data={"queue": "tail"})
-            case Tail():
-                return _refused(UNAVAILABLE, "you have too many tail queues")
             case Read():
                 return self._read(message)
         return _refused(BAD_REQUEST, f"{type(message).__name__} is not answered here")
+
+    def _bound(self, user: NodeId, message: Subscribe | Tail) -> Answer:
+        """A queue of alerts stays when nobody reads it."""
+        if isinstance(message, Subscribe):
+            name = alerts_queue(user, message.name)
+            self.queues.setdefault(name, FakeQueue(ALERTS, MOST_ALERTS))
+        elif self.tails:
+            name = f"tail.{next(self._numbers)}"
+            self.queues[name] = FakeQueue(message.exchange, MOST_TAILED)
+        else:
+            return _refused(UNAVAILABLE, "you have too many tail queues")
+        return Answer("", True, data={"queue": name})
 
     def _proposed(self, change: Change, propose: Callable[[Change], Proposed]) -> Answer:
         if self.cut:
@@ -182,30 +221,33 @@ def _refused(code: str, error: str) -> Answer:
 
 @dataclass
 class FakeSupernodes:
-    """All of them, and a way to ask them (see `nm_bus.client.asking.Supernodes`).
-
-    The clients of one project share them; `user` is whose questions `request` asks.
-    """
+    """All of them, and the one ledger on which they agree."""
 
     genesis: Snapshot
     nodes: tuple[NodeId, ...]
-    user: NodeId = "admin.example"
     decided: list[Change] = field(default_factory=list)
+    sight: Sight = field(default_factory=Sight)
 
     def __post_init__(self) -> None:
         self.by_node = {node: self._new(node) for node in self.nodes}
 
     def _new(self, node: NodeId) -> FakeSupernode:
-        return FakeSupernode(node, State.of(self.genesis))
+        return FakeSupernode(node, State.of(self.genesis), sight=self.sight)
 
     def __getitem__(self, index: int) -> FakeSupernode:
         return self.by_node[self.nodes[index]]
 
     def propose(self, change: Change) -> Proposed:
-        """Agree on a change; who is cut off or dead hears of it when it is healed."""
+        """Agree on a change; one that is cut off or dead learns it when it is healed."""
         self.decided.append(change)
         answers = [one.learn(change) for one in self.by_node.values() if not one.cut]
         return answers[0]
+
+    def alert(self, alert: Alert) -> None:
+        """Publish an alert at every supernode that is not dead."""
+        for one in self.by_node.values():
+            if not one.dead:
+                one.publish(ALERTS, alert, alert.transition, alert.severity)
 
     def heal(self, node: NodeId) -> None:
         """Bring a supernode back: it learns what it missed, and what it accepted is agreed."""
@@ -215,83 +257,18 @@ class FakeSupernodes:
         replayed.kept = one.kept
         for change in self.decided:
             replayed.learn(change)
-        for update in replayed.feed[len(one.feed) :]:
-            for line in one.lines:
-                line.hear(update)
+        missed = replayed.feed[len(one.feed) :]
         one.state, one.feed = replayed.state, replayed.feed
+        for update in missed:
+            one.publish(UPDATES, update, str(update.revision))
         while one.accepted:
             self.propose(one.accepted.pop(0))
 
-    def request(
-        self, message: Message, timeout: Seconds, supernode: NodeId | None = None
-    ) -> Answer:
-        """Ask one supernode, or the first that answers."""
-        assert timeout > 0
-        nodes = [supernode] if supernode else [n for n in self.nodes if not self.by_node[n].dead]
-        return self.asked(self.by_node[nodes[0]], message)
-
-    def asked(self, one: FakeSupernode, message: Message) -> Answer:
+    def asked(self, user: NodeId, one: FakeSupernode, message: Message) -> Answer:
         """What one supernode says."""
         if one.dead:
             raise ConnectionLostError(f"{one.node} refuses connections")
         one.asked.append(message)
         if one.silent:
             raise TimedOutError(f"{one.node} gave no answer")
-        return one.answer(message, self.propose)
-
-    @contextmanager
-    def line(self, peer: Peer) -> "Iterator[FakeLine]":
-        """A connection to one supernode (see `nm_bus.client.updates.Line`)."""
-        one = self.by_node[peer.node]
-        if one.dead:
-            raise ConnectionLostError(f"{one.node} refuses connections")
-        line = FakeLine(self, one)
-        one.lines.append(line)
-        try:
-            yield line
-        finally:
-            one.lines.remove(line)
-
-
-@dataclass
-class FakeLine:
-    """A connection. What is published waits in its queue, at most `most` messages of it."""
-
-    supernodes: FakeSupernodes
-    one: FakeSupernode
-    most: int = 10
-    came: Callable[[Arrival], None] | None = None
-    queue: deque[Arrival] = field(default_factory=deque)
-
-    @property
-    def supernode(self) -> NodeId:
-        """Whose it is."""
-        return self.one.node
-
-    def hear(self, update: Update) -> None:
-        """It is published; when the queue is full, its head goes."""
-        body = codec.encode(update, source=self.supernode, id="u", time=0.0)
-        self.queue.append(Arrival(body))
-        while len(self.queue) > self.most:
-            self.queue.popleft()
-
-    def ask(self, message: Message, _request: str, _timeout: Seconds) -> Answer:
-        """Ask this supernode."""
-        return self.supernodes.asked(self.one, message)
-
-    def wait(self, done: Callable[[], bool], _timeout: Seconds) -> None:
-        """Deliver what is there."""
-        if self.one.dead:
-            raise ConnectionLostError(f"the connection to {self.supernode} broke")
-        while self.queue and self.came is not None:
-            self.came(self.queue.popleft())
-        done()
-
-    @contextmanager
-    def reading(
-        self, _queue: str, came: Callable[[Arrival], None], _prefetch: int
-    ) -> Iterator[None]:
-        """Within, messages are delivered while somebody waits."""
-        self.came = came
-        yield
-        self.came = None
+        return one.answer(user, message, self.propose)

@@ -17,10 +17,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from nm_agents.cli.overview import fetch
 from nm_broker.program import Program
 from nm_bus.client import Client
-from nm_bus.client.connection import Bus
 from nm_bus.core.ledger.chain import GENESIS, next_head
 from nm_bus.errors import NmBusError
 from nm_bus.messages import ChangeId, NodeId, Proposed, Running, Standing, Update
@@ -109,9 +107,8 @@ def standings(settings: AdministratorSettings) -> dict[NodeId, Standing]:
 
 
 def running_at_members(settings: AdministratorSettings) -> dict[NodeId, Running | None]:
-    with Bus(settings) as bus:
-        overview = fetch(bus, 20.0)
-    return {member.state.node: member.state.running for member in overview.members}
+    with Client(settings, timeout=20.0) as client:
+        return {member.state.node: member.state.running for member in client.status().members}
 
 
 def apart(settings: AdministratorSettings) -> str:

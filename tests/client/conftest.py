@@ -2,57 +2,40 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nm_bus.client import Client
-from nm_bus.core.ledger.state import State
-from nm_bus.messages import Entry
-from nm_bus.settings import LOCAL, AdministratorSettings, Broker, Peer, Tls
+from nm_bus.settings import AdministratorSettings
+from nm_bus.testing.project import SUPERNODES, FakeProject
 from nm_bus.testing.supernodes import FakeSupernodes
 
-NODES = ("sn1.example.org", "sn2.example.org", "sn3.example.org")
+NODES = SUPERNODES
 ADMIN = "admin.example"
 
-QUICK = type(LOCAL)(connect=0.2, retry_first=0.01, retry_most=0.02)
+
+@pytest.fixture
+def project() -> FakeProject:
+    return FakeProject(administrators=[ADMIN])
 
 
 @pytest.fixture
-def supernodes() -> FakeSupernodes:
-    voter = {"role": "voter", "incarnation": "genesis"}
-    entries = [
-        Entry(f"role/{ADMIN}", {"administrator": True}, 0, "genesis"),
-        *(Entry(f"supernode/{node}", voter, 0, "genesis") for node in NODES),
-    ]
-    state = State("demo", epoch=1, revision=0, head="ab" * 32, entries=entries)
-    return FakeSupernodes(state.snapshot(), NODES, ADMIN)
+def supernodes(project: FakeProject) -> FakeSupernodes:
+    return project.supernodes
 
 
 @pytest.fixture
-def settings() -> AdministratorSettings:
-    nowhere = Path("none.pem")
-    peers = tuple(Peer(node, Broker(node)) for node in NODES)
-    return AdministratorSettings("demo", peers, Tls(nowhere, nowhere, nowhere), timing=QUICK)
+def settings(project: FakeProject) -> AdministratorSettings:
+    return project.settings
 
 
 @pytest.fixture
-def client_of(
-    supernodes: FakeSupernodes, settings: AdministratorSettings
-) -> Iterator[Callable[..., Client]]:
+def client_of(project: FakeProject) -> Iterator[Callable[..., Client]]:
     with ExitStack() as stack:
 
-        def made(**more: Any) -> Client:
-            return stack.enter_context(
-                Client(
-                    settings,
-                    bus=supernodes,
-                    lines=supernodes.line,
-                    signed=lambda change: (change, ""),
-                    **more,
-                )
-            )
+        def made(user: str = ADMIN, **more: Any) -> Client:
+            return stack.enter_context(project.client(user, **more))
 
         yield made
 

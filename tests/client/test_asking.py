@@ -8,6 +8,8 @@ from nm_bus.codes import NO_LEDGER
 from nm_bus.errors import RefusedError, TimedOutError, UndecidedError
 from nm_bus.messages import Answer, Message, NodeId, Query, Read, Seconds
 from nm_bus.settings import LOCAL
+from nm_bus.testing.carrier import FakeCarrier
+from nm_bus.testing.project import FakeProject
 
 ONE, TWO, THREE = NODES = ("sn1.example", "sn2.example", "sn3.example")
 QUESTION = Read("ledger")
@@ -17,20 +19,20 @@ def says(code: str) -> Answer:
     return Answer("", code == "ok", code, "" if code == "ok" else f"it says {code}")
 
 
-class Answering:
+class Answering(FakeCarrier):
     """Supernodes that say what a test wants; `silent` ones nothing."""
 
-    user = "admin.example"
-
     def __init__(self, *silent: NodeId) -> None:
+        super().__init__(FakeProject().supernodes, "admin.example")
         self.silent = set(silent)
+        self.requests: list[str] = []
         self.codes: dict[NodeId, str] = {}
         self.asked: list[NodeId] = []
 
     def request(
-        self, message: Message, timeout: Seconds, supernode: NodeId | None = None
+        self, message: Message, timeout: Seconds, supernode: NodeId, request: str = ""
     ) -> Answer:
-        assert supernode is not None
+        self.requests.append(request)
         self.asked.append(supernode)
         if supernode in self.silent:
             raise TimedOutError(f"{supernode} gave no answer")
@@ -118,12 +120,12 @@ class Stuck(Answering):
         self.moment, self.given = moment, list[Seconds]()
 
     def request(
-        self, message: Message, timeout: Seconds, supernode: NodeId | None = None
+        self, message: Message, timeout: Seconds, supernode: NodeId, request: str = ""
     ) -> Answer:
         self.given.append(timeout)
         if supernode in self.silent:
             self.moment[0] += timeout
-        return super().request(message, timeout, supernode)
+        return super().request(message, timeout, supernode, request)
 
 
 @pytest.fixture

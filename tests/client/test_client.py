@@ -1,13 +1,16 @@
 """What a client asks, of whom, and what it makes of the answers."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from nm_bus.client import Client, content_of
+from nm_bus.client import Client, content_of, moment, of_update
 from nm_bus.errors import (
     ConfigError,
     ConflictError,
@@ -63,10 +66,9 @@ def test_what_may_not_be_published_is_not_proposed(
     assert client.put("dash", "a.ini", "password = correcthorse", force=True).revision == 2
 
 
-def test_who_may_not_change_it_is_told_so(supernodes: FakeSupernodes, client_of: Made) -> None:
-    supernodes.user = "guest.example"
+def test_one_that_may_not_change_it_is_refused(client_of: Made) -> None:
     with pytest.raises(RefusedError, match=r"guest.example may not set config/dash/a") as refused:
-        client_of().put("dash", "a.txt", "x")
+        client_of("guest.example").put("dash", "a.txt", "x")
     assert refused.value.code == "not-allowed"
 
 
@@ -93,7 +95,7 @@ def test_another_supernode_is_asked_when_one_cannot_answer(
     assert client.standing().node == supernodes[2].node
     assert len(supernodes[1].asked) == asked, "who answered last is asked first"
     with pytest.raises(ConnectionLostError, match=r"sn1\.example\.org refuses"):
-        client.standing(supernodes[0].node)
+        client.at(supernodes[0].node).standing()
 
 
 def test_a_change_is_agreed_once_however_often_it_is_asked(
@@ -194,3 +196,38 @@ def test_a_value_is_published_as_json(client: Client) -> None:
 def test_a_documents_name_is_not_taken_for_a_key_of_nothing(client: Client) -> None:
     with pytest.raises(RefusedError, match=r"'dash/a\.txt' is no key: .*config/COMPONENT/NAME"):
         client.get("dash/a.txt")
+
+
+def test_a_client_is_imported_without_the_libraries_that_carry_it() -> None:
+    heavy = ("kombu", "amqp", "cryptography", "jsonschema", "asyncio")
+    code = f"import sys, nm_bus.client; print([m for m in {heavy} if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"
+
+
+def test_what_is_asked_at_one_supernode_is_asked_there_alone(
+    client: Client, supernodes: FakeSupernodes
+) -> None:
+    client.put("dash", "a.txt", "x")
+    asked = [len(supernodes.by_node[node].asked) for node in supernodes.nodes]
+    assert client.at(supernodes.nodes[2]).standing().node == supernodes.nodes[2]
+    assert [len(supernodes.by_node[node].asked) for node in supernodes.nodes[:2]] == asked[:2]
+    with pytest.raises(ConnectionLostError, match="is none of the supernodes in the settings"):
+        client.at("sn9.example.org")
+
+
+def test_times_are_moments_with_a_time_zone(client: Client) -> None:
+    client.put("dash", "a.txt", "x")
+    entry = client.document("dash", "a.txt")
+    (update,) = client.updates_of()
+    assert entry is not None
+    assert entry.when == moment(update.time) == datetime.fromtimestamp(update.time / 1e6, UTC)
+
+
+def test_an_update_gives_the_entry_that_it_makes(client: Client) -> None:
+    client.put("dash", "a.txt", "x")
+    client.delete("config/dash/a.txt")
+    made, deleted = map(of_update, client.updates_of())
+    assert made is not None
+    assert (made.text, made.revision, made.actor) == ("x", 1, client.user)
+    assert deleted is None

@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from nm_broker.pki import Authority
 from nm_broker.testing.federation import eventually
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus import codec
+from nm_bus.client.asking import Asking
+from nm_bus.client.carrier import Contact, FollowedItem, Quiet, Received
 from nm_bus.client.connection import Bus
-from nm_bus.client.following import Followed, Heard, Received
+from nm_bus.client.following import QueueFollowing
 from nm_bus.errors import (
     ConfigError,
     ConnectionLostError,
@@ -26,7 +28,7 @@ from nm_bus.errors import (
 )
 from nm_bus.identity.role import ADMINISTRATOR, Role
 from nm_bus.messages import Answer, Message, Query, Report, Subscribe
-from nm_bus.settings import LOCAL, AdministratorSettings, Broker, Peer, Tls
+from nm_bus.settings import LOCAL, AdministratorSettings, Broker, Peer, Tls, timing
 from nm_bus.topology import (
     ALERTS,
     Binding,
@@ -121,9 +123,22 @@ def boss(*sandboxes: Sandbox) -> Tls:
     return [sandbox.grant(Role.ADMINISTRATOR, BOSS) for sandbox in sandboxes].pop()
 
 
+def answered(bus: Bus, asker: AdministratorSettings, message: Message, timeout: float) -> Answer:
+    """What the first supernode that answers says."""
+    nodes = [peer.node for peer in asker.supernodes]
+    asking = Asking(bus, nodes, timing(asker))
+    return asking.settled(
+        message, lambda answer, _: answer, timeout=timeout, patience=timeout, rounds=2
+    )
+
+
+def following(asker: AdministratorSettings, bus: Bus) -> QueueFollowing:
+    return QueueFollowing(asker.supernodes, bus.line, Subscribe(), timing(asker))
+
+
 def failure(asker: AdministratorSettings, message: Message = TIME) -> NmBusError:
     with pytest.raises(NmBusError) as raised, Bus(asker) as bus:
-        bus.request(message, 5)
+        answered(bus, asker, message, 5)
     assert "\n" not in str(raised.value)
     return raised.value
 
@@ -132,17 +147,19 @@ def test_a_request_goes_to_the_first_supernode_that_answers(broker: Sandbox) -> 
     asker = settings(NOWHERE, peer(broker), tls=boss(broker), vhost=broker.vhost)
     with serving(broker), Bus(asker) as bus:
         for _ in range(3):
-            assert bus.request(TIME, 20).data["by"] == broker.name
-        assert bus.request(TIME, 20, supernode=broker.name).ok
+            assert answered(bus, asker, TIME, 20).data["by"] == broker.name
+        assert bus.request(TIME, 20, broker.name).ok
         with pytest.raises(ConnectionLostError, match=r"sn7.example.org:9 refuses connections"):
-            bus.request(TIME, 1, supernode=NOWHERE.node)
+            bus.request(TIME, 1, NOWHERE.node)
+        with pytest.raises(ConnectionLostError, match=r"sn8.* is none of the supernodes"):
+            bus.request(TIME, 1, "sn8.example.org")
 
 
 def test_asking_again_uses_the_same_id(broker: Sandbox) -> None:
     asker = settings(peer(broker), tls=boss(broker), vhost=broker.vhost)
     with serving(broker, silent=True) as (supernode,), Bus(asker) as bus:
         with pytest.raises(TimedOutError, match="gave no answer"):
-            bus.request(TIME, 1)
+            answered(bus, asker, TIME, 1)
         assert len(supernode.asked) >= 1
         assert len(set(supernode.asked)) == 1
 
@@ -183,14 +200,14 @@ def test_what_a_broker_refuses_is_one_clear_sentence(broker: Sandbox, tmp_path: 
 def test_a_broker_that_is_stuck_costs_no_more_than_the_time_given(broker: Sandbox) -> None:
     asker = settings(peer(broker), tls=boss(broker), vhost=broker.vhost)
     with serving(broker), Bus(asker) as bus:
-        assert bus.request(TIME, 20).ok
+        assert bus.request(TIME, 20, broker.name).ok
         broker.broker.pause()
         started = time.monotonic()
         with pytest.raises((TimedOutError, ConnectionLostError)):
-            bus.request(TIME, 2)
+            bus.request(TIME, 2, broker.name)
         assert time.monotonic() - started < 10
         broker.broker.resume()
-        assert bus.request(TIME, 20).ok
+        assert bus.request(TIME, 20, broker.name).ok
 
 
 def test_alerts_are_heard_at_every_supernode_and_again_when_one_comes_back(
@@ -200,15 +217,15 @@ def test_alerts_are_heard_at_every_supernode_and_again_when_one_comes_back(
     before = threading.active_count()
     with serving(*brokers) as supernodes, Bus(asker) as bus:
         names = {supernode.name for supernode in supernodes}
-        with closing(bus.follow(Subscribe())) as followed:
-            seen: list[Followed] = []
+        with following(asker, bus) as followed:
+            seen: list[FollowedItem] = []
             up = dict.fromkeys(names, False)
 
             def take_until(done: set[str]) -> None:
                 while {name for name, follows in up.items() if follows} != done:
                     item = next(followed)
                     seen.append(item)
-                    if isinstance(item, Heard):
+                    if isinstance(item, Contact):
                         up[item.supernode] = not item.reason
 
             def bodies(count: int) -> set[bytes]:
@@ -233,14 +250,26 @@ def test_alerts_are_heard_at_every_supernode_and_again_when_one_comes_back(
     eventually(lambda: threading.active_count() <= before, "threads that ended")
 
 
+def test_a_broker_that_is_stuck_does_not_hold_up_who_leaves(broker: Sandbox) -> None:
+    asker = settings(peer(broker), tls=boss(broker), vhost=broker.vhost)
+    with serving(broker), Bus(asker) as bus:
+        followed = following(asker, bus)
+        assert isinstance(next(item for item in followed if not isinstance(item, Quiet)), Contact)
+        broker.broker.pause()
+        started = time.monotonic()
+        followed.close()
+        assert time.monotonic() - started < 30
+        broker.broker.resume()
+
+
 def test_what_was_acknowledged_is_not_shown_again(broker: Sandbox) -> None:
     asker = settings(peer(broker), tls=boss(broker), vhost=broker.vhost)
     with serving(broker) as (supernode,), Bus(asker) as bus:
         supernode.alert(b"first")
         supernode.alert(b"second")
-        with closing(bus.follow(Subscribe())) as followed:
+        with following(asker, bus) as followed:
             first = next(item for item in followed if isinstance(item, Received))
             first.ack()
-        with closing(bus.follow(Subscribe())) as followed:
+        with following(asker, bus) as followed:
             again = next(item for item in followed if isinstance(item, Received))
         assert (first.body, again.body) == (b"first", b"second")

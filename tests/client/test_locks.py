@@ -3,18 +3,15 @@
 import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
-from nm_broker.pki import Authority
 from nm_bus.client import Client
 from nm_bus.client import locks as locking
-from nm_bus.client.connection import Bus
 from nm_bus.errors import ConflictError, LockLostError
 from nm_bus.messages import Change, Entry
 from nm_bus.settings import AdministratorSettings
+from nm_bus.testing.carrier import FakeCarrier
 from nm_bus.testing.supernodes import FakeSupernodes
 
 from .conftest import ADMIN
@@ -26,7 +23,7 @@ Made = Callable[..., Client]
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """One who waits looks often."""
     monkeypatch.setattr(locking, "LOOK", 0.02)
-    monkeypatch.setattr("nm_bus.client.client.LOOK", 0.02)
+    monkeypatch.setattr("nm_bus.client.ledger.LOOK", 0.02)
 
 
 def expire(supernodes: FakeSupernodes) -> None:
@@ -49,7 +46,8 @@ def test_a_lock_is_held_by_one_at_a_time_and_its_token_grows(
     first, second = client_of(timeout=2.0), client_of(timeout=2.0)
     with first.lock("index") as held:
         assert entries(supernodes, "lock/")[0].value["token"] == held.token
-        with pytest.raises(ConflictError, match="index is held by session"), second.lock("index"):
+        holder = rf"^index is held by {ADMIN} since 1970-01-01 .*Z, token {held.token}$"
+        with pytest.raises(ConflictError, match=holder), second.lock("index", wait=0):
             raise AssertionError("it was granted twice")
     with second.lock("index") as again:
         assert again.token > held.token
@@ -61,7 +59,7 @@ def test_one_who_waits_is_granted_the_lock_once_it_is_free(client_of: Made) -> N
     tokens: list[int] = []
 
     def wait() -> None:
-        with second.lock("index", wait=30.0) as held:
+        with second.lock("index") as held:
             tokens.append(held.token)
 
     with ExitStack() as holding:
@@ -140,12 +138,12 @@ def test_the_standby_is_elected_when_the_active_one_is_gone(
     assert standby[0] > active[0]
 
 
-def test_a_bus_that_was_given_is_not_shared_with_a_session(
-    settings: AdministratorSettings, tmp_path: Path
-) -> None:
-    tls = Authority.create(tmp_path).issue(ADMIN, tmp_path)
-    given = Bus(replace(settings, tls=tls))
-    with Client(replace(settings, tls=tls), bus=given) as client:
-        beside = client._lock("name", 15.0, lambda: True).sessions()._beside
-        assert isinstance(beside, Client)
-        assert beside._bus is not given
+def test_a_session_has_a_connection_of_its_own(client_of: Made, supernodes: FakeSupernodes) -> None:
+    made: list[FakeCarrier] = []
+
+    def counted(_settings: AdministratorSettings) -> FakeCarrier:
+        made.append(FakeCarrier(supernodes, ADMIN))
+        return made[-1]
+
+    with client_of(connect=counted).lock("index"):
+        assert len(made) == 2

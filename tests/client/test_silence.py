@@ -1,91 +1,94 @@
-"""What is said while supernodes do not answer: by the bus that goes to whichever of them does."""
+"""What is said while supernodes do not answer, and what that costs who looks at the federation."""
 
-from typing import Any
+from dataclasses import dataclass, field
 
 import pytest
 
-from nm_bus.client.connection import Bus
+from nm_bus.client import Client
 from nm_bus.client.silence import Silence, is_cheap, nobody
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOutError
 from nm_bus.messages import Answer, Ask, Message, NodeId, Query, Read, Seconds
-from nm_bus.settings import AdministratorSettings, Peer
+from nm_bus.settings import AdministratorSettings
+from nm_bus.testing.carrier import FakeCarrier
+from nm_bus.testing.project import FakeProject
 
-from .conftest import NODES
+from .conftest import ADMIN, NODES
 
 ONE, TWO, THREE = NODES
 
 
-class FakeRoute:
-    """A way to a supernode; the time passes while a silent one is waited for."""
+@dataclass
+class Slow(FakeCarrier):
+    """Time passes while a silent supernode is waited for."""
 
-    def __init__(self, peer: Peer, moment: list[float], silent: set[NodeId]) -> None:
-        self.supernode, self.moment, self.silent = peer.node, moment, silent
+    moment: list[float] = field(default_factory=lambda: [1000.0])
+    silent: set[NodeId] = field(default_factory=set)
 
-    def __enter__(self) -> "FakeRoute":
-        return self
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def ask(self, _message: Message, _request: str, timeout: Seconds) -> Answer:
-        if self.supernode not in self.silent:
-            return Answer("", True, data={"by": self.supernode})
+    def request(
+        self, message: Message, timeout: Seconds, supernode: NodeId, request: str = ""
+    ) -> Answer:
+        if supernode not in self.silent:
+            return super().request(message, timeout, supernode, request)
         self.moment[0] += timeout
-        raise TimedOutError(f"{self.supernode} gave no answer within {timeout:.0f} s")
+        raise TimedOutError(f"{supernode} gave no answer within {timeout:.0f} s")
 
 
 @pytest.fixture
-def moment() -> list[float]:
-    return [1000.0]
-
-
-@pytest.fixture
-def silent(moment: list[float], monkeypatch: pytest.MonkeyPatch) -> set[NodeId]:
-    """The supernodes that answer nothing."""
-    quiet: set[NodeId] = set()
-
-    def route_to(peer: Peer, *_: Any) -> FakeRoute:
-        return FakeRoute(peer, moment, quiet)
+def slow(project: FakeProject, monkeypatch: pytest.MonkeyPatch) -> Slow:
+    carrier = Slow(project.supernodes, ADMIN)
 
     def sleep(seconds: Seconds) -> None:
-        moment[0] += seconds
+        carrier.moment[0] += seconds
 
-    monkeypatch.setattr("nm_bus.client.connection.route_to", route_to)
-    monkeypatch.setattr("nm_bus.client.connection.user_of", lambda _tls: "admin.example")
-    monkeypatch.setattr("time.monotonic", lambda: moment[0])
+    monkeypatch.setattr("time.monotonic", lambda: carrier.moment[0])
     monkeypatch.setattr("time.sleep", sleep)
-    return quiet
+    return carrier
 
 
 def test_a_picture_comes_from_the_next_supernode_after_a_moment(
-    settings: AdministratorSettings, silent: set[NodeId], moment: list[float]
+    settings: AdministratorSettings, slow: Slow
 ) -> None:
     said: list[str] = []
-    silent.add(ONE)
-    answer = Bus(settings, said.append).request(Query("status"), 10.0)
-    assert answer.data == {"by": TWO}
-    assert moment[0] - 1000.0 < 3.0
+    slow.silent.add(ONE)
+    client = Client(settings, timeout=10.0, said=said.append, connect=lambda _: slow)
+    assert client.status().answered_by == TWO
+    assert slow.moment[0] - 1000.0 < 3.0
     assert said == [f"{ONE} gave no answer within 2 s; asking {TWO}"]
 
 
 def test_where_nobody_answers_each_is_named_in_time(
-    settings: AdministratorSettings, silent: set[NodeId], moment: list[float]
+    settings: AdministratorSettings, slow: Slow
 ) -> None:
     said: list[str] = []
-    silent.update(NODES)
+    slow.silent.update(NODES)
+    client = Client(settings, timeout=10.0, said=said.append, connect=lambda _: slow)
     with pytest.raises(TimedOutError, match="no supernode could answer: ") as raised:
-        Bus(settings, said.append).request(Query("status"), 10.0)
+        client.status()
     assert all(f"{node} gave no answer" in str(raised.value) for node in NODES)
     assert len(said) == 3, "once of each, though there are two rounds"
-    assert moment[0] - 1000.0 < 13.0
+    assert slow.moment[0] - 1000.0 < 13.0
 
 
-def test_a_question_to_a_member_is_not_hurried(
-    settings: AdministratorSettings, silent: set[NodeId], moment: list[float]
+def test_who_looks_does_not_wait_for_supernodes_that_are_down(
+    project: FakeProject, settings: AdministratorSettings, slow: Slow
 ) -> None:
-    silent.add(ONE)
-    Bus(settings).request(Ask("r", "n1.example", "status"), 30.0)
-    assert moment[0] - 1000.0 == pytest.approx(10.0)
+    for node in NODES:
+        project.supernodes.by_node[node].kill()
+    with pytest.raises(ConnectionLostError, match="no supernode could answer"):
+        Client(settings, timeout=10.0, connect=lambda _: slow).status()
+    assert slow.moment[0] - 1000.0 < 1.0
+
+
+def test_a_question_to_a_member_is_not_hurried(settings: AdministratorSettings, slow: Slow) -> None:
+    client = Client(settings, timeout=30.0, connect=lambda _: slow)
+    client._questions.asking.settled(
+        Query("time"), lambda answer, _: answer, timeout=30.0, patience=30.0
+    )
+    slow.silent.add(ONE)
+    start = slow.moment[0]
+    with pytest.raises(RefusedError):
+        client._questions.ask("n1.example", "status")
+    assert slow.moment[0] - start == pytest.approx(10.0)
 
 
 def test_only_what_is_answered_from_memory_is_cheap() -> None:

@@ -13,6 +13,7 @@ from nm_bus.core.ledger.chain import next_head
 from nm_bus.errors import RefusedError
 from nm_bus.messages import Answer, Update
 from nm_bus.testing.supernodes import FakeSupernodes
+from nm_bus.topology import UPDATES
 
 Made = Callable[..., Client]
 
@@ -149,8 +150,7 @@ def test_a_forged_update_is_not_given(
     true = supernodes[0].feed[-1]
     forged = msgspec.structs.replace(true, revision=3, previous=true.head, head="ef" * 32)
     assert forged.head != next_head(forged.previous, 3, forged.change)
-    for line in supernodes[0].lines:
-        line.hear(forged)
+    supernodes[0].publish(UPDATES, forged, "forged")
     put(client, 1)
     alarmed = next(item for item in from_start if not isinstance(item, Quiet))
     assert isinstance(alarmed, Snapshot)

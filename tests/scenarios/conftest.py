@@ -18,8 +18,9 @@ import pytest
 
 from nm_broker.program import Program
 from nm_bus import codec
+from nm_bus.client.carrier import Received
 from nm_bus.client.connection import Bus
-from nm_bus.client.following import Received
+from nm_bus.client.following import QueueFollowing
 from nm_bus.errors import NmBusError
 from nm_bus.messages import (
     Alert,
@@ -33,7 +34,7 @@ from nm_bus.messages import (
     Query,
     Subscribe,
 )
-from nm_bus.settings import AdministratorSettings, Limits, load
+from nm_bus.settings import AdministratorSettings, Limits, load, timing
 from nm_bus.topology import vhost
 from nm_lab.federation.building import Federation, Plan
 
@@ -63,11 +64,12 @@ class Watch(threading.Thread):
         self.seen: list[tuple[float, Overview]] = []
 
     def run(self) -> None:
+        (one,) = self._settings.supernodes
         with Bus(self._settings) as bus:
             while not self.ended.wait(PAUSE):
                 try:
                     asked = time.time()
-                    answer = bus.request(Query("status"), 4.0)
+                    answer = bus.request(Query("status"), 4.0, one.node)
                     self.seen.append((asked, msgspec.convert(answer.data, Overview)))
                 except NmBusError:
                     continue
@@ -110,8 +112,12 @@ class Listener(threading.Thread):
         self.heard: dict[str, Alert] = {}
 
     def run(self) -> None:
-        with Bus(self._settings) as bus:
-            followed = bus.follow(Subscribe())
+        with (
+            Bus(self._settings) as bus,
+            QueueFollowing(
+                self._settings.supernodes, bus.line, Subscribe(), timing(self._settings)
+            ) as followed,
+        ):
             for item in followed:
                 if isinstance(item, Received):
                     event = codec.decode(item.body)
@@ -122,7 +128,6 @@ class Listener(threading.Thread):
                     item.ack()
                 if self.ended.is_set():
                     break
-            followed.close()
 
 
 @dataclass

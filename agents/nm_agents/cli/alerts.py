@@ -7,32 +7,37 @@ is lost while one is away, and what several supernodes deliver is shown once.
 import re
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.text import Text
 
-from nm_agents.cli.bus import Bus, ask
 from nm_agents.cli.lists import ListForm, Output, Sort, show_list
-from nm_agents.cli.options import Config, Json, Timeout, Under, opened
-from nm_agents.cli.overview import active, alert_rank, is_under
+from nm_agents.cli.options import Config, Json, Timeout, Under, connected
 from nm_agents.cli.screen import figures
-from nm_agents.cli.screen.console import note, say, screen, warn
+from nm_agents.cli.screen.console import note, say, screen
 from nm_agents.cli.screen.listing import Field, ListView
-from nm_agents.cli.screen.printable import cell
+from nm_agents.cli.screen.printable import as_json, cell, printable
 from nm_agents.cli.screen.status import ALERT, SEVERITY_STYLE
-from nm_agents.cli.seen import Seen
-from nm_agents.cli.watching import Ending, Watch, alert_json, alert_line, until
-from nm_bus.client.following import Heard, Received
-from nm_bus.errors import RefusedError
-from nm_bus.messages import Alert, AlertState, Query, Seconds, Severity, Subscribe
+from nm_bus.client.alerts import AlertItem
+from nm_bus.client.carrier import Contact, Quiet
+from nm_bus.client.federation.picture import alert_rank
+from nm_bus.errors import ConnectionLostError
+from nm_bus.messages import Alert, AlertState, NodeId, Seconds, Severity
 from nm_bus.settings import AdministratorSettings
 
 alerts = typer.Typer(help="Alerts, as they happen and now.", no_args_is_help=True)
 
 SEVERITIES = tuple(Severity)
+
+ANSWER: Seconds = 10.0
+
+IDLE = 1.0
+"""Seconds without a message after which what was waiting is held to have been shown."""
+
+MARKS = {AlertState.RAISED: "▲", AlertState.RESOLVED: "✓"}
 
 
 @alerts.command("list")
@@ -52,20 +57,9 @@ def list_alerts(
 
     Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
     """
-    with opened(context, config) as (bus, _):
-        found = _active(bus, site, timeout)
+    with connected(context, config, timeout) as client:
+        found = client.active_alerts(site)
     show_list(alert_view(time.time()), found, "No alert is active.", form, sort, json=json)
-
-
-def _active(bus: Bus, site: str, timeout: Seconds) -> list[Alert]:
-    data = ask(bus, Query(what="alerts"), timeout)
-    try:
-        known = msgspec.convert(data.get("alerts", []), tuple[Alert, ...])
-    except msgspec.ValidationError as error:
-        raise RefusedError(f"the supernode's alerts are not understood: {error}") from None
-    if data.get("more"):
-        warn("more alerts are active than one answer holds; `nm-bus alerts watch` hears them all")
-    return sorted((a for a in active(known) if is_under(a.subject, site)), key=alert_rank)
 
 
 def alert_view(now: Seconds) -> ListView[Alert]:
@@ -111,27 +105,28 @@ def watch_alerts(
     Exit codes: 0 ended by itself, 2 something to mend, 3 nobody was heard until the end,
     130 ended by Ctrl-C.
     """
-    message = subscription(name, severity, site)
+    check_name(name)
     show_one = _as_json if json else _as_line
-    with opened(context, config) as (bus, settings), Seen(seen_path(settings, name)) as seen:
-        watch = Watch(seen, show_one, warn)
-        ending = Ending(len(settings.supernodes), duration, once=once)
-        for item in until(bus.follow(message), ending, time.monotonic):
-            if isinstance(item, Heard):
-                note(item)
-            elif isinstance(item, Received):
-                watch.take(item)
+    worse = SEVERITIES[SEVERITIES.index(severity) :]
+    with connected(context, config, ANSWER) as client:
+        file = shown_file(client.settings, name)
+        ending = Ending(len(client.supernodes), duration, once=once)
+        with client.alerts(name, worse, (site,) if site else (), remembered=file) as watched:
+            for item in until(watched, ending, time.monotonic):
+                if isinstance(item, Contact):
+                    note(item)
+                elif isinstance(item, Alert):
+                    show_one(item)
+                    watched.taken()
 
 
-def subscription(name: str, severity: Severity, site: str) -> Subscribe:
-    """What to hear of: a severity and worse ones, of a site or of all."""
+def check_name(name: str) -> None:
+    """Raise BadParameter for what can be no queue's name."""
     if name and not re.fullmatch(r"[a-z0-9-]{1,64}", name):
         raise typer.BadParameter("a --name is made of a-z, 0-9 and hyphens")
-    worse = SEVERITIES[SEVERITIES.index(severity) :]
-    return Subscribe(name=name, severities=worse, under=(site,) if site else ())
 
 
-def seen_path(settings: AdministratorSettings, name: str) -> Path:
+def shown_file(settings: AdministratorSettings, name: str) -> Path:
     """Where is remembered what this subscription has shown."""
     words = ("alerts", settings.project, name, "seen")
     return settings.folder / ".".join(word for word in words if word)
@@ -144,4 +139,57 @@ def _as_line(alert: Alert) -> None:
 
 
 def _as_json(alert: Alert) -> None:
-    say(alert_json(alert))
+    say(as_json(alert))
+
+
+def alert_line(alert: Alert) -> str:
+    """One alert as one line for a person."""
+    mark = f"{MARKS.get(alert.state, '·')} {alert.state:8} {alert.severity:8}"
+    return f"{figures.date(alert.changed)}  {mark} {printable(_what(alert))}"
+
+
+def _what(alert: Alert) -> str:
+    return f"{alert.subject}  {alert.summary}"
+
+
+class Ending:
+    """When a watch ends: after a time, when nothing is waiting any more, or never."""
+
+    def __init__(self, supernodes: int, duration: Seconds | None, *, once: bool) -> None:
+        self._supernodes, self._duration, self._once = supernodes, duration, once
+        self._told: set[NodeId] = set()
+        self._heard: set[NodeId] = set()
+        self._begun: Seconds | None = None
+        self._last: Seconds = 0.0
+
+    def note(self, item: AlertItem, now: Seconds) -> bool:
+        """Take what came, or that nothing did; say whether this is the end."""
+        self._begun = now if self._begun is None else self._begun
+        if not isinstance(item, Quiet):
+            self._last = now
+        if isinstance(item, Contact):
+            self._told.add(item.supernode)
+            self._heard |= set() if item.reason else {item.supernode}
+        return self._is_over(now, self._begun)
+
+    def _is_over(self, now: Seconds, begun: Seconds) -> bool:
+        if self._duration is not None and now - begun >= self._duration:
+            return True
+        everyone = len(self._told) >= self._supernodes
+        return self._once and everyone and now - self._last >= IDLE
+
+    def check(self) -> None:
+        """Raise ConnectionLostError when no supernode was heard at all until the end."""
+        if not self._heard:
+            raise ConnectionLostError("no supernode could be heard; `nm-bus doctor` says why")
+
+
+def until(
+    alerts: Iterator[AlertItem], ending: Ending, clock: Callable[[], Seconds]
+) -> Iterator[AlertItem]:
+    """Pass on what comes until the end has come."""
+    for item in alerts:
+        yield item
+        if ending.note(item, clock()):
+            ending.check()
+            return

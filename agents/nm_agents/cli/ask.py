@@ -4,7 +4,6 @@ It is put to the member's home where the settings know it: the shortest way, and
 not asked again through another supernode.
 """
 
-import uuid
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -12,17 +11,13 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from nm_agents.cli import bus as asking
-from nm_agents.cli.bus import Bus
-from nm_agents.cli.options import Config, Json, Timeout, opened
+from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.printable import as_json, cell
 from nm_agents.cli.screen.status import CHECK_STYLE, table
-from nm_agents.cli.top import node_detail
 from nm_agents.exits import Exit
-from nm_bus.client.silence import MAY_PASS
-from nm_bus.messages import Ask, CheckStatus, NodeId, Seconds
+from nm_bus.messages import CheckStatus
 
 DEPTH = 4
 """How deep an answer's nested tables are shown; deeper ones are printed as JSON."""
@@ -62,27 +57,13 @@ def ask(
     """
     if (what is What.CHECK) != bool(check):
         raise typer.BadParameter("`check` needs the check's NAME, the others take none")
-    question = Ask(request=uuid.uuid4().hex, node=node.lower(), what=what, check=check)
-    with opened(context, config) as (bus, settings):
-        home = node_detail(bus, question.node, timeout).member.home
-        known = home if home in {peer.node for peer in settings.supernodes} else None
-        answer = _asked(bus, question, timeout, known)
+    with connected(context, config, timeout) as client:
+        answer = client.ask(node.lower(), what, check)
     if json:
         say(as_json(answer, indent=True))
     else:
         show(screen(), answer_page(answer))
     raise typer.Exit(Exit.NEGATIVE if what is What.CHECK and _not_ok(answer) else Exit.OK)
-
-
-def _asked(bus: Bus, question: Ask, timeout: Seconds, home: NodeId | None) -> dict[str, Any]:
-    """What the member says. Where its home does not answer, no other supernode can ask it."""
-    try:
-        return asking.ask(bus, question, timeout, home)
-    except MAY_PASS as error:
-        if home is None:
-            raise
-        away = f"{home}, the home of {question.node}, does not answer"
-        raise type(error)(f"{away}: {error}; see `nm-bus top {question.node}`") from None
 
 
 def _not_ok(answer: dict[str, Any]) -> bool:

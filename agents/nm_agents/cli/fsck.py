@@ -6,15 +6,14 @@ from typing import Any
 
 import typer
 
-from nm_agents.cli.bus import Bus, ask
-from nm_agents.cli.options import Config, Json, Timeout, opened
+from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen.console import say
 from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.exits import Exit
-from nm_bus.client.asking import understood
+from nm_bus.client import Client
 from nm_bus.core.ledger.chain import next_head
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError
-from nm_bus.messages import NodeId, Page, Read, Seconds, Standing, Update
+from nm_bus.messages import NodeId, Standing, Update
 
 LONGEST = 20
 """How many flaws are told; one wrong hash makes no more of them, but a lost row may."""
@@ -78,8 +77,8 @@ def fsck(
     Exit codes: 0 all supernodes have one and the same history, 1 something is wrong, 2 something
     to mend, 3 nothing is wrong, but not every supernode answered.
     """
-    with opened(context, config) as (bus, settings):
-        report = examined(bus, [peer.node for peer in settings.supernodes], timeout)
+    with connected(context, config, timeout) as client:
+        report = examined(client)
     if json:
         say(as_json(_data(report), indent=True))
     else:
@@ -88,20 +87,20 @@ def fsck(
     raise typer.Exit(_verdict(report))
 
 
-def examined(bus: Bus, nodes: list[NodeId], timeout: Seconds) -> Report:
+def examined(client: Client) -> Report:
     """Ask every supernode. Raises ConnectionLostError when none answers."""
-    standings, unheard = _standings(bus, nodes, timeout)
+    standings, unheard = _standings(client)
     if not standings:
         raise ConnectionLostError("; ".join(f"{node}: {why}" for node, why in unheard.items()))
     first = next(iter(standings))
     walk = Walk(first)
-    for update in _updates(bus, first, timeout):
+    for update in client.at(first).updates_of():
         walk.take(update)
     agreeing: dict[NodeId, int] = {}
     flaws = list(walk.flaws)
     for node in standings:
         try:
-            revision, flaw = _compared(bus, walk, standings[first], standings[node], timeout)
+            revision, flaw = _compared(client, walk, standings[first], standings[node])
         except NmBusError as error:
             unheard[node] = str(error)
             continue
@@ -112,43 +111,25 @@ def examined(bus: Bus, nodes: list[NodeId], timeout: Seconds) -> Report:
     return Report(walk, agreeing, flaws, unheard)
 
 
-def _standings(
-    bus: Bus, nodes: list[NodeId], timeout: Seconds
-) -> tuple[dict[NodeId, Standing], dict[NodeId, str]]:
+def _standings(client: Client) -> tuple[dict[NodeId, Standing], dict[NodeId, str]]:
     found: dict[NodeId, Standing] = {}
     unheard: dict[NodeId, str] = {}
-    for node in nodes:
+    for node in client.supernodes:
         try:
-            found[node] = understood(ask(bus, Read("ledger"), timeout, node), Standing)
+            found[node] = client.standing(node)
         except NmBusError as error:
             unheard[node] = str(error)
     return found, unheard
 
 
-def _updates(bus: Bus, node: NodeId, timeout: Seconds) -> Iterator[Update]:
-    since = 0
-    while True:
-        page = _page(bus, node, since, timeout)
-        yield from page.updates
-        if not (page.more and page.updates):
-            return
-        since = page.updates[-1].revision
-
-
-def _page(bus: Bus, node: NodeId, since: int, timeout: Seconds) -> Page:
-    return understood(ask(bus, Read("updates", since=since), timeout, node), Page)
-
-
-def _compared(
-    bus: Bus, walk: Walk, ours: Standing, theirs: Standing, timeout: Seconds
-) -> tuple[int, str]:
+def _compared(client: Client, walk: Walk, ours: Standing, theirs: Standing) -> tuple[int, str]:
     """The newest revision that both have, and what differs there."""
     node = theirs.node
     if theirs.epoch != ours.epoch:
         return 0, f"{node} is in epoch {theirs.epoch}, {walk.at} in epoch {ours.epoch}"
     last = walk.last or ours.revision
     revision = min(last, theirs.revision)
-    head = theirs.head if theirs.revision <= last else _head_at(bus, node, revision, timeout)
+    head = theirs.head if theirs.revision <= last else _head_at(client.at(node), revision)
     known = walk.heads.get(revision, ours.head if revision == ours.revision else "")
     if not known:
         raise RefusedError(f"is at revision {revision}, and {walk.at} keeps that one no more")
@@ -159,12 +140,12 @@ def _compared(
     return revision, ""
 
 
-def _head_at(bus: Bus, node: NodeId, revision: int, timeout: Seconds) -> str:
+def _head_at(client: Client, revision: int) -> str:
     """The head of a supernode at a revision that it has left behind."""
-    updates = _page(bus, node, max(0, revision - 1), timeout).updates
-    if not updates:
+    update = next(client.updates_of(since=max(0, revision - 1)), None)
+    if update is None:
         raise RefusedError(f"keeps revision {revision} no more")
-    return updates[0].previous if revision == 0 else updates[0].head
+    return update.previous if revision == 0 else update.head
 
 
 def _verdict(report: Report) -> Exit:

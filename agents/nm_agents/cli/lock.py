@@ -5,26 +5,21 @@ import re
 import subprocess
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from nm_agents.cli.configuration import administrator
 from nm_agents.cli.lists import ListForm, Output, Sort, show_list
-from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen.entries import entry_view, show_entry
-from nm_agents.cli.screen.figures import agreed
 from nm_agents.exits import ENDING, Exit, ended_by_signals, on_signals, say
 from nm_agents.lifeline import lifeline
-from nm_bus.client import Client, Held
+from nm_bus.client import Held
 from nm_bus.errors import (
     ConfigError,
     ConflictError,
-    ConnectionLostError,
     LockLostError,
-    RefusedError,
-    TimedOutError,
 )
 from nm_bus.messages import Seconds
 
@@ -55,7 +50,7 @@ def list_locks(
 
     Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         found = list(client.entries("lock/"))
     columns = {name: name for name in ("owner", "token", "session")}
     show_list(entry_view(columns), found, "No lock is held.", form, sort, json=json)
@@ -79,7 +74,7 @@ def show(
 
     Exit codes: 0 it is held, 2 nobody holds it or something to mend, 3 nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         show_entry(client.get(f"lock/{name}", agreed=True), f"lock/{name}", json=json)
 
 
@@ -118,34 +113,14 @@ def run(
     if not NAME.fullmatch(name):
         what = "is no lock's name: letters, digits and signs of ASCII, without blanks"
         raise ConfigError(f"the lock {name!r}", what, "choose another")
-    with ended_by_signals(), _client(context, config, timeout) as client:
+    with ended_by_signals(), connected(context, config, timeout) as client:
         try:
             with client.lock(name, wait=wait, ttl=ttl) as held:
                 code = _run(command, held, ttl / SHARE)
         except ConflictError as error:
-            say(_held_by(client, name, error))
+            say(error)
             raise typer.Exit(Exit.NEGATIVE) from None
     raise typer.Exit(code)
-
-
-def _held_by(client: Client, name: str, error: ConflictError) -> ConflictError:
-    """Who holds it and since when, if that can still be read."""
-    with suppress(ConnectionLostError, TimedOutError, RefusedError):
-        entry = client.get(f"lock/{name}")
-        if entry is not None:
-            owner, token = entry.value["owner"], entry.value["token"]
-            text = f"{name} is held by {owner} since {agreed(entry.time)}, token {token}"
-            return ConflictError(text)
-    return error
-
-
-def _client(
-    context: typer.Context, config: Config, timeout: Seconds
-) -> AbstractContextManager[Client]:
-    """A client with a connection of its own, and so another for the session's thread."""
-    if context.obj is not None:
-        return ledger(context, config, timeout)
-    return Client(administrator(config), timeout=timeout)
 
 
 def _run(command: list[str], held: Held, grace: Seconds) -> int:

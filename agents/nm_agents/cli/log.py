@@ -9,7 +9,7 @@ from rich.text import Text
 
 from nm_agents.cli.config.past import not_kept
 from nm_agents.cli.lists import ListForm, Output, show_list
-from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen.console import screen, show
 from nm_agents.cli.screen.entries import moment
 from nm_agents.cli.screen.listing import SENTENCE, Field, ListView
@@ -58,7 +58,7 @@ def log(
     Exit codes: 0 shown (nothing, too), 2 something to mend, 3 nobody answered.
     """
     key = full_key(key)
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         newer = takewhile(lambda update: update.revision > since, client.history(key))
         wanted = partial(_is_wanted, kind, everything or bool(kind or key))
         found = list(islice(filter(wanted, newer), limit + 1))

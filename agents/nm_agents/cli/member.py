@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from nm_agents.cli import service
 from nm_agents.cli.lists import ListForm, Output, Sort, show_list
 from nm_agents.cli.node_commands import NodeArgument, Wanted, asks, asks_once_sure
-from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, ledger
+from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, connected
 from nm_agents.cli.screen.entries import entry_view, show_entry
 from nm_bus.client import Client
 from nm_bus.messages import Entry, NodeId
@@ -40,7 +40,7 @@ def list_members(
 
     Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         found = list(client.entries("member/"))
     columns = {"state": "state", "home": PLACED, "weight": "weight"}
     show_list(entry_view(columns), found, "There is no member.", form, sort, json=json)
@@ -61,7 +61,7 @@ def show(
 
     Exit codes: 0 shown, 2 it is no member or something to mend, 3 nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         found = client.get(f"member/{node}")
     show_entry(found if json else _placed(found), f"member/{node}", json=json)
 

@@ -1,22 +1,18 @@
-"""The options that commands share, and how a command gets its bus and its console."""
+"""The options that commands share, and how a command gets its client."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
-from nm_agents.cli.bus import Bus, Opener
 from nm_agents.cli.configuration import VARIABLE, administrator
 from nm_agents.cli.screen.console import warn
 from nm_bus.client import Client
-from nm_bus.client.connection import Bus as RealBus
-from nm_bus.client.silence import Said
+from nm_bus.client.carrier import Connect
 from nm_bus.messages import Seconds
-from nm_bus.settings import AdministratorSettings
 
 _SITE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,198}[a-z0-9])?")
 
@@ -58,28 +54,13 @@ Timeout = Annotated[
 
 
 @contextmanager
-def opened(
-    context: typer.Context, config: Path | None
-) -> Iterator[tuple[Bus, AdministratorSettings]]:
-    """The bus of who asks, and their settings."""
+def connected(context: typer.Context, config: Path | None, timeout: Seconds) -> Iterator[Client]:
+    """The project, as who asks sees it: every command asks through this one."""
     settings = administrator(config)
-    with opener_of(context)(settings) as bus:
-        yield bus, settings
+    with Client(settings, timeout=timeout, said=warn, connect=connect_of(context)) as client:
+        yield client
 
 
-def client_on(bus: Bus, settings: AdministratorSettings, timeout: Seconds) -> Client:
-    """The ledger, asked over a bus that is open; one that is not the real one has own lines."""
-    lines = getattr(bus, "line", None)
-    return Client(settings, timeout=timeout, bus=cast(RealBus, bus), lines=lines, said=warn)
-
-
-@contextmanager
-def ledger(context: typer.Context, config: Path | None, timeout: Seconds) -> Iterator[Client]:
-    """The project's ledger, for who asks."""
-    with opened(context, config) as (bus, settings):
-        yield client_on(bus, settings, timeout)
-
-
-def opener_of(context: typer.Context, said: Said = warn) -> Opener:
-    """What connects: whoever runs the app may bring another one."""
-    return cast(Opener, context.obj or partial(RealBus, said=said))
+def connect_of(context: typer.Context) -> Connect | None:
+    """What carries the questions: whoever runs the app may bring another way than the brokers."""
+    return cast(Connect | None, context.obj)

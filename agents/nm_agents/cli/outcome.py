@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen.console import say
 from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.cli.waiting import looked
@@ -39,7 +39,7 @@ def outcome(
     Exit codes: 0 agreed, 2 refused or something to mend, 3 not decided, not known, or nobody
     answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         found = looked(lambda: client.outcome(change), _is_final, wait)
     told = found or Proposed(change, UNKNOWN)
     say(as_json(msgspec.to_builtins(told)) if json else f"{printable(change)}: {_words(told)}")

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import typer
 
-from nm_agents.cli.options import Config, ledger
+from nm_agents.cli.options import Config, connected
 from nm_agents.cli.screen.console import say
 from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.exits import Exit
@@ -40,7 +40,7 @@ def propose(
     """Ask for a change (its kind, key and value), and say what became of it. `sure` is called
     before, and returns only when that is wanted (see `confirming`)."""
     kind, key, value = change
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         sure(client)
         ask_for(key, lambda: client.propose(kind, key, value), json=json)
 

@@ -7,7 +7,7 @@ import typer
 
 from nm_agents.cli.config.arguments import STDIN, IfRevision, read_file
 from nm_agents.cli.lists import ListForm, Output, Sort, show_list
-from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.proposing import ask_for
 from nm_agents.cli.screen.entries import entry_view, show_entry
 
@@ -36,7 +36,7 @@ def list_records(
 
     Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         found = list(client.records(kind))
     show_list(entry_view({}), found, "There is no record.", form, sort, json=json)
 
@@ -58,7 +58,7 @@ def show(
     Exit codes: 0 shown, 2 there is none or something to mend, 3 nobody answered.
     """
     key = f"record/{kind}/{name}"
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         show_entry(client.get(key), key, json=json)
 
 
@@ -84,7 +84,7 @@ def set_record(
     """
     given = _object(value)
     key = f"record/{kind}/{name}"
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         ask_for(
             key, lambda: client.set_record(kind, name, given, if_revision=if_revision), json=json
         )
@@ -119,5 +119,5 @@ def delete(
     Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
     """
     key = f"record/{kind}/{name}"
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         ask_for(key, lambda: client.delete(key, if_revision=if_revision), json=json)

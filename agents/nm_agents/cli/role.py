@@ -12,7 +12,7 @@ from rich.text import Text
 
 from nm_agents.cli.confirming import DryRun, Yes, confirm
 from nm_agents.cli.lists import ListForm, Output, Sort, show_list
-from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.proposing import ask_for
 from nm_agents.cli.screen.console import say
 from nm_agents.cli.screen.entries import moment, name_of
@@ -70,7 +70,7 @@ def list_roles(
 
     Exit codes: 0 listed, 2 something to mend, 3 nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         found = list(client.entries("role/"))
     show_list(ROLES, found, "Nobody has a right.", form, sort, json=json)
 
@@ -121,7 +121,7 @@ def grant(
     accepted only.
     """
     _check(right, component)
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         entry = client.get(f"role/{principal}")
         _propose(client, principal, entry, _with(entry, right, component), json=json)
 
@@ -150,7 +150,7 @@ def revoke(
     mend, 3 nobody answered, or accepted only.
     """
     _check(right, component)
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         entry = client.get(f"role/{principal}")
         if entry is None:
             raise RefusedError(f"{principal} has no role; see `nm-bus role list`", UNKNOWN_KEY)

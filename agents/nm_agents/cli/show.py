@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from nm_agents.cli.config.past import not_kept
-from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.entries import moment, pairs
 from nm_agents.cli.screen.printable import as_json
@@ -28,7 +28,7 @@ def show_revision(
 
     Exit codes: 0 shown, 2 there is no such revision or something to mend, 3 nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         update = _update(client, revision)
     if json:
         say(as_json(update, indent=True))

@@ -7,11 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console, RenderableType
 
-from nm_agents.cli import ledgers
-from nm_agents.cli.bus import Bus
 from nm_agents.cli.lists import ListForm, Output, Sort, Unhealthy, screen_for, show_names
-from nm_agents.cli.options import Config, Json, Timeout, Under, Watch, opened
-from nm_agents.cli.overview import Picture, as_data, fetch, under, verdict
+from nm_agents.cli.options import Config, Json, Timeout, Under, Watch, connected
 from nm_agents.cli.screen.console import say, show
 from nm_agents.cli.screen.keys import PageView
 from nm_agents.cli.screen.printable import as_json, printable
@@ -27,8 +24,10 @@ from nm_agents.cli.screen.status import (
     status_page,
 )
 from nm_agents.exits import Exit
+from nm_bus.client import Client, Picture
+from nm_bus.client.federation.picture import under
+from nm_bus.client.federation.verdict import as_data, verdict
 from nm_bus.errors import ConnectionLostError, TimedOutError
-from nm_bus.messages import Seconds
 
 
 def status(
@@ -54,10 +53,10 @@ def status(
     Exit codes: 0 a supernode answered, 2 something to mend, 3 nobody answered.
     With --check: 0 ok, 1 warning, 2 critical, 3 unknown.
     """
-    with opened(context, config) as (bus, _):
+    with connected(context, config, timeout) as client:
         if check:
-            raise typer.Exit(_check(bus, site, timeout))
-        look = partial(_look, bus, site, timeout)
+            raise typer.Exit(_check(client, site))
+        look = partial(_look, client, site)
         rows = Rows(unhealthy=unhealthy, sort=sort)
         draw = partial(page, rows=rows, everything=everything or form is ListForm.WIDE)
         if watch:
@@ -73,8 +72,8 @@ def status(
         show(console, draw(picture, console))
 
 
-def _look(bus: Bus, site: str, timeout: Seconds) -> Picture:
-    return under(fetch(bus, timeout), site)
+def _look(client: Client, site: str) -> Picture:
+    return under(client.status(), site)
 
 
 def _watch(latest: Latest[Picture], rows: Rows, *, json: bool, everything: bool) -> None:
@@ -100,9 +99,9 @@ def _scrolled(
     return status_page(picture, console.width, most)
 
 
-def _check(bus: Bus, site: str, timeout: Seconds) -> int:
+def _check(client: Client, site: str) -> int:
     try:
-        level, why = verdict(picture := _look(bus, site, timeout))
+        level, why = verdict(picture := _look(client, site))
     except (ConnectionLostError, TimedOutError) as error:
         say(f"UNKNOWN - {printable(str(error))}")
         return Exit.LATER
@@ -113,8 +112,7 @@ def _check(bus: Bus, site: str, timeout: Seconds) -> int:
 def everything_known(picture: Picture, rows: Rows) -> dict[str, Any]:
     """The picture as plain values: what is wanted of its lists, and counts of all."""
     listed = as_data(selected(picture, rows))
-    lists = {name: listed[name] for name in ("supernodes", "links", "members")}
-    return as_data(picture) | lists | {"ledger": ledgers.as_data(picture)}
+    return as_data(picture) | {name: listed[name] for name in ("supernodes", "links", "members")}
 
 
 def page(picture: Picture, console: Console, *, rows: Rows, everything: bool) -> RenderableType:

@@ -7,15 +7,15 @@ import typer
 from rich.text import Text
 
 from nm_agents.cli import service
-from nm_agents.cli.ledgers import RUNNING
 from nm_agents.cli.lists import ListForm, Output, Sort, Unhealthy, show_list
 from nm_agents.cli.node_commands import NodeArgument, Wanted, asks, asks_once_sure
-from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, ledger
+from nm_agents.cli.options import Config, Json, ServiceConfig, Timeout, connected
 from nm_agents.cli.proposing import ask_for, propose
 from nm_agents.cli.screen.entries import name_of
 from nm_agents.cli.screen.listing import SENTENCE, Field, ListView
 from nm_agents.cli.screen.printable import cell
 from nm_bus.client import Client
+from nm_bus.client.federation.standings import RUNNING
 from nm_bus.core.ledger.voters import node_of
 from nm_bus.errors import NmBusError
 from nm_bus.messages import Entry, Health, NodeId, Standing
@@ -52,7 +52,7 @@ def list_supernodes(
 
     Exit codes: 0 listed, 2 something to mend, 3 nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         entries = list(client.entries("supernode/"))
         asked = {peer.node for peer in client.settings.supernodes}
         found = [
@@ -151,7 +151,7 @@ def add(
     """
     key, new = f"supernode/{node}", {"host": node, "port": 5671, "weight": 1}
     given = {"host": host or None, "port": port, "weight": weight}
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         value: dict[str, Any] = {} if client.get(key) else dict(new)
         value |= {name: field for name, field in given.items() if field is not None}
         value |= {"role": STANDBY, "incarnation": incarnation}

@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
-from nm_agents.cli.options import Config, Json, opened
+from nm_agents.cli.options import Config, Json, connected
 from nm_agents.cli.screen.console import note, say
 from nm_agents.cli.screen.message_line import MessageLine, message_line
 from nm_agents.cli.screen.printable import as_json
 from nm_bus import topology
-from nm_bus.client.following import Followed, Heard, Received
+from nm_bus.client.carrier import Contact, FollowedItem, Received
 from nm_bus.identity.role import Role
-from nm_bus.messages import Tail
+from nm_bus.messages import Seconds
+
+ANSWER: Seconds = 10.0
 
 
 class Stream(StrEnum):
@@ -50,13 +52,13 @@ def tail(
     Exit codes: 0 the reader closed the pipe, 2 something to mend, 3 nobody answered,
     130 ended by Ctrl-C.
     """
-    with opened(context, config) as (bus, _):
-        for item in bus.follow(Tail(exchange=exchange, key=key)):
+    with connected(context, config, ANSWER) as client, client.tail(exchange, key) as followed:
+        for item in followed:
             _print(item, json)
 
 
-def _print(item: Followed, json: bool) -> None:
-    if isinstance(item, Heard):
+def _print(item: FollowedItem, json: bool) -> None:
+    if isinstance(item, Contact):
         note(item)
     elif isinstance(item, Received):
         said: MessageLine = message_line(item, time.time())

@@ -5,14 +5,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from nm_agents.cli.bus import Bus, ask
-from nm_agents.cli.options import Config, Json, Timeout, Watch, opened
+from nm_agents.cli.options import Config, Json, Timeout, Watch, connected
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.printable import as_json
 from nm_agents.cli.screen.refresh import Latest, watch_lines, watch_screen
 from nm_agents.cli.screen.top import top_page
-from nm_bus.client.asking import understood
-from nm_bus.messages import NodeDetail, NodeId, Query, Seconds
+from nm_bus.messages import NodeDetail
 
 
 def top(
@@ -30,11 +28,11 @@ def top(
 
     Exit codes: 0 shown, 2 something to mend (an unknown node too), 3 nobody answered.
     """
-    with opened(context, config) as (bus, _):
+    with connected(context, config, timeout) as client:
         if watch:
-            _watch(Latest(lambda: node_detail(bus, node, timeout)), json=json)
+            _watch(Latest(lambda: client.node(node)), json=json)
             return
-        detail = node_detail(bus, node, timeout)
+        detail = client.node(node)
     if json:
         say(as_json(detail, indent=True))
     else:
@@ -46,8 +44,3 @@ def _watch(latest: Latest[NodeDetail], *, json: bool) -> None:
     if json:
         watch_lines(latest, msgspec.to_builtins)
     watch_screen(latest, lambda detail, console, look: top_page(detail, console.width, look.filter))
-
-
-def node_detail(bus: Bus, node: NodeId, timeout: Seconds) -> NodeDetail:
-    """Ask for one node. Raises RefusedError when nobody knows it."""
-    return understood(ask(bus, Query(what="node", node=node.lower()), timeout), NodeDetail)

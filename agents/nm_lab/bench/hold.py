@@ -16,11 +16,10 @@ from statistics import quantiles
 import msgspec
 import psutil
 
-from nm_agents.cli.overview import fetch
-from nm_bus.client.connection import Bus
+from nm_bus.client import Client
 from nm_bus.errors import NmBusError, TimedOutError
 from nm_bus.messages import Alert, AlertState, Health, MemberState, Seconds
-from nm_bus.settings import AdministratorSettings, Limits, load, timing
+from nm_bus.settings import Limits, timing
 from nm_lab.bench.aims import Measured
 from nm_lab.bench.footprint import Footprint, ProcessUsage
 from nm_lab.bench.ground import SUPERNODE, USER, admit_impersonator, impersonator
@@ -161,8 +160,8 @@ def _footprints(federation: Federation) -> dict[str, Footprint]:
 
 
 def _look(config: Path) -> list[MemberState]:
-    with Bus(load(config, AdministratorSettings)) as bus:
-        return [view.state for view in fetch(bus, ANSWER).members]
+    with Client(config, timeout=ANSWER) as client:
+        return [view.state for view in client.status().members]
 
 
 @contextmanager

@@ -13,21 +13,16 @@ from pathlib import Path
 
 import msgspec
 
-from nm_bus.client.connection import Bus
-from nm_bus.errors import NmBusError, RefusedError, TimedOutError
+from nm_bus.client import Client, Picture
+from nm_bus.errors import NmBusError, TimedOutError
 from nm_bus.messages import (
     Alert,
     AlertState,
-    Ask,
     MemberState,
     MemberView,
-    NodeDetail,
     NodeId,
-    Overview,
-    Query,
     Seconds,
 )
-from nm_bus.settings import AdministratorSettings, load
 from nm_lab.federation.lifeline import ProcessGroup
 
 LOOK: Seconds = 0.5
@@ -88,11 +83,10 @@ class Eyes:
 
     config: Path
 
-    def overview(self, supernode: NodeId) -> Overview:
+    def overview(self, supernode: NodeId) -> Picture:
         """What one supernode knows; raises NmBusError when it does not answer."""
-        with Bus(load(self.config, AdministratorSettings)) as bus:
-            answer = bus.request(Query("status"), ANSWER, supernode)
-        return msgspec.convert(answer.data, Overview)
+        with self._client() as client:
+            return client.at(supernode).status()
 
     def members(self, supernode: NodeId) -> dict[NodeId, MemberView]:
         """The members as one supernode knows them."""
@@ -100,17 +94,17 @@ class Eyes:
 
     def member(self, supernode: NodeId, node: NodeId) -> MemberState:
         """One member as one supernode knows it."""
-        with Bus(load(self.config, AdministratorSettings)) as bus:
-            answer = bus.request(Query("node", node), ANSWER, supernode)
-        return msgspec.convert(answer.data, NodeDetail).member.state
+        with self._client() as client:
+            return client.at(supernode).node(node).member.state
 
     def measured(self, node: NodeId) -> tuple[int, int]:
         """How often a member says that it measured, and how many messages wait in its spool."""
-        with Bus(load(self.config, AdministratorSettings)) as bus:
-            answer = bus.request(Ask("demo", node, "status"), ANSWER)
-        if not answer.ok:
-            raise RefusedError(answer.error)
-        return int(answer.data["measured"]), int(answer.data["spool"]["waiting"])
+        with self._client() as client:
+            told = client.ask(node, "status")
+        return int(told["measured"]), int(told["spool"]["waiting"])
+
+    def _client(self) -> Client:
+        return Client(self.config, timeout=ANSWER)
 
 
 def wait_for(what: str, holds: Callable[[], str], within: Seconds) -> None:

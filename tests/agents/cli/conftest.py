@@ -1,8 +1,9 @@
 """A federation that answers from memory, and a way to run commands against it."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from nm_agents.cli.app import app
-from nm_bus.client.following import Followed, Quiet
+from nm_bus.client import Client
+from nm_bus.client.carrier import Received
 from nm_bus.core.view import unknown
 from nm_bus.messages import (
     Alert,
@@ -20,6 +22,7 @@ from nm_bus.messages import (
     Answer,
     Ask,
     BrokerState,
+    Change,
     Check,
     CheckStatus,
     Endpoint,
@@ -29,6 +32,7 @@ from nm_bus.messages import (
     MemberView,
     Message,
     NodeDetail,
+    NodeId,
     Overview,
     PipeState,
     Properties,
@@ -41,7 +45,7 @@ from nm_bus.messages import (
     SupernodeView,
     Window,
 )
-from nm_bus.settings import AdministratorSettings
+from nm_bus.settings import AdministratorSettings, Broker, Peer, Tls
 
 NOW = 1_790_000_000.0
 EVIL = "up\x1b]0;owned\x07\x1b[2J\u202e\nfake line\x9b31m"
@@ -49,26 +53,81 @@ EVIL = "up\x1b]0;owned\x07\x1b[2J\u202e\nfake line\x9b31m"
 
 @dataclass
 class FakeBus:
-    """Answers from a table, follows a script. Errors in either are raised."""
+    """Answers from a table; what is followed is a script that ends as Ctrl-C does. Errors in the
+    table are raised."""
 
     answers: Callable[[Message], Answer]
-    script: Sequence[Followed] = ()
+    script: Sequence[Received] = ()
     asked: list[Message] = field(default_factory=list)
-    directed: list[str | None] = field(default_factory=list)
+    directed: list[str] = field(default_factory=list)
+    refusing: dict[str, str] = field(default_factory=dict)
+    """Supernodes that make no queue, with the reason."""
+    waiting: set[str] = field(default_factory=lambda: set(SN))
+    """Those from which the script is not delivered yet."""
+    user: str = "admin.example.org"
 
-    def request(self, message: Message, timeout: float, supernode: str | None = None) -> Answer:
+    def request(
+        self, message: Message, timeout: float, supernode: str, request: str = ""
+    ) -> Answer:
         assert timeout > 0
         self.directed.append(supernode)
         self.asked.append(message)
         return self.answers(message)
 
-    def follow(self, message: Message) -> Iterator[Followed]:
-        self.asked.append(message)
-        yield from self.script
-        yield Quiet()
+    def line(self, peer: Peer) -> AbstractContextManager["Script"]:
+        return nullcontext(Script(self, peer.node))
 
-    def __call__(self, settings: AdministratorSettings) -> AbstractContextManager["FakeBus"]:
-        return nullcontext(self)
+    def again(self, script: Sequence[Received]) -> None:
+        """Another script, for another command."""
+        self.script, self.waiting = script, set(SN)
+
+    def signed(self, change: Change) -> tuple[Change, str]:
+        return change, ""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __call__(self, settings: AdministratorSettings) -> "FakeBus":
+        return self
+
+
+@dataclass
+class Script:
+    """A connection that delivers what the script says of its supernode, then is interrupted."""
+
+    bus: FakeBus
+    supernode: NodeId
+    came: Callable[[Received], None] | None = None
+
+    def fileno(self) -> int:
+        return NEVER[0].fileno()
+
+    def ask(self, message: Message, request: str, timeout: float) -> Answer:
+        self.bus.asked.append(message)
+        if reason := self.bus.refusing.get(self.supernode):
+            self.bus.waiting.discard(self.supernode)
+            return Answer("", False, "not-allowed", reason)
+        return Answer("", True, data={"queue": "q"})
+
+    def wait(self, done: Callable[[], bool], timeout: float) -> None:
+        if not self.bus.waiting:
+            raise KeyboardInterrupt
+        if self.supernode in self.bus.waiting and self.came is not None:
+            self.bus.waiting.remove(self.supernode)
+            for item in self.bus.script:
+                if item.supernode == self.supernode:
+                    self.came(item)
+
+    @contextmanager
+    def reading(
+        self, queue: str, came: Callable[[Received], None], prefetch: int
+    ) -> Iterator[None]:
+        self.came = came
+        yield
+
+
+NEVER = socket.socketpair()
+"""The first never becomes readable."""
 
 
 def answer(data: object) -> Answer:
@@ -109,7 +168,7 @@ def supernode(
 
 RUNNING = BrokerState("running", "", "3.10.8", 143_000_000, 2_000_000_000, 10**11, 17, 3)
 BLOCKED = BrokerState("blocked", "memory alarm", "4.1.4", 1_990_000_000, 2_000_000_000, 10**11, 9)
-SN = ("sn1.llnl.gov", "sn2.dkrz.de", "sn3.ceda.ac.uk")
+SN: tuple[str, ...] = ("sn1.llnl.gov", "sn2.dkrz.de", "sn3.ceda.ac.uk")
 LATEST = {"host.load.1m": 0.42, "disk.percent[/]": 61.0, "disk.percent[/data]": 88.4}
 
 MEMBERS = (
@@ -230,6 +289,14 @@ def answers(message: Message) -> Answer:
     if found is None:
         return Answer("r", False, "unknown-node", unknown("n9.example.org"))
     return answer(found)
+
+
+def client_of(bus: FakeBus, timeout: float = 1.0) -> Client:
+    """A client of the three supernodes that are answered for."""
+    none = Path("none.pem")
+    peers = tuple(Peer(node, Broker(node)) for node in SN)
+    own = AdministratorSettings("demo", peers, Tls(none, none, none), network="local")
+    return Client(own, timeout=timeout, connect=bus)
 
 
 @pytest.fixture

@@ -1,17 +1,15 @@
 import json
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from nm_agents.cli.seen import Seen
-from nm_agents.cli.watching import Ending, Watch
-from nm_bus.client.following import Heard, Quiet, Received
+from nm_agents.cli.alerts import Ending
+from nm_bus.client.carrier import Contact, Quiet, Received
 from nm_bus.codec import encode
 from nm_bus.errors import ConnectionLostError
 from nm_bus.messages import Alert, AlertState, Severity, Subscribe
 
-from .conftest import FakeBus, Run
+from .conftest import SN, FakeBus, Run
 
 NOW = 1_790_000_000.0
 ALERT = Alert(
@@ -32,64 +30,58 @@ def other(number: int) -> Alert:
 
 def test_an_alert_that_two_supernodes_deliver_is_shown_once(run: Run, bus: FakeBus) -> None:
     acks: list[str] = []
-    bus.script = [Heard("sn1"), received(ALERT, "sn1", acks), received(ALERT, "sn2", acks)]
+    bus.script = [received(ALERT, SN[0], acks), received(ALERT, SN[1], acks)]
     said = run("alerts", "watch")
     assert said.stdout.count("is down") == 1
     assert "\x1b" not in said.stdout
-    assert acks == ["sn1", "sn2"]
+    assert sorted(acks) == [SN[0], SN[1]]
 
 
 def test_an_alert_is_not_shown_again_after_a_restart(run: Run, bus: FakeBus) -> None:
-    bus.script = [received(ALERT, "sn1", [])]
+    bus.script = [received(ALERT, SN[0], [])]
     assert run("alerts", "watch", "--json").stdout.count("is down") == 1
-    bus.script = [received(ALERT, "sn2", []), received(other(2), "sn2", [])]
+    bus.again([received(ALERT, SN[1], []), received(other(2), SN[1], [])])
     lines = [json.loads(line) for line in run("alerts", "watch", "--json").stdout.splitlines()]
     assert [line["number"] for line in lines] == [2]
 
 
 def test_another_subscription_sees_it_too(run: Run, bus: FakeBus) -> None:
-    bus.script = [received(ALERT, "sn1", [])]
+    bus.script = [received(ALERT, SN[0], [])]
     run("alerts", "watch")
+    bus.again(bus.script)
     assert run("alerts", "watch", "--name", "phone").stdout.count("is down") == 1
 
 
-def state(seen: Seen) -> str:
-    return "remembered" if ALERT.transition in seen else "not remembered"
-
-
-def test_it_is_shown_then_remembered_then_acknowledged(tmp_path: Path) -> None:
-    order: list[str] = []
-    with Seen(tmp_path / "a.seen") as seen:
-        watch = Watch(seen, lambda alert: order.append(state(seen)), print)
-        body = received(ALERT, "sn1", []).body
-        watch.take(Received("sn1", "alerts", "k", body, "sn1", lambda: order.append(state(seen))))
-    assert order == ["not remembered", "remembered"]
-
-
-def test_what_could_not_be_shown_stays_in_its_queue(tmp_path: Path) -> None:
+def test_what_could_not_be_shown_stays_in_its_queue(
+    run: Run, bus: FakeBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     acks: list[str] = []
 
-    def closed(alert: Alert) -> None:
+    def closed(_alert: Alert) -> None:
         raise BrokenPipeError
 
-    with Seen(tmp_path / "a.seen") as seen:
-        with pytest.raises(BrokenPipeError):
-            Watch(seen, closed, print).take(received(ALERT, "sn1", acks))
-        assert ALERT.transition not in seen
+    with monkeypatch.context() as patched:
+        patched.setattr("nm_agents.cli.alerts._as_line", closed)
+        bus.script = [received(ALERT, SN[0], acks)]
+        run("alerts", "watch")
     assert acks == []
+    bus.again(bus.script)
+    assert run("alerts", "watch").stdout.count("is down") == 1
 
 
 def test_an_unreadable_alert_is_told_and_taken_out_of_the_way(run: Run, bus: FakeBus) -> None:
     acks: list[str] = []
-    bus.script = [Received("sn1", "alerts", "k", b"{", "sn1", lambda: acks.append("sn1"))]
+    bus.script = [Received(SN[0], "alerts", "k", b"{", SN[0], lambda: acks.append("sn1"))]
     said = run("alerts", "watch")
-    assert "unreadable alert from sn1" in said.stderr
+    assert f"unreadable alert from {SN[0]}" in said.stderr
     assert acks == ["sn1"]
 
 
 def test_a_severity_means_that_and_worse(run: Run, bus: FakeBus) -> None:
     run("alerts", "watch", "--severity", "warning", "--under", "gov.llnl", "--name", "phone")
-    assert bus.asked == [Subscribe("phone", (Severity.WARNING, Severity.CRITICAL), ("gov.llnl",))]
+    assert bus.asked == 3 * [
+        Subscribe("phone", (Severity.WARNING, Severity.CRITICAL), ("gov.llnl",))
+    ]
 
 
 def test_a_name_that_no_queue_could_have_is_refused(run: Run, bus: FakeBus) -> None:
@@ -99,9 +91,9 @@ def test_a_name_that_no_queue_could_have_is_refused(run: Run, bus: FakeBus) -> N
 
 def test_once_ends_when_all_were_tried_and_nothing_more_comes() -> None:
     ending = Ending(2, None, once=True)
-    assert not ending.note(Heard("sn1"), 0.0)
+    assert not ending.note(Contact("sn1"), 0.0)
     assert not ending.note(Quiet(), 5.0), "sn2 was not tried yet"
-    assert not ending.note(Heard("sn2", "not reached"), 6.0)
+    assert not ending.note(Contact("sn2", "not reached"), 6.0)
     assert not ending.note(Quiet(), 6.5)
     assert ending.note(Quiet(), 7.1)
 
@@ -109,12 +101,12 @@ def test_once_ends_when_all_were_tried_and_nothing_more_comes() -> None:
 def test_a_duration_ends_it_whatever_comes() -> None:
     ending = Ending(1, 3.0, once=False)
     assert not ending.note(Quiet(), 100.0)
-    assert ending.note(received(ALERT, "sn1", []), 103.0)
+    assert ending.note(ALERT, 103.0)
 
 
 def test_a_watch_that_heard_no_supernode_says_so() -> None:
     ending = Ending(1, 3.0, once=False)
-    ending.note(Heard("sn1", "not reached"), 0.0)
+    ending.note(Contact("sn1", "not reached"), 0.0)
     with pytest.raises(ConnectionLostError, match="doctor"):
         ending.check()
 

@@ -18,23 +18,45 @@ from nm_agents.exits import Exit
 from nm_bus.errors import ConfigError
 
 ENDLESS = """
-import sys, time
+import os, sys, time
 from contextlib import contextmanager
 from nm_agents.cli.app import app
-from nm_bus.client.following import Heard, Received
+from nm_bus.client.carrier import Received
+from nm_bus.messages import Answer
 
 class Endless:
-    def follow(self, message):
-        yield Heard("sn1")
-        while True:
-            yield Received("sn1", "heartbeat", "gov.llnl.n1", b"x" * 1000, "n1", lambda: None)
-            time.sleep(0.01)
+    user, supernode = "n1", "sn1"
+    ready = os.open("/dev/null", os.O_RDONLY)
 
-@contextmanager
-def opened(settings):
-    yield Endless()
+    @contextmanager
+    def line(self, peer):
+        self.supernode = peer.node
+        yield self
 
-app(sys.argv[1:], obj=opened)
+    def fileno(self):
+        return self.ready
+
+    def ask(self, message, request, timeout):
+        return Answer("", True, data={"queue": "q"})
+
+    @contextmanager
+    def reading(self, queue, came, prefetch):
+        self.came = came
+        yield
+
+    def wait(self, done, timeout):
+        time.sleep(0.01)
+        self.came(
+            Received("sn1", "heartbeat", "gov.llnl.n1", b"x" * 1000, "n1", lambda: None)
+        )
+
+    def signed(self, change):
+        return change, ""
+
+    def close(self):
+        pass
+
+app(sys.argv[1:], obj=lambda settings: Endless())
 """
 
 SERVICE = """
@@ -57,6 +79,11 @@ def environment(settings: Path | str) -> dict[str, str]:
 @pytest.fixture
 def endless(settings: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A tail that never ends by itself, after its first line."""
+    settings.write_text(
+        'project = "demo"\n[[supernodes]]\nnode = "sn1.llnl.gov"\n'
+        'broker = { host = "sn1.llnl.gov" }\n'
+        '[tls]\nca = "ca.pem"\ncertificate = "me.pem"\nkey = "me.key"\n'
+    )
     command = [sys.executable, "-c", ENDLESS, "tail", "heartbeat"]
     pipe, own = subprocess.PIPE, environment(settings)
     with subprocess.Popen(command, env=own, stdout=pipe, stderr=pipe) as process:
@@ -72,14 +99,14 @@ def test_a_reader_that_has_seen_enough_ends_it_silently(endless: subprocess.Pope
     endless.stdout = None
     said = endless.communicate(timeout=60)[1]
     assert endless.returncode == 0
-    assert said == b"# hearing sn1\n"
+    assert said == b"# hearing sn1.llnl.gov\n"
 
 
 def test_ctrl_c_ends_it_without_a_traceback(endless: subprocess.Popen[bytes]) -> None:
     endless.send_signal(signal.SIGINT)
     said = endless.communicate(timeout=60)[1]
     assert endless.returncode == 130
-    assert said == b"# hearing sn1\n"
+    assert said == b"# hearing sn1.llnl.gov\n"
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ import pytest
 
 from nm_agents.cli.doctor.finding import Finding, Level
 from nm_agents.cli.doctor.ledger import examine_ledger, judge_ledger
-from nm_agents.cli.ledgers import as_data, in_words, members_behind, newest
-from nm_agents.cli.overview import Picture
 from nm_agents.cli.screen.console import screen, show
 from nm_agents.cli.screen.status import status_page
+from nm_bus.client import Picture
 from nm_bus.messages import (
     Answer,
     Change,
@@ -23,12 +22,23 @@ from nm_bus.messages import (
     Page,
     Read,
     Running,
-    Standing,
     SupernodeView,
     Update,
 )
 
-from .conftest import ALERTS, NOW, RUNNING, SN, FakeBus, Run, answer, member, standing, supernode
+from .conftest import (
+    ALERTS,
+    NOW,
+    RUNNING,
+    SN,
+    FakeBus,
+    Run,
+    answer,
+    client_of,
+    member,
+    standing,
+    supernode,
+)
 
 HEAD, OTHER = "3fa95c12" * 8, "77" * 32
 
@@ -170,14 +180,6 @@ def test_members_behind_and_their_troubles_are_told() -> None:
     ]
 
 
-def test_a_member_that_is_not_heard_is_not_behind() -> None:
-    gone = follows("n1.llnl.gov", 1)
-    gone = msgspec.structs.replace(
-        gone, state=msgspec.structs.replace(gone.state, health=Health.DOWN)
-    )
-    assert members_behind(picture(*THREE, members=(gone,)), 1, 812) == []
-
-
 def update(revision: int, age: float) -> Update:
     time = int((NOW - age) * 1e6)
     return Update("demo", 1, revision, HEAD, HEAD, time, Change("a/i/1", "a", "set", "policy/a"))
@@ -198,38 +200,15 @@ def test_a_revision_of_this_moment_is_on_its_way(
 
     bus.answers = answers
     members = (follows("n1.llnl.gov", 810),)
-    found = bad(examine_ledger(bus, picture(*THREE, members=members), 1.0))
+    found = bad(examine_ledger(client_of(bus), picture(*THREE, members=members)))
     assert len(found) == (behind > 0)
     assert all(f"behind revision {810 + behind}" in text for _, _, text in found)
 
 
 def test_a_ledger_that_cannot_be_read_is_judged_by_what_is_heard(bus: FakeBus) -> None:
     bus.answers = lambda message: Answer("r", False, "unavailable", "run nm-bus init")
-    found = examine_ledger(bus, picture(supernode(SN[0], RUNNING), *THREE[1:]), 1.0)
+    found = examine_ledger(client_of(bus), picture(supernode(SN[0], RUNNING), *THREE[1:]))
     assert ("ledger", Level.WARN, f"{SN[0]} has none") in bad(found)
-
-
-@pytest.mark.parametrize(
-    ("told", "said"),
-    [
-        (None, "none"),
-        (standing(SN[0]), "812 3fa95c12"),
-        (standing(SN[0], 0, "", state="listening"), "listening at 0"),
-        (
-            standing(SN[0], state="stopped", reason="an old file"),
-            "stopped at 812 3fa95c12: an old file",
-        ),
-    ],
-)
-def test_how_a_ledger_stands_is_a_few_words(told: Standing | None, said: str) -> None:
-    assert in_words(told) == said
-
-
-def test_an_epoch_counts_more_than_a_revision() -> None:
-    later = alive(SN[1], revision=3, epoch=2)
-    furthest = newest(picture(THREE[0], later))
-    assert furthest is not None
-    assert furthest.node == SN[1]
 
 
 def test_status_in_json_has_the_ledger(run: Run) -> None:
@@ -238,10 +217,6 @@ def test_status_in_json_has_the_ledger(run: Run) -> None:
     assert told["supernodes"][SN[1]]["state"] == "listening"
     assert told["supernodes"][SN[2]] == {"state": "none"}
     assert told["forked"] == []
-
-
-def test_without_a_ledger_there_is_nothing_to_tell() -> None:
-    assert as_data(picture(supernode(SN[0], RUNNING))) is None
 
 
 def test_the_screen_counts_members_behind_and_in_trouble(

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from nm_agents.cli.screen.message_line import message_line
-from nm_bus.client.following import Heard, Received
+from nm_bus.client.carrier import Received
 from nm_bus.codec import encode
 from nm_bus.messages import (
     Alert,
@@ -19,7 +19,7 @@ from nm_bus.messages import (
     Tail,
 )
 
-from .conftest import FakeBus, Run
+from .conftest import SN, FakeBus, Run
 
 NODE = "n1.llnl.gov"
 NOW = 1_790_000_000.0
@@ -29,7 +29,7 @@ def received(body: bytes | Message, acks: list[str] | None = None) -> Received:
     if not isinstance(body, bytes):
         body = encode(body, source=NODE, id="1", time=NOW)
     ack = (lambda: None) if acks is None else (lambda: acks.append("acked"))
-    return Received("sn1", "heartbeat", "gov.llnl.n1", body, NODE, ack)
+    return Received(SN[0], "heartbeat", "gov.llnl.n1", body, NODE, ack)
 
 
 BEAT = Heartbeat("i", 7, 5.0, 3600.0, "0.1.0", (Check("disk", CheckStatus.CRITICAL),))
@@ -78,12 +78,17 @@ def test_an_unreadable_message_is_shown_too() -> None:
 
 def test_lines_and_notes_go_to_different_places(run: Run, bus: FakeBus) -> None:
     acks: list[str] = []
-    bus.script = [Heard("sn1"), Heard("sn2", "refused\x1b"), received(BEAT, acks)]
+    bus.refusing = {SN[1]: "refused\x1b"}
+    bus.script = [received(BEAT, acks)]
     said = run("tail", "heartbeat")
     assert said.stdout.count("\n") == 1
-    assert said.stderr == "# hearing sn1\n# not hearing sn2: refused·\n"
+    assert sorted(said.stderr.splitlines()) == [
+        f"# hearing {SN[0]}",
+        f"# hearing {SN[2]}",
+        f"# not hearing {SN[1]}: {SN[1]}: refused·",
+    ]
     assert acks == ["acked"]
-    assert bus.asked == [Tail("heartbeat", "#")]
+    assert bus.asked == 3 * [Tail("heartbeat", "#")]
 
 
 def test_json_is_a_line_a_message(run: Run, bus: FakeBus) -> None:

@@ -6,21 +6,20 @@ from msgspec import structs
 
 from nm_agents.cli.screen.console import screen, show
 from nm_agents.cli.screen.top import history, top_page
-from nm_agents.cli.top import node_detail
 from nm_bus.messages import Rollup, Window
 
-from .conftest import FakeBus, Run
+from .conftest import FakeBus, Run, client_of
 from .pictures import WIDTHS, agrees_with, drawn
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_screen_looks_as_it_did(bus: FakeBus, width: int | None) -> None:
-    detail = node_detail(bus, "esgf-node1.llnl.gov", 1.0)
+    detail = client_of(bus).node("esgf-node1.llnl.gov")
     assert agrees_with("top", width, drawn(lambda columns: top_page(detail, columns), width))
 
 
 def test_series_that_are_left_out_are_counted(bus: FakeBus) -> None:
-    detail = structs.replace(node_detail(bus, "esgf-node1.llnl.gov", 1.0), left_out=7)
+    detail = structs.replace(client_of(bus).node("esgf-node1.llnl.gov"), left_out=7)
     out = io.StringIO()
     show(screen(out, 120), top_page(detail, 120))
     assert "; 7 more series are too many for one answer" in out.getvalue()
@@ -47,7 +46,7 @@ def test_a_missing_minute_is_a_gap() -> None:
 
 
 def test_a_filter_leaves_the_metrics_that_it_names(bus: FakeBus) -> None:
-    detail = node_detail(bus, "esgf-node1.llnl.gov", 1.0)
+    detail = client_of(bus).node("esgf-node1.llnl.gov")
     said = drawn(lambda columns: top_page(detail, columns, "http"), 120)
     assert "http.time" in said
     assert "host.load.1m" not in said

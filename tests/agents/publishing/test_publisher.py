@@ -15,13 +15,12 @@ from nm_agents.publishing.memory import FILE, remembered
 from nm_agents.publishing.publisher import FolderPublisher
 from nm_agents.publishing.told import FileEvent, Happened
 from nm_bus.checking.checker import NoCheckError
-from nm_bus.client import Client, content_of
-from nm_bus.core.ledger.state import State
+from nm_bus.client import Client, LedgerEntry, content_of
 from nm_bus.core.settling import Rest
 from nm_bus.documents import Document, why_not
 from nm_bus.errors import ConfigError, RefusedError
-from nm_bus.messages import Entry
-from nm_bus.settings import LOCAL, AdministratorSettings, Broker, Peer, Tls
+from nm_bus.settings import LOCAL
+from nm_bus.testing.project import FakeProject
 from nm_bus.testing.supernodes import FakeSupernodes
 
 NODES = ("sn1.example.org", "sn2.example.org", "sn3.example.org")
@@ -94,35 +93,20 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    roles = [Entry(f"role/{who}", {"administrator": True}, 0, "genesis") for who in (ADMIN, EVE)]
-    state = State("demo", epoch=1, revision=0, head="ab" * 32, entries=roles)
-    supernodes = FakeSupernodes(state.snapshot(), NODES, ADMIN)
-    nowhere = Path("none.pem")
-    peers = tuple(Peer(node, Broker(node)) for node in NODES)
-    settings = AdministratorSettings("demo", peers, Tls(nowhere, nowhere, nowhere), timing=QUICK)
+    project = FakeProject(nodes=NODES, administrators=[ADMIN, EVE])
     root = tmp_path / "config.d"
     root.mkdir()
     with ExitStack() as stack:
 
         def client_of(who: str) -> Client:
-            supernodes.user = who
-            client = Client(
-                settings,
-                timeout=0.5,
-                bus=supernodes,
-                lines=supernodes.line,
-                signed=lambda change: (change, ""),
-            )
-            return stack.enter_context(client)
+            return stack.enter_context(project.client(who, timeout=0.5))
 
-        yield Stage(root, supernodes, client_of)
+        yield Stage(root, project.supernodes, client_of)
 
 
 def by_eve(stage: Stage, component: str, name: str, content: str) -> int:
     """Somebody else changes a document."""
-    revision = stage.client_of(EVE).put(component, name, content).revision
-    stage.supernodes.user = ADMIN
-    return revision
+    return stage.client_of(EVE).put(component, name, content).revision
 
 
 # --- saving
@@ -368,7 +352,7 @@ def test_folders_without_end_are_not_followed(stage: Stage) -> None:
 
 def test_a_key_that_the_ledger_refuses_is_that_file_s_trouble_alone(stage: Stage) -> None:
     class Picky(Client):
-        def get(self, key: str, *, at_least: int = 0, agreed: bool = False) -> Entry | None:
+        def get(self, key: str, *, at_least: int = 0, agreed: bool = False) -> LedgerEntry | None:
             if "bad" in key:
                 raise RefusedError("no such key for you")
             return super().get(key, at_least=at_least, agreed=agreed)
@@ -490,7 +474,6 @@ def test_links_and_pipes_are_refused_and_not_opened(stage: Stage, tmp_path: Path
 
 
 def test_who_may_not_publish_is_told_once_and_tried_again_now_and_then(stage: Stage) -> None:
-    stage.supernodes.user = "nobody.example"
     stage.restart()
     stage.client = stage.client_of("nobody.example")
     stage.publisher.ledger = stage.client

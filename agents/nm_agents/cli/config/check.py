@@ -12,7 +12,7 @@ from nm_agents.cli.config.arguments import (
     read_file,
     read_schema,
 )
-from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen.console import say
 from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.exits import Exit
@@ -47,7 +47,7 @@ def check(
     name = name or ("document" if file == STDIN else file.name)
     content, given = read_file(file), read_schema(schema)
     if component and given is None:
-        with ledger(context, config, timeout) as client:
+        with connected(context, config, timeout) as client:
             entry = client.document(component, name)
             given = str(entry.value.get("schema", "")) if entry else ""
     document = Document(component or "component", name, content, given or "")

@@ -9,7 +9,7 @@ from rich.table import Table
 from nm_agents.cli.config.arguments import DocumentArgument, read_file
 from nm_agents.cli.config.past import past_of, version_at
 from nm_agents.cli.config.showing import show_diff, visible
-from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.printable import as_json, cell
@@ -41,7 +41,7 @@ def history(
 
     Exit codes: 0 it has a past, 2 it has none, or something to mend, 3 nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         found = past_of(client, document, limit)[::-1]
     if json:
         say(as_json([_row(version) for version in found], indent=True))
@@ -103,7 +103,7 @@ def diff(
 
     Exit codes: 0 nothing differs, 1 something does, 2 something to mend, 3 nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         sides = _sides(client, document, old, new)
     (before_label, before), (after_label, after) = sides
     lines = past.diff(before, after, (before_label, after_label))
@@ -158,7 +158,7 @@ def blame(
 
     Exit codes: 0 shown, 2 it is not there or no text, or something to mend, 3 nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         lines = past.blame(past_of(client, document))
     if lines is None:
         raise RefusedError(f"{document} is no text, so there are no lines to blame")

@@ -9,7 +9,7 @@ import typer
 
 from nm_agents.cli.config.arguments import ForceOption
 from nm_agents.cli.config.showing import show_diff
-from nm_agents.cli.options import Config, Json, ledger
+from nm_agents.cli.options import Config, Json, connected
 from nm_agents.cli.screen.console import say, warn
 from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.exits import Exit, on_sigterm
@@ -61,7 +61,7 @@ def publish(
     if not folder.is_dir():
         raise ConfigError(folder, "no such folder", "make it, with a folder in it per component")
     alone = nullcontext() if dry_run else own_folder(folder, LOCK)
-    with alone, ledger(context, config, ANSWER) as client:
+    with alone, connected(context, config, ANSWER) as client:
         publisher = FolderPublisher(
             folder,
             client,

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from nm_agents.cli.bus import Bus
 from nm_agents.cli.config.arguments import (
     STDIN,
     DocumentArgument,
@@ -22,8 +21,7 @@ from nm_agents.cli.config.keeping import in_words, still_missing, why_nobody
 from nm_agents.cli.config.past import version_at
 from nm_agents.cli.config.showing import show_diff
 from nm_agents.cli.confirming import Yes, confirm
-from nm_agents.cli.options import Config, Json, Timeout, client_on, ledger, opened
-from nm_agents.cli.overview import fetch
+from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.proposing import ask_for
 from nm_agents.cli.screen.console import say, warn
 from nm_agents.cli.screen.printable import as_json
@@ -80,8 +78,7 @@ def put(
         raise typer.BadParameter("standard input has no name; give --name")
     refuse(key_of(component, name), why_no_name(component, name))
     content, given = read_file(file), read_schema(schema)
-    with opened(context, config) as (bus, settings):
-        client = client_on(bus, settings, timeout)
+    with connected(context, config, timeout) as client:
         before = client.document(component, name)
         kept = str(before.value.get("schema", "")) if before else ""
         document = Document(component, name, content, kept if given is None else given)
@@ -108,24 +105,24 @@ def put(
             )
             revision = agreed.revision
         if before is None:
-            _say_if_nobody_keeps(bus, component, timeout)
+            _say_if_nobody_keeps(client, component)
         if wait:
-            _wait_for_members(bus, (document.key, revision), wait, timeout)
+            _wait_for_members(client, (document.key, revision), wait)
 
 
-def _say_if_nobody_keeps(bus: Bus, component: str, timeout: Seconds) -> None:
+def _say_if_nobody_keeps(client: Client, component: str) -> None:
     """A new document of a component that is unknown to all members may be a slip of the pen."""
     try:
-        flaw = why_nobody(component, fetch(bus, timeout).members)
+        flaw = why_nobody(component, client.status().members)
     except NmBusError:
         return  # it is agreed; that the members could not be asked about takes nothing from it
     if flaw:
         warn(f"{flaw}. Was that the name?")
 
 
-def _wait_for_members(bus: Bus, version: tuple[str, int], wait: Seconds, timeout: Seconds) -> None:
+def _wait_for_members(client: Client, version: tuple[str, int], wait: Seconds) -> None:
     key, revision = version
-    late = still_missing(bus, key, revision, wait=wait, timeout=timeout)
+    late = still_missing(client, key, revision, wait=wait)
     warn(in_words(late, wait))
     if late:
         raise typer.Exit(Exit.NEGATIVE)
@@ -186,7 +183,7 @@ def revert(
     Exit codes: 0 agreed (or so already), 2 refused or something to mend, 3 accepted only, or
     nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         version = version_at(client, document, to)
         now = client.get(document)
         schema = str(now.value.get("schema", "")) if now else ""
@@ -224,7 +221,7 @@ def delete(
     Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 accepted only,
     or nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         expected = _revision(client, document) if if_revision is None else if_revision
         confirm(f"{document} is taken away at every member", yes=yes, dry_run=dry_run)
         ask_for(document, lambda: client.delete(document, if_revision=expected), json=json)

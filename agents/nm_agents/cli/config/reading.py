@@ -1,6 +1,7 @@
 """`nm-bus config get` and `nm-bus config list`: documents as they are, or were."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from nm_agents.cli.config.arguments import DocumentArgument
 from nm_agents.cli.config.past import version_at
-from nm_agents.cli.options import Config, Json, Timeout, ledger
+from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.printable import as_json, cell, printable
@@ -48,7 +49,7 @@ def get(
 
     Exit codes: 0 it is there, 2 it is not, or something to mend, 3 nobody answered.
     """
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         if revision is None:
             content, data = _now(client, document, agreed)
         else:
@@ -108,7 +109,7 @@ def list_documents(
     Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
     """
     prefix = f"{PREFIX}{component}/" if component else PREFIX
-    with ledger(context, config, timeout) as client:
+    with connected(context, config, timeout) as client:
         found = list(client.entries(prefix))
     if json:
         say(as_json([_row(entry) for entry in found], indent=True))
@@ -134,7 +135,7 @@ def _row(entry: Entry) -> dict[str, object]:
     }
 
 
-def _table(found: list[Entry]) -> Table:
+def _table(found: Sequence[Entry]) -> Table:
     rows = table("document", "revision", "size", "changed", "by", "note")
     for entry in found:
         rows.add_row(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nm_agents.cli.options import Config, Json, ledger
+from nm_agents.cli.options import Config, Json, connected
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say, warn
 from nm_agents.cli.screen.printable import as_json, printable
@@ -46,7 +46,7 @@ def watch(
     """
     end = float("inf") if duration is None else time.monotonic() + duration
     with (
-        ledger(context, config, 10.0) as client,
+        connected(context, config, 10.0) as client,
         client.updates(component or None, since, quiet=QUIET) as updates,
     ):
         _show(updates, end, count, json)

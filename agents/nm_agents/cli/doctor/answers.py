@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
-from nm_agents.cli.bus import Bus, ask
 from nm_agents.cli.doctor.finding import Finding, fail, ok, share_of, warn
 from nm_agents.cli.doctor.ledger import examine_ledger
-from nm_agents.cli.overview import HEALTHY, Picture, fetch, links_by_cause
 from nm_agents.cli.screen.figures import plural, size, span
+from nm_bus.client import Client
+from nm_bus.client.federation.picture import HEALTHY, Picture, links_by_cause
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOutError
-from nm_bus.messages import BrokerState, Health, LinkState, NodeId, Query, Seconds, SupernodeView
+from nm_bus.messages import BrokerState, Health, LinkState, NodeId, Seconds, SupernodeView
 
 CLOCK_WARN, CLOCK_FAIL = 2.0, 60.0
 """Seconds between two clocks: beyond the first, times that are compared look odd; beyond the
@@ -24,18 +24,18 @@ Clock = Callable[[], Seconds]
 
 
 def examine_answers(
-    bus: Bus, supernode: NodeId, clock: Clock, timeout: Seconds, login: str
+    client: Client, supernode: NodeId, clock: Clock, login: str
 ) -> Iterator[Finding]:
     """Log in, ask for the time, compare. `login` says how this one is admitted."""
     before = clock()
     try:
-        told = ask(bus, Query(what="time"), timeout).get("now")
+        there = client.clock()
     except NmBusError as error:
         yield fail("login", error, _mend(error, login))
         return
     yield ok("login", f"{supernode} accepts the login and answers")
-    if isinstance(told, int | float):
-        yield clock_difference(float(told) - (before + clock()) / 2, supernode)
+    if there is not None:
+        yield clock_difference(there - (before + clock()) / 2, supernode)
 
 
 def _mend(error: NmBusError, login: str) -> str:
@@ -55,15 +55,15 @@ def clock_difference(seconds: Seconds, supernode: NodeId) -> Finding:
     return warn("clock", text, mend) if abs(seconds) > CLOCK_WARN else ok("clock", text)
 
 
-def examine_federation(bus: Bus, timeout: Seconds) -> Iterator[Finding]:
+def examine_federation(client: Client) -> Iterator[Finding]:
     """What the answering supernode says of all supernodes, links and the ledger."""
     try:
-        picture = fetch(bus, timeout)
+        picture = client.status()
     except (RefusedError, TimedOutError, ConnectionLostError) as error:
         yield fail("status", error, PROCESS)
         return
     yield from judge(picture)
-    yield from examine_ledger(bus, picture, timeout)
+    yield from examine_ledger(client, picture)
 
 
 def judge(picture: Picture) -> Iterator[Finding]:

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from nm_agents.cli.bus import Opener
 from nm_agents.cli.configuration import settings_path
 from nm_agents.cli.doctor.answers import examine_answers, examine_federation
 from nm_agents.cli.doctor.broker import examine_broker
@@ -27,9 +26,11 @@ from nm_agents.cli.doctor.host import examine_folder, examine_host
 from nm_agents.cli.doctor.member import examine_member
 from nm_agents.cli.doctor.network import examine_port, examine_way
 from nm_agents.cli.doctor.user import as_owner, examine_access
-from nm_agents.cli.options import Config, Json, Timeout, opener_of
-from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.options import Config, Json, Timeout, connect_of
+from nm_agents.cli.screen.console import say, screen, show, warn
 from nm_agents.cli.screen.printable import as_json, cell
+from nm_bus.client import Client
+from nm_bus.client.carrier import Connect
 from nm_bus.errors import ConfigError, NmBusError
 from nm_bus.messages import Seconds
 from nm_bus.settings import (
@@ -75,7 +76,7 @@ def doctor(
     Exit codes: 0 all is well, 1 warnings, 2 failures.
     """
     path = settings_path(config)
-    found = list(examine(path, opener_of(context), timeout, run_checks=run_checks))
+    found = list(examine(path, connect_of(context), timeout, run_checks=run_checks))
     here = [finding for finding in found if not finding.federation]
     if json:
         say(as_json(found, indent=True))
@@ -92,7 +93,7 @@ def _show_federation(found: list[Finding]) -> None:
 
 
 def examine(
-    path: Path, opener: Opener, timeout: Seconds, *, run_checks: bool = False
+    path: Path, connect: Connect | None, timeout: Seconds, *, run_checks: bool = False
 ) -> Iterator[Finding]:
     """Everything that can be looked at with one settings file."""
     try:
@@ -108,7 +109,7 @@ def examine(
     yield from here
     if isinstance(settings, SupernodeSettings):
         yield from examine_port(settings.broker, timeout)
-    yield from _examine_supernodes(settings, opener, now, timeout)
+    yield from _examine_supernodes(settings, connect, now, timeout)
     if isinstance(settings, SupernodeSettings):
         yield from examine_broker(settings, timeout)
 
@@ -130,7 +131,7 @@ def _examine_host(
 
 
 def _examine_supernodes(
-    settings: Settings, opener: Opener, now: datetime, timeout: Seconds
+    settings: Settings, connect: Connect | None, now: datetime, timeout: Seconds
 ) -> Iterator[Finding]:
     answering: list[AdministratorSettings] = []
     for peer in supernodes_of(settings):
@@ -138,25 +139,25 @@ def _examine_supernodes(
         yield from way
         if worst(way) is not Level.FAIL:
             asker = _asking(settings, peer)
-            answers = list(_examine_answers(asker, opener, timeout, admission(settings)))
+            answers = list(_examine_answers(asker, connect, timeout, admission(settings)))
             yield from answers
             answering += [asker] if answers[0].level is Level.OK else []
     if isinstance(settings, SupernodeSettings):
         for peer in settings.peers:
             yield from examine_way(peer.broker, settings.link_tls or settings.tls, now, timeout)
     for asker in answering[:1]:
-        with opener(asker) as bus:
-            found = examine_federation(bus, timeout)
+        with Client(asker, timeout=timeout, said=warn, connect=connect) as client:
+            found = examine_federation(client)
             asked = isinstance(settings, AdministratorSettings)
             yield from found if asked else of_the_federation(found)
 
 
 def _examine_answers(
-    asker: AdministratorSettings, opener: Opener, timeout: Seconds, login: str
+    asker: AdministratorSettings, connect: Connect | None, timeout: Seconds, login: str
 ) -> Iterator[Finding]:
     try:
-        with opener(asker) as bus:
-            yield from examine_answers(bus, asker.supernodes[0].node, time.time, timeout, login)
+        with Client(asker, timeout=timeout, said=warn, connect=connect) as client:
+            yield from examine_answers(client, asker.supernodes[0].node, time.time, login)
     except NmBusError as error:
         yield fail("login", error, "see the findings above")
 

@@ -1,11 +1,13 @@
 """The ledger: that there is one, that it can decide, and that all have one and the same."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 
-from nm_agents.cli.bus import Bus, ask
 from nm_agents.cli.doctor.finding import Finding, fail, ok, warn
-from nm_agents.cli.ledgers import (
+from nm_agents.cli.screen.figures import plural
+from nm_bus.client import Client
+from nm_bus.client.federation.picture import Picture
+from nm_bus.client.federation.standings import (
     RUNNING,
     SHORT,
     forks,
@@ -13,17 +15,17 @@ from nm_agents.cli.ledgers import (
     members_in_trouble,
     newest,
 )
-from nm_agents.cli.ledgers import votes as votes_of
-from nm_agents.cli.overview import Picture
-from nm_agents.cli.screen.figures import plural
-from nm_bus.client.asking import understood
+from nm_bus.client.federation.standings import votes as votes_of
 from nm_bus.core.alerts.kinds import LEDGER_FORKED, LEDGER_PEER_IGNORED
 from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.errors import NmBusError
-from nm_bus.messages import Health, MemberView, Page, Read, Seconds, Standing, VoterId
+from nm_bus.messages import Health, MemberView, Seconds, Standing, VoterId
 
 SETTLED: Seconds = 30.0
 """Who does not have a revision this long after it was agreed is behind, not just on the way."""
+
+MOST_RECENT = 100
+"""So many updates are looked through for one that is that old."""
 
 ENOUGH = 3
 """Voters, of which any one can be lost."""
@@ -42,21 +44,23 @@ CATCH_UP = "see that its links run; it catches up by itself"
 DOCUMENTS = "`nm-bus config status --behind` tells which; the log of its agent tells why"
 
 
-def examine_ledger(bus: Bus, picture: Picture, timeout: Seconds) -> Iterator[Finding]:
+def examine_ledger(client: Client, picture: Picture) -> Iterator[Finding]:
     """Findings on the ledger as the answering supernode has heard of it."""
     try:
-        settled = _settled(bus, picture.now, timeout)
+        settled = _settled(client, picture.now)
     except NmBusError:
         # What is wrong there is said by its standing.
         settled = 0
     yield from judge_ledger(picture, settled)
 
 
-def _settled(bus: Bus, now: Seconds, timeout: Seconds) -> int:
+def _settled(client: Client, now: Seconds) -> int:
     """The newest revision that everybody should have by now."""
-    page = understood(ask(bus, Read("updates", newest_first=True), timeout), Page)
-    old = (u.revision for u in page.updates if u.time / 1e6 <= now - SETTLED)
-    return next(old, page.updates[-1].revision - 1 if page.updates else page.revision)
+    newest = list(islice(client.history(), MOST_RECENT))
+    if not newest:
+        return client.standing().revision
+    old = (u.revision for u in newest if u.time / 1e6 <= now - SETTLED)
+    return next(old, newest[-1].revision - 1)
 
 
 def judge_ledger(picture: Picture, settled: int) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from nm_agents.cli.screen.printable import printable
 
 if TYPE_CHECKING:  # the client takes long to load, and who prints may not need it
-    from nm_bus.client.following import Heard
+    from nm_bus.client.carrier import Contact
 
 PIPE_WIDTH = 500
 """Wide enough that no row of ours wraps: who reads a pipe cuts lines by itself."""
@@ -53,7 +53,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def note(heard: "Heard") -> None:
+def note(heard: "Contact") -> None:
     """Tell who watches that a supernode is heard or not: on standard error, beside the data."""
     because = f"not hearing {heard.supernode}: {heard.reason}"
     warn(because if heard.reason else f"hearing {heard.supernode}")

@@ -11,7 +11,7 @@ import msgspec
 
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.printable import first_bytes, printable
-from nm_bus.client.following import Received
+from nm_bus.client.carrier import Received
 from nm_bus.codec import Rejected, decode
 from nm_bus.messages import (
     Alert,

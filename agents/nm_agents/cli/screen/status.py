@@ -8,22 +8,22 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from nm_agents.cli import ledgers
-from nm_agents.cli.overview import (
-    CHECK_ORDER,
-    HEALTH_ORDER,
-    HEALTHY,
-    Picture,
-    Verdict,
-    health_counts,
-    links_by_cause,
-    verdict,
-    worst_check,
-)
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.ledger import following, quorum, standing_cell
 from nm_agents.cli.screen.listing import SENTENCE, Field, ListView, in_order, listing
 from nm_agents.cli.screen.printable import cell
+from nm_bus.client.federation.picture import (
+    CHECK_ORDER,
+    HEALTH_ORDER,
+    HEALTHY,
+    Picture,
+    health_counts,
+    links_by_cause,
+    worst_check,
+)
+from nm_bus.client.federation.standings import newest
+from nm_bus.client.federation.standings import votes as votes_of
+from nm_bus.client.federation.verdict import Grade, verdict
 from nm_bus.messages import (
     Alert,
     BrokerState,
@@ -60,7 +60,11 @@ SEVERITY_STYLE = {
     Severity.WARNING: "yellow",
     Severity.INFO: "cyan",
 }
-VERDICT_STYLE = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.CRITICAL: "bold red"}
+VERDICT_STYLE = {
+    Grade.OK: "green",
+    Grade.WARNING: "yellow",
+    Grade.CRITICAL: "bold red",
+}
 
 DISK = "disk.percent"
 LOAD = "host.load.1m"
@@ -205,7 +209,7 @@ SUPERNODE = (
 def _supernodes(
     picture: Picture, listed: Sequence[SupernodeView], width: int
 ) -> list[RenderableType]:
-    furthest, votes = ledgers.newest(picture), ledgers.votes(picture)
+    furthest, votes = newest(picture), votes_of(picture)
     rows = [
         _supernode_row(view, votes.role(view.node) if votes else "-", furthest) for view in listed
     ]

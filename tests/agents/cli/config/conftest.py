@@ -1,20 +1,17 @@
 """A project whose supernodes answer from memory, and a way to run commands against it."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from nm_agents.cli.app import app
 from nm_broker.pki import Authority
 from nm_bus.client import Client
-from nm_bus.core.ledger.state import State
-from nm_bus.messages import Answer, Entry, MemberView, Message, NodeId, Overview, Query
-from nm_bus.settings import AdministratorSettings, load
+from nm_bus.testing.carrier import connect
+from nm_bus.testing.project import FakeProject
 from nm_bus.testing.supernodes import FakeSupernodes
 
 NODES = ("sn1.example.org", "sn2.example.org", "sn3.example.org")
@@ -23,25 +20,9 @@ ADMIN, EVE = "admin.example", "eve.example"
 Run = Callable[..., Any]
 
 
-class Federation(FakeSupernodes):
-    """Supernodes that also tell of members."""
-
-    members: tuple[MemberView, ...] = ()
-
-    def request(self, message: Message, timeout: float, supernode: NodeId | None = None) -> Answer:
-        if isinstance(message, Query):
-            page = Overview(NODES[0], 0.0, 0, 1, self.members, (), (), ())
-            return Answer("", True, data=msgspec.to_builtins(page))
-        return super().request(message, timeout, supernode)
-
-
 @pytest.fixture
-def federation() -> Federation:
-    voter = {"role": "voter", "incarnation": "genesis"}
-    entries = [Entry(f"role/{who}", {"administrator": True}, 0, "genesis") for who in (ADMIN, EVE)]
-    entries += [Entry(f"supernode/{node}", voter, 0, "genesis") for node in NODES]
-    state = State("demo", epoch=1, revision=0, head="ab" * 32, entries=entries)
-    return Federation(state.snapshot(), NODES, ADMIN)
+def federation() -> FakeSupernodes:
+    return FakeProject(nodes=NODES, administrators=[ADMIN, EVE]).supernodes
 
 
 @pytest.fixture(scope="session")
@@ -66,23 +47,19 @@ def settings(tmp_path: Path, certificates: Path) -> Path:
 
 
 @pytest.fixture
-def run(federation: Federation, settings: Path) -> Run:
+def run(federation: FakeSupernodes, settings: Path) -> Run:
     """Run `nm-bus config ...` against the fake."""
 
     def run_it(*arguments: str | Path, **more: Any) -> Any:
         environment = {"NM_BUS_CONFIG": str(settings), "TERM": "dumb"}
         runner = CliRunner(env=environment)
         words = ["config", *(str(word) for word in arguments)]
-        return runner.invoke(app, words, obj=lambda _settings: nullcontext(federation), **more)
+        return runner.invoke(app, words, obj=connect(federation, ADMIN), **more)
 
     return run_it
 
 
 @pytest.fixture
-def eve(federation: Federation, settings: Path) -> Client:
+def eve(federation: FakeSupernodes, settings: Path) -> Client:
     """Somebody else who may change documents."""
-    other = Federation.__new__(Federation)
-    other.__dict__ = dict(federation.__dict__) | {"user": EVE}
-    return Client(
-        load(settings, AdministratorSettings), bus=other, signed=lambda change: (change, "")
-    )
+    return Client(settings, connect=connect(federation, EVE))

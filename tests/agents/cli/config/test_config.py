@@ -5,8 +5,9 @@ import pytest
 
 from nm_bus.client import Client
 from nm_bus.messages import Health, MemberState, MemberView, Running
+from nm_bus.testing.supernodes import FakeSupernodes
 
-from .conftest import EVE, NODES, Federation, Run
+from .conftest import EVE, NODES, Run
 
 A = "config/thredds/a.txt"
 
@@ -40,7 +41,9 @@ def test_put_for_programs(run: Run, file: Path) -> None:
     assert json.loads(put(run, file, "one\n", "--json"))["state"] == "unchanged"
 
 
-def test_what_is_only_accepted_is_told_apart(run: Run, file: Path, federation: Federation) -> None:
+def test_what_is_only_accepted_is_told_apart(
+    run: Run, file: Path, federation: FakeSupernodes
+) -> None:
     for node in NODES:
         federation.by_node[node].cut = True
     said = run("put", file, "--component", "thredds", "--timeout", "0.3")
@@ -103,7 +106,7 @@ def test_a_schema_is_kept_for_the_next_version(run: Run, file: Path, tmp_path: P
 
 
 def test_a_dry_run_shows_the_difference_and_proposes_nothing(
-    run: Run, file: Path, federation: Federation
+    run: Run, file: Path, federation: FakeSupernodes
 ) -> None:
     put(run, file, "one\n")
     file.write_text("two\n")
@@ -246,7 +249,9 @@ def test_a_deleted_document_can_be_brought_back(run: Run, file: Path) -> None:
 # --- check, watch, publish
 
 
-def test_check_needs_nobody(run: Run, file: Path, tmp_path: Path, federation: Federation) -> None:
+def test_check_needs_nobody(
+    run: Run, file: Path, tmp_path: Path, federation: FakeSupernodes
+) -> None:
     assert run("check", file).stdout == f"{file}: fine, text/plain\n"
     bad = tmp_path / "bad.json"
     bad.write_text('{"a": 1}')
@@ -323,12 +328,12 @@ def running(revision: int, troubles: dict[str, str] | None = None, **documents: 
 
 
 def test_status_shows_who_is_behind(
-    run: Run, file: Path, tmp_path: Path, federation: Federation
+    run: Run, file: Path, tmp_path: Path, federation: FakeSupernodes
 ) -> None:
     put(run, file, "one\n")
     put(run, tmp_path / "b.txt", "b\n")
     put(run, file, "two\n")
-    federation.members = (
+    federation.sight.members = (
         member("well.example", running(3, a=3, b=2)),
         member("late.example", running(1, a=1)),
         member("gone.example", running(3, a=3, gone=1)),
@@ -360,9 +365,9 @@ def test_status_shows_who_is_behind(
 
 
 def test_a_component_that_no_member_has_documents_of_is_said(
-    run: Run, file: Path, federation: Federation
+    run: Run, file: Path, federation: FakeSupernodes
 ) -> None:
-    federation.members = (member("n1.example", running(3, a=3)), member("n2.example", None))
+    federation.sight.members = (member("n1.example", running(3, a=3)), member("n2.example", None))
     said = run("put", file, "--component", "thred")
     assert said.exit_code == 0
     assert "no member has a document of thred; members have those of: thredds" in said.stderr
@@ -379,9 +384,9 @@ def test_a_list_of_nothing_names_what_was_asked_for(run: Run, file: Path) -> Non
 
 
 def test_put_waits_for_the_members_that_keep_the_component(
-    run: Run, file: Path, federation: Federation
+    run: Run, file: Path, federation: FakeSupernodes
 ) -> None:
-    federation.members = (
+    federation.sight.members = (
         member("here.example", running(1, a=1)),
         member("elsewhere.example", running(1)),
         member("old.example", None),
@@ -392,9 +397,9 @@ def test_put_waits_for_the_members_that_keep_the_component(
 
 
 def test_put_names_the_members_without_it_at_the_end_of_its_wait(
-    run: Run, file: Path, federation: Federation
+    run: Run, file: Path, federation: FakeSupernodes
 ) -> None:
-    federation.members = (
+    federation.sight.members = (
         member("here.example", running(1, a=1)),
         member("late.example", running(1, b=1)),
         member("hurt.example", running(1, {A: "the hook failed"}, a=1)),

@@ -28,7 +28,6 @@ from nm_agents.cli.doctor.host import examine_folder, open_files, room
 from nm_agents.cli.doctor.member import examine_member
 from nm_agents.cli.doctor.network import examine_port, examine_way
 from nm_agents.cli.doctor.user import as_owner
-from nm_agents.cli.overview import fetch
 from nm_agents.folder import user_name
 from nm_broker.answers import NodeAnswer, Shovel
 from nm_broker.pki import Authority
@@ -49,7 +48,7 @@ from nm_bus.settings import (
 from nm_bus.transport.diagnosis import not_admitted
 
 from ...test_folder import NOBODY, as_ordinary_user
-from ..conftest import RUNNING, FakeBus, Run
+from ..conftest import RUNNING, FakeBus, Run, client_of
 
 SN1, ME = "sn1.llnl.gov", "n1.llnl.gov"
 
@@ -352,7 +351,7 @@ def test_the_clocks_are_compared(seconds: float, level: Level, word: str) -> Non
 def test_a_supernode_that_answers_is_compared_by_the_middle_of_the_question(bus: FakeBus) -> None:
     times = iter([100.0, 110.0])
     bus.answers = lambda message: Answer("r", True, data={"now": 105.5})
-    found = list(examine_answers(bus, SN1, lambda: next(times), 1.0, "admit"))
+    found = list(examine_answers(client_of(bus), SN1, lambda: next(times), "admit"))
     assert bad(found) == []
     assert found[1].text.startswith("this clock is 500 ms behind")
 
@@ -370,7 +369,7 @@ def test_a_failed_login_says_what_to_do(bus: FakeBus, error: NmBusError, mend: s
         raise error
 
     bus.answers = refuse
-    found = list(examine_answers(bus, SN1, lambda: 0.0, 1.0, "broker admit member"))
+    found = list(examine_answers(client_of(bus), SN1, lambda: 0.0, "broker admit member"))
     assert [(f.about, f.level) for f in found] == [("login", Level.FAIL)]
     assert mend in found[0].mend
 
@@ -380,7 +379,7 @@ def test_a_login_is_made_where_the_program_asks(mine: Tls) -> None:
 
 
 def test_troubles_of_the_federation_are_told_one_by_one(bus: FakeBus) -> None:
-    found = bad(judge(fetch(bus, 1.0)))
+    found = bad(judge(client_of(bus).status()))
     told = {(f.about, f.level) for f in found}
     assert ("broker", Level.FAIL) in told
     assert ("links", Level.WARN) in told
@@ -397,7 +396,7 @@ def test_refused_messages_that_are_lost_are_a_warning() -> None:
 
 
 def test_the_links_of_a_lost_supernode_are_one_finding(bus: FakeBus) -> None:
-    picture = fetch(bus, 1.0)
+    picture = client_of(bus).status()
     red = next(link for link in picture.links if link.state != "running")
     lost = tuple(
         msgspec.structs.replace(view, health=Health.UNKNOWN)

@@ -1,7 +1,6 @@
 """Commands run against supernodes that answer from memory."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from nm_agents.cli.app import app
-from nm_bus.core.ledger.genesis import genesis
 from nm_bus.messages import Change, Proposed
+from nm_bus.testing.carrier import connect
+from nm_bus.testing.project import FakeProject
 from nm_bus.testing.supernodes import FakeSupernodes
-from nm_lab.samples.desk import project
 
 from ..config.conftest import ADMIN, NODES, certificates, settings
 
@@ -37,9 +36,9 @@ class Asking:
 
 @pytest.fixture
 def federation() -> FakeSupernodes:
-    nodes = [{"node": node} for node in NODES]
-    made = project(project="demo", supernodes=nodes, administrators=[ADMIN])
-    return FakeSupernodes(genesis(made).snapshot(), NODES, ADMIN)
+    return FakeProject(
+        nodes=NODES, administrators=[ADMIN], publishers={"pub": ["search"]}
+    ).supernodes
 
 
 @pytest.fixture
@@ -53,6 +52,6 @@ def run(federation: FakeSupernodes, settings: Path) -> Run:
 
     def run_it(*words: str, **more: Any) -> Any:
         runner = CliRunner(env={"NM_BUS_CONFIG": str(settings), "TERM": "dumb"})
-        return runner.invoke(app, words, obj=lambda _settings: nullcontext(federation), **more)
+        return runner.invoke(app, words, obj=connect(federation, ADMIN), **more)
 
     return run_it

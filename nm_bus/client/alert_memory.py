@@ -1,4 +1,4 @@
-"""Which alerts a person has seen already, remembered over restarts in a small bounded file.
+"""Which alerts were shown already, remembered over restarts in a small bounded file.
 
 Each line of the file is the hash of one transition's id, so that no id can be too long or break a
 line. A line is written in one piece; one that was cut off by a crash matches nothing. When the
@@ -13,14 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from nm_bus.client.alerts import REMEMBERED
 from nm_bus.errors import ConfigError, StorageError
 
-REMEMBERED = 10_000
-"""As many as an alert queue holds: a supernode that comes back cannot repeat more than that."""
 
+class AlertFile:
+    """The transitions that were shown: see `nm_bus.client.alerts.AlertMemory`.
 
-class Seen:
-    """The transitions that were shown. One process at a time; a second one is refused."""
+    One process at a time may use it; a second one is refused.
+    """
 
     def __init__(self, path: Path, limit: int = REMEMBERED) -> None:
         self._path, self._limit = path, limit
@@ -44,6 +45,10 @@ class Seen:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another process use it."""
         os.close(self._file)
         os.close(self._lock_file)
 

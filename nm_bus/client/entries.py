@@ -1,6 +1,7 @@
-"""A configuration document as a component reads and writes it: bytes, text or JSON."""
+"""What a component reads and writes: entries, and documents as bytes, text or JSON."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -9,11 +10,16 @@ from nm_bus.codes import BAD_VALUE
 from nm_bus.core.ledger.keys import FORMS, family
 from nm_bus.documents import content_of
 from nm_bus.errors import RefusedError
-from nm_bus.messages import Entry
+from nm_bus.messages import Entry, Micros, Update
 
 
-class Published(Entry, frozen=True):
-    """The entry of a document, which gives what the document holds."""
+class LedgerEntry(Entry, frozen=True):
+    """An entry as a component reads it; a document's gives what the document holds."""
+
+    @property
+    def when(self) -> datetime:
+        """When it was agreed on, in UTC."""
+        return moment(self.time)
 
     @property
     def content(self) -> bytes:
@@ -32,9 +38,22 @@ class Published(Entry, frozen=True):
             raise RefusedError(f"{self.key} is no text in UTF-8; see `content`") from None
 
 
-def published(entry: Entry | None) -> Published | None:
-    """An entry as that of a document."""
-    return Published(**msgspec.structs.asdict(entry)) if entry else None
+def moment(time: Micros) -> datetime:
+    """A time of the ledger, as of an update, with its time zone, which is UTC."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time)
+
+
+def ledger_entry(entry: Entry) -> LedgerEntry:
+    """An entry as a component reads it."""
+    return LedgerEntry(**msgspec.structs.asdict(entry))
+
+
+def of_update(update: Update) -> LedgerEntry | None:
+    """The entry that an update of a document or a record makes; None where it deletes it."""
+    change = update.change
+    if change.value is None:
+        return None
+    return LedgerEntry(change.key, change.value, update.revision, change.actor, update.time)
 
 
 def as_bytes(content: Any) -> bytes:

@@ -1,20 +1,12 @@
-"""What the federation looks like to who asks: fetched in pages, filtered, sorted worst first.
+"""What the federation looks like to who asks: its pages put together, filtered, the worst first.
 
-Pure but for `fetch`, which asks the bus. What it looks like on a screen is not decided here.
+Pure. How it is asked for is `Client.status`; what it looks like on a screen is not decided here.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any
 
-import msgspec
-
-from nm_agents.cli import ledgers
-from nm_agents.cli.bus import Bus, ask
-from nm_agents.cli.screen.figures import plural
-from nm_bus.client.asking import understood
-from nm_bus.errors import RefusedError
 from nm_bus.messages import (
     Alert,
     AlertState,
@@ -26,15 +18,11 @@ from nm_bus.messages import (
     MemberView,
     NodeId,
     Overview,
-    Query,
     Seconds,
     Severity,
     SupernodeView,
     domain_key,
 )
-
-PAGES = 10_000
-"""More pages than any federation has: an answer that claims more is refused."""
 
 HEALTH_ORDER = (
     Health.DOWN,
@@ -65,20 +53,9 @@ class Picture:
     alerts: tuple[Alert, ...]
 
 
-class Verdict(IntEnum):
-    """How the federation does: the exit codes of a Nagios plugin."""
-
-    OK = 0
-    WARNING = 1
-    CRITICAL = 2
-
-
-def fetch(bus: Bus, timeout: Seconds) -> Picture:
-    """Ask for every page. A member that moved between two pages is kept once."""
-    first = _page(bus, 0, timeout)
-    if first.pages > PAGES:
-        raise RefusedError(f"{first.answered_by} claims {first.pages} pages, which cannot be")
-    rest = (_page(bus, n, timeout) for n in range(1, first.pages))
+def whole(pages: Iterable[Overview]) -> Picture:
+    """An overview's pages put together. A member that moved between two pages is kept once."""
+    first, *rest = pages
     members = {m.state.node: m for page in (first, *rest) for m in page.members}
     return Picture(
         first.answered_by,
@@ -90,11 +67,7 @@ def fetch(bus: Bus, timeout: Seconds) -> Picture:
     )
 
 
-def _page(bus: Bus, number: int, timeout: Seconds) -> Overview:
-    return understood(ask(bus, Query(what="status", page=number), timeout), Overview)
-
-
-def active(alerts: tuple[Alert, ...]) -> list[Alert]:
+def active(alerts: Iterable[Alert]) -> list[Alert]:
     """The alerts whose condition holds."""
     return [alert for alert in alerts if alert.state is not AlertState.RESOLVED]
 
@@ -166,67 +139,3 @@ def health_counts(picture: Picture) -> dict[Health, int]:
     """How many members are in each health, the worst first."""
     counts = Counter(view.state.health for view in picture.members)
     return {health: counts[health] for health in HEALTH_ORDER if counts[health]}
-
-
-def verdict(picture: Picture) -> tuple[Verdict, str]:
-    """How it does, and why in a few words."""
-    reasons = _reasons(picture)
-    worst = max((level for level, _ in reasons), default=Verdict.OK)
-    fine = ", ".join(
-        (plural(len(picture.supernodes), "supernode"), plural(len(picture.members), "member"))
-    )
-    unsure = sum(worst_check(view.state) is CheckStatus.UNKNOWN for view in picture.members)
-    if unsure:
-        fine += f" ({unsure} with an unknown check)"
-    return worst, ", ".join(text for level, text in reasons if level == worst) or fine
-
-
-def _reasons(picture: Picture) -> list[tuple[Verdict, str]]:
-    counts = health_counts(picture)
-    votes = ledgers.votes(picture)
-    outside = {s.node for s in picture.supernodes if votes and votes.role(s.node) == "none"}
-    inside = [s for s in picture.supernodes if s.node not in outside]
-    troubled = [s for s in inside if not s.state or s.state.broker.state not in HEALTHY]
-    links = [
-        link
-        for link in picture.links
-        if link.state not in HEALTHY and outside.isdisjoint((link.source, link.destination))
-    ]
-    critical = [a for a in picture.alerts if a.severity is Severity.CRITICAL]
-    warning = [a for a in picture.alerts if a.severity is Severity.WARNING]
-    found = (
-        (Verdict.CRITICAL, counts.get(Health.DOWN, 0), "member", "down"),
-        (Verdict.CRITICAL, len(critical), "critical alert", ""),
-        (Verdict.CRITICAL, len(troubled), "supernode", "in trouble"),
-        (Verdict.WARNING, counts.get(Health.UNKNOWN, 0), "member", "unknown"),
-        (Verdict.WARNING, counts.get(Health.LATE, 0), "member", "late"),
-        (Verdict.WARNING, len(warning), "warning", ""),
-        (Verdict.WARNING, len(links), "link", "in trouble"),
-    )
-    stuck = [(Verdict.CRITICAL, _stuck(votes))] if votes and votes.able < votes.needed else []
-    return stuck + [
-        (level, f"{plural(count, noun)} {what}".rstrip())
-        for level, count, noun, what in found
-        if count
-    ]
-
-
-def _stuck(votes: ledgers.Votes) -> str:
-    return f"no change can be agreed: {votes.able} of {plural(len(votes.voters), 'voter')} can vote"
-
-
-def as_data(picture: Picture) -> dict[str, Any]:
-    """The picture as plain values, with the counts that people count on."""
-    level, why = verdict(picture)
-    counts = {health.value: count for health, count in health_counts(picture).items()}
-    return {
-        "answered_by": picture.answered_by,
-        "now": picture.now,
-        "verdict": level.name.lower(),
-        "why": why,
-        "counts": counts,
-        "supernodes": msgspec.to_builtins(picture.supernodes),
-        "links": msgspec.to_builtins(picture.links),
-        "members": msgspec.to_builtins(picture.members),
-        "alerts": msgspec.to_builtins(picture.alerts),
-    }

@@ -5,26 +5,24 @@ Pure: it reads a picture that was fetched. What is to be done about it is not de
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nm_bus.client.federation.picture import Picture
 from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.messages import Health, MemberView, NodeId, Standing, VoterId
-
-if TYPE_CHECKING:
-    from nm_agents.cli.overview import Picture
 
 NONE, RUNNING = "none", "running"
 SHORT = 8
 """So many letters of a head are shown; who compares all of them uses `nm-bus fsck`."""
 
 
-def standings(picture: "Picture") -> dict[NodeId, Standing]:
+def standings(picture: Picture) -> dict[NodeId, Standing]:
     """Each supernode's ledger by its own last word; those without one are left out."""
     told = {view.node: view.state and view.state.ledger for view in picture.supernodes}
     return {node: standing for node, standing in told.items() if standing}
 
 
-def newest(picture: "Picture") -> Standing | None:
+def newest(picture: Picture) -> Standing | None:
     """The ledger that is furthest; None when no supernode has one."""
     return max(standings(picture).values(), key=_place, default=None)
 
@@ -54,7 +52,7 @@ class Votes:
         return "none"
 
 
-def votes(picture: "Picture") -> Votes | None:
+def votes(picture: Picture) -> Votes | None:
     """How it stands with the votes; None when no supernode has a ledger."""
     furthest = newest(picture)
     if furthest is None:
@@ -69,7 +67,7 @@ def votes(picture: "Picture") -> Votes | None:
     return Votes(voters, frozenset(furthest.standbys), len(voters & running))
 
 
-def forks(picture: "Picture") -> Iterator[tuple[Standing, Standing]]:
+def forks(picture: Picture) -> Iterator[tuple[Standing, Standing]]:
     """Supernodes that have different heads for one revision: each with the first of them."""
     first: dict[tuple[int, int], Standing] = {}
     for standing in standings(picture).values():
@@ -78,7 +76,7 @@ def forks(picture: "Picture") -> Iterator[tuple[Standing, Standing]]:
             yield other, standing
 
 
-def members_behind(picture: "Picture", epoch: int, revision: int) -> list[MemberView]:
+def members_behind(picture: Picture, epoch: int, revision: int) -> list[MemberView]:
     """The members that are heard, follow the ledger, and have less than a revision of it."""
     return [
         view
@@ -89,7 +87,7 @@ def members_behind(picture: "Picture", epoch: int, revision: int) -> list[Member
     ]
 
 
-def members_in_trouble(picture: "Picture") -> dict[NodeId, dict[str, str]]:
+def members_in_trouble(picture: Picture) -> dict[NodeId, dict[str, str]]:
     """What members tell to have gone wrong with documents, or with following the ledger."""
     return {
         view.state.node: view.state.running.troubles
@@ -110,7 +108,7 @@ def in_words(standing: Standing | None) -> str:
     return f"{standing.state} at {place}"
 
 
-def as_data(picture: "Picture") -> dict[str, Any] | None:
+def as_data(picture: Picture) -> dict[str, Any] | None:
     """The ledger as the whole federation has it; None when no supernode has one."""
     furthest = newest(picture)
     if furthest is None:
@@ -131,7 +129,7 @@ def as_data(picture: "Picture") -> dict[str, Any] | None:
     }
 
 
-def _votes(picture: "Picture") -> dict[str, Any] | None:
+def _votes(picture: Picture) -> dict[str, Any] | None:
     found = votes(picture)
     if found is None:
         return None

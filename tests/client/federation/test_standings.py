@@ -1,0 +1,78 @@
+"""What a picture says of the ledger."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from nm_bus.client.federation.standings import (
+    as_data,
+    forks,
+    in_words,
+    members_behind,
+    newest,
+    votes,
+)
+from nm_bus.messages import Health, MemberView, Running, Standing, SupernodeView
+
+from .test_changes import SN1, SN2, STANDING, VIEW, member, picture, view
+
+
+def at(node: str, **more: Any) -> SupernodeView:
+    ledger = replace(STANDING, node=node, **more)
+    return replace(view(ledger=ledger), node=node)
+
+
+def follows(revision: int, health: Health = Health.ALIVE) -> MemberView:
+    return member(health=health, running=Running("i", 1, revision, "h"))
+
+
+def test_a_member_that_is_not_heard_is_not_behind() -> None:
+    members = (follows(1, Health.DOWN), follows(811), follows(812))
+    assert members_behind(picture(members=members), 1, 812) == [follows(811)]
+
+
+def test_an_epoch_counts_more_than_a_revision() -> None:
+    furthest = newest(picture(supernodes=(VIEW, at(SN2, revision=3, epoch=2))))
+    assert furthest is not None
+    assert furthest.node == SN2
+
+
+def test_two_heads_for_one_revision_are_a_fork() -> None:
+    two = picture(supernodes=(VIEW, at(SN2, head="cd" * 32)))
+    assert [(one.node, other.node) for one, other in forks(two)] == [(SN1, SN2)]
+    assert not list(forks(picture(supernodes=(VIEW, at(SN2, head="cd" * 32, revision=3)))))
+
+
+def test_only_who_is_alive_and_goes_on_can_vote() -> None:
+    voters = tuple(f"{node}#genesis" for node in (SN1, SN2))
+    both = (at(SN1, voters=voters), at(SN2, voters=voters, state="listening"))
+    found = votes(picture(supernodes=both))
+    assert found is not None
+    assert (found.able, found.needed, found.role(SN2), found.role("sn9.org")) == (
+        1,
+        2,
+        "voter",
+        "none",
+    )
+
+
+def test_without_a_ledger_there_is_nothing_to_say() -> None:
+    nothing = picture(supernodes=(view(ledger=None),))
+    assert (as_data(nothing), newest(nothing), votes(nothing)) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (None, "none"),
+        (STANDING, "812 abababab"),
+        (replace(STANDING, revision=0, head="", state="listening"), "listening at 0"),
+        (
+            replace(STANDING, state="stopped", reason="an old file"),
+            "stopped at 812 abababab: an old file",
+        ),
+    ],
+)
+def test_how_a_ledger_stands_is_a_few_words(told: Standing | None, said: str) -> None:
+    assert in_words(told) == said
