@@ -3,6 +3,7 @@
 `NM_BUS_LONG_SECONDS` says for how long the long walk lasts.
 """
 
+import asyncio
 import json
 import os
 import random
@@ -14,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -22,12 +24,18 @@ from pathlib import Path
 import pytest
 
 from nm_broker.program import Program
-from nm_bus.client import Client, Place, Quiet, Snapshot
+from nm_bus.client import Client, Contact, Place, Quiet, Snapshot
+from nm_bus.client.aio import AsyncClient, AsyncStream
+from nm_bus.client.updates import UpdateItem
 from nm_bus.core.ledger.chain import next_head
 from nm_bus.errors import UndecidedError
 from nm_bus.messages import Update
 from nm_bus.topology import vhost
 from nm_lab.federation.building import Federation, Plan
+
+from ..client.promises import Promises, component
+
+__all__ = ["component"]
 
 pytestmark = pytest.mark.broker
 
@@ -182,6 +190,42 @@ def test_ten_consumers_miss_nothing_for_as_long_as_one_likes(
     federation: Federation, client: Client
 ) -> None:
     walk(federation, client, consumers=10, seconds=LONG)
+
+
+# --- what every client promises
+
+
+class TestReal(Promises):
+    """A client of real supernodes."""
+
+
+def test_an_event_loop_follows_real_brokers(federation: Federation) -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        async with AsyncClient(federation.administrator, timeout=EVENTUALLY) as client:
+            streams = [client.updates("loop", quiet=60.0) for _ in range(5)]
+            taken = [asyncio.ensure_future(anext(stream)) for stream in streams]
+            until_here = [await asyncio.wait_for(ready(stream), EVENTUALLY) for stream in streams]
+            assert until_here == [True] * 5
+            agreed = await client.put("loop", "a.txt", "x")
+            given = await asyncio.wait_for(asyncio.gather(*taken), EVENTUALLY)
+            assert [item.revision for item in given if isinstance(item, Update)] == (
+                [agreed.revision] * 5
+            )
+            async with client.alerts() as alerts, client.lock("loop"):
+                heard = [await asyncio.wait_for(anext(alerts), EVENTUALLY) for _ in NODES]
+                assert len({item.supernode for item in heard if isinstance(item, Contact)}) >= 1
+            for stream in streams:
+                await stream.aclose()
+
+    asyncio.run(main())
+
+
+async def ready(stream: AsyncStream[UpdateItem]) -> bool:
+    """Once it knows from where on it follows."""
+    while stream.steps is None:
+        await asyncio.sleep(0.01)
+    return True
 
 
 # --- the examples
