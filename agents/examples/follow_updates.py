@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from nm_bus.client import NOWHERE, Client, Place, Snapshot, Updates, content_of
-from nm_bus.messages import Entry, Update
+from nm_bus.client import NOWHERE, Client, LedgerEntry, Place, Snapshot, Updates, of_update
+from nm_bus.messages import Update
 
 
 def main() -> None:
@@ -47,17 +47,14 @@ def lines(updates: Updates) -> Iterator[str]:
                 if reset:
                     yield f"begins anew: {reset}"
                 yield from (line_of(entry) for entry in entries)
-            case Update(revision=revision, change=change) if change.kind == "delete":
-                yield f"{revision} {change.key} is gone"
-            case Update(revision=revision, change=change, time=time):
-                entry = Entry(change.key, change.value or {}, revision, change.actor, time)
-                yield line_of(entry)
+            case Update(revision=revision, change=change):
+                entry = of_update(item)
+                yield line_of(entry) if entry else f"{revision} {change.key} is gone"
 
 
-def line_of(entry: Entry) -> str:
+def line_of(entry: LedgerEntry) -> str:
     """A version of a document."""
-    size = len(content_of(entry.value))
-    return f"{entry.revision} {entry.key} has {size} bytes, by {entry.actor}"
+    return f"{entry.revision} {entry.key} has {len(entry.content)} bytes, by {entry.actor}"
 
 
 def kept(file: Path) -> Place:
