@@ -10,9 +10,6 @@ PACKAGES = ("nm_bus", "nm_broker", "nm_agents", "nm_lab")
 
 NOT_YET = {
     "Answers",
-    "Bus",
-    "Follower",
-    "Heard",
     "Held",
     "Identity",
     "Kept",
@@ -27,10 +24,7 @@ NOT_YET = {
     "Report",
     "Seen",
     "Snapshot",
-    "Standing",
     "Stream",
-    "Told",
-    "Verdict",
     "Wait",
     "Waiting",
 }
