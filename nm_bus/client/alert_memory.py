@@ -15,6 +15,7 @@ from typing import Self
 
 from nm_bus.client.alerts import REMEMBERED
 from nm_bus.errors import ConfigError, StorageError
+from nm_bus.files.atomic import replace_file
 
 
 class AlertFile:
@@ -103,9 +104,8 @@ class AlertFile:
             os.write(self._file, b"\n")
 
     def _replace(self) -> None:
-        beside = self._path.with_suffix(".new")
-        beside.write_text("".join(f"{i}\n" for i in self._ids), encoding="utf-8")
-        beside.replace(self._path)
+        # a line that is lost to a power cut is an alert that is shown again, as each `add` is too
+        replace_file(self._path, "".join(f"{i}\n" for i in self._ids).encode(), durable=False)
         os.close(self._file)
         self._open()
         self._lines = len(self._ids)
