@@ -86,6 +86,13 @@ def test_the_requests_of_each_role_are_those_of_the_protocol() -> None:
         assert {row[0] for row in rows if row[column] == "yes"} == set(VERBS[role]), role
 
 
+def test_every_place_that_contributors_are_sent_to_exists() -> None:
+    text = (CHECKOUT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:nm_bus|agents|broker|schemas|tests|docs)/[\w./-]+)`", text)
+    assert named
+    assert [place for place in named if not (CHECKOUT / place).exists()] == []
+
+
 @each_titled
 def test_a_message_that_is_shown_is_a_valid_one(document: Path) -> None:
     for block in blocks(document, "json"):
