@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Meta
 
 from nm_bus.errors import ConfigError
-from nm_bus.settings import HostName, Port, ProjectName, Section, checked, toml
+from nm_bus.settings import HostName, Port, ProjectName
+from nm_bus.tables import Section, checked, toml
 
 PrincipalName = HostName
 """Who asks for a change: the name in a certificate, which the broker knows as its user."""

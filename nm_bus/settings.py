@@ -4,18 +4,14 @@ Durations are seconds, sizes bytes. The presets LOCAL, LAN and WAN give the timi
 network; a file names one and may change single values. Nothing here reads the environment.
 """
 
-import tomllib
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from nm_bus.boundary import Unreadable, attempt
 from nm_bus.errors import ConfigError
-from nm_bus.wording import in_words
+from nm_bus.tables import Section, checked, toml
 
 HostName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z", max_length=200)]
 ProjectName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*\Z", max_length=63)]
@@ -27,14 +23,6 @@ Positive = Annotated[float, Meta(gt=0, le=366 * 86_400)]
 Interval = Annotated[float, Meta(ge=0.1, le=86_400)]
 """Seconds between two repetitions; with less than a tenth a program would do nothing else."""
 Port = Annotated[int, Meta(ge=1, le=65535)]
-
-
-TEXT = "utf-8-sig"
-"""How a file that people write is read: UTF-8, whose byte order mark Windows editors write."""
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of a settings file. A key that is not known is an error, never ignored."""
 
 
 class Timing(Section, frozen=True):
@@ -224,7 +212,9 @@ class PropertiesSettings(Section, frozen=True):
     city: Annotated[str, Meta(max_length=128)] = ""
     country: Annotated[str, Meta(max_length=128)] = ""
     endpoints: Annotated[tuple[EndpointSettings, ...], Meta(max_length=200)] = ()
-    software: Annotated[dict[Software, Version], Meta(max_length=500)] = {}
+    software: Annotated[dict[Software, Version], Meta(max_length=500)] = msgspec.field(
+        default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         size = len(msgspec.json.encode(self))
@@ -305,7 +295,6 @@ class AdministratorSettings(Section, frozen=True):
     role: Literal["administrator", "component", "member"] = "administrator"
 
 
-S = TypeVar("S", bound=Section)
 Settings = TypeVar("Settings", bound=MemberSettings | SupernodeSettings | AdministratorSettings)
 
 
@@ -328,41 +317,6 @@ def check(raw: object, kind: type[Settings], path: Path) -> Settings:
     return settings
 
 
-def toml(path: Path) -> dict[str, Any]:
-    """Read a file as TOML, with or without a byte order mark; raises ConfigError."""
-    try:
-        text = path.read_text(encoding=TEXT)
-    except FileNotFoundError:
-        raise ConfigError(path, "the file is not there", "check the path") from None
-    except OSError as error:
-        raise ConfigError(path, f"cannot be read: {error.strerror}", "see its owner") from None
-    except UnicodeDecodeError as error:
-        what = f"byte {error.start + 1} is no UTF-8"
-        raise ConfigError(path, what, "save it in UTF-8") from None
-    read = attempt(lambda: tomllib.loads(text))
-    if isinstance(read, Unreadable):
-        raise ConfigError(path, f"is no TOML: {read.reason}")
-    return read
-
-
-def checked(raw: object, kind: type[S], path: Path) -> S:
-    """Give decoded TOML its form, which is a Section; raises ConfigError."""
-    anchored = partial(_path, path.absolute().parent)
-    read = attempt(lambda: _converted(raw, kind, anchored))
-    if isinstance(read, Unreadable):
-        raise ConfigError(path, read.reason)
-    if isinstance(read, str):
-        raise ConfigError(path, in_words(read), "`nm-bus files settings` has examples")
-    return read
-
-
-def _converted(raw: object, kind: type[S], dec_hook: Callable[[type, object], Path]) -> S | str:
-    try:
-        return msgspec.convert(raw, kind, strict=True, dec_hook=dec_hook)
-    except msgspec.ValidationError as error:
-        return str(error)
-
-
 def timing(settings: MemberSettings | SupernodeSettings | AdministratorSettings) -> Timing:
     """The timings that hold: the file's own table, else its network's preset."""
     return settings.timing or PRESETS[settings.network]
@@ -375,14 +329,6 @@ def _with_preset(raw: object) -> object:
     return raw | {"timing": msgspec.to_builtins(preset) | raw["timing"]}
 
 
-def _path(folder: Path, kind: type, value: object) -> Path:
-    if kind is not Path or not isinstance(value, str):
-        raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
-    if "\0" in value:
-        raise ValueError("holds a character that no path can have")
-    return folder / expanded(value)
-
-
 def connects_to(broker: Broker) -> tuple[str, int]:
     """The address and port to connect to; TLS still checks the broker's host name."""
     return broker.address or broker.host, broker.port
@@ -391,11 +337,3 @@ def connects_to(broker: Broker) -> tuple[str, int]:
 def in_url(address: str) -> str:
     """A host's address as it stands in a URL: one of IPv6 is in brackets."""
     return f"[{address}]" if ":" in address else address
-
-
-def expanded(text: str) -> Path:
-    """A path in which `~` is the home folder; raises ConfigError where there is none."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ConfigError(text, "there is no home folder here", "give the path in full") from None

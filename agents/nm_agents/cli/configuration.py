@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from nm_bus.errors import ConfigError
-from nm_bus.settings import AdministratorSettings, expanded, load
+from nm_bus.settings import AdministratorSettings, load
+from nm_bus.tables import expanded
 
 VARIABLE = "NM_BUS_CONFIG"
 USUAL = "~/.config/nm-bus/admin.toml"

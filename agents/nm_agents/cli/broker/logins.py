@@ -23,7 +23,7 @@ from nm_broker.standing import Login, logins
 from nm_bus.errors import ConfigError, RefusedError
 from nm_bus.identity.role import Role
 from nm_bus.messages import NodeId
-from nm_bus.settings import TEXT
+from nm_bus.tables import TEXT
 from nm_bus.topology import vhost
 
 

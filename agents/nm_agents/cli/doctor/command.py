@@ -39,9 +39,8 @@ from nm_bus.settings import (
     Peer,
     SupernodeSettings,
     check,
-    expanded,
-    toml,
 )
+from nm_bus.tables import expanded, toml
 
 Settings = AdministratorSettings | MemberSettings | SupernodeSettings
 

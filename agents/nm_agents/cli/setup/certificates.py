@@ -6,7 +6,8 @@ from pathlib import Path
 from nm_bus.errors import ConfigError
 from nm_bus.grants import LINK_PREFIX, link_user
 from nm_bus.identity.certificates import user_of
-from nm_bus.settings import Tls, expanded
+from nm_bus.settings import Tls
+from nm_bus.tables import expanded
 
 
 @dataclass(frozen=True, slots=True)

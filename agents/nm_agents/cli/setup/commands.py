@@ -21,8 +21,8 @@ from nm_bus.settings import (
     MemberSettings,
     SupernodeSettings,
     check,
-    expanded,
 )
+from nm_bus.tables import expanded
 
 setup = typer.Typer(
     help="Settings files from a few questions and a certificate.", no_args_is_help=True
