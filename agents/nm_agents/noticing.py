@@ -24,13 +24,13 @@ def begin_notices(
     from watchdog.events import FileSystemEvent, FileSystemEventHandler  # noqa: PLC0415
     from watchdog.observers import Observer  # noqa: PLC0415
 
-    class Told(FileSystemEventHandler):
+    class Notice(FileSystemEventHandler):
         def on_any_event(self, event: FileSystemEvent) -> None:
             if event.event_type in of:
                 notice()
 
     observer = Observer()
-    observer.schedule(Told(), str(folder), recursive=beneath)
+    observer.schedule(Notice(), str(folder), recursive=beneath)
     observer.start()
 
     def end() -> None:

@@ -30,32 +30,34 @@ class Evidence(NamedTuple):
     refused: str = ""
 
 
-class Verdict(NamedTuple):
+class HealthVerdict(NamedTuple):
     """A health with its reason; the reason is empty when alive."""
 
     health: Health
     reason: str = ""
 
 
-def judge(evidence: Evidence, pipe: Pipe, before: Health, now: Seconds) -> Verdict:
+def judge(evidence: Evidence, pipe: Pipe, before: Health, now: Seconds) -> HealthVerdict:
     """Judge a member; `before` is its last health, since a proven `down` outlasts later doubt."""
     if evidence.leaving:
-        return Verdict(Health.LEFT, "it said goodbye")
+        return HealthVerdict(Health.LEFT, "it said goodbye")
     age = now - evidence.heard
     if evidence.refused:
-        return Verdict(Health.UNKNOWN, f"its messages are refused: {evidence.refused}")
+        return HealthVerdict(Health.UNKNOWN, f"its messages are refused: {evidence.refused}")
     if age < LATE_AFTER * evidence.interval and not evidence.connection_lost:
-        return Verdict(Health.ALIVE)
+        return HealthVerdict(Health.ALIVE)
     return _silent(evidence, pipe, before, now)
 
 
-def _silent(evidence: Evidence, pipe: Pipe, before: Health, now: Seconds) -> Verdict:
+def _silent(evidence: Evidence, pipe: Pipe, before: Health, now: Seconds) -> HealthVerdict:
     down_after = DOWN_AFTER * evidence.interval
     if pipe.silence(evidence.heard, now) >= down_after or before is Health.DOWN:
-        return Verdict(Health.DOWN, evidence.connection_lost or f"silent for {down_after:g} s")
+        return HealthVerdict(
+            Health.DOWN, evidence.connection_lost or f"silent for {down_after:g} s"
+        )
     if doubt := pipe.doubt(now):
-        return Verdict(Health.UNKNOWN, doubt)
+        return HealthVerdict(Health.UNKNOWN, doubt)
     if pipe.proven_since is not None and evidence.heard < pipe.proven_since:
-        return Verdict(Health.UNKNOWN, "not heard yet since its path works again")
+        return HealthVerdict(Health.UNKNOWN, "not heard yet since its path works again")
     late_after = LATE_AFTER * evidence.interval
-    return Verdict(Health.LATE, evidence.connection_lost or f"silent for {late_after:g} s")
+    return HealthVerdict(Health.LATE, evidence.connection_lost or f"silent for {late_after:g} s")

@@ -16,7 +16,7 @@ LinkEnd = tuple[NodeId, str]
 
 
 @dataclass(slots=True)
-class Heard:
+class HeardSince:
     """The last canary of a link: when it arrived, and its two clocks' difference."""
 
     at: Seconds | None = None
@@ -30,12 +30,12 @@ class Hearing:
 
     origin: NodeId
     limit: Seconds
-    ends: dict[LinkEnd, Heard] = field(default_factory=dict)
+    ends: dict[LinkEnd, HeardSince] = field(default_factory=dict)
 
     def expect(self, links: Iterable[LinkEnd]) -> None:
         """These links should be heard."""
         for link in links:
-            self.ends.setdefault(link, Heard())
+            self.ends.setdefault(link, HeardSince())
 
     def canary(self, link: LinkEnd, canary: Canary, now: Seconds) -> None:
         """A canary came out of a link; one of a link that is not expected is ignored."""
@@ -61,7 +61,7 @@ class Hearing:
             )
 
 
-def _judge(heard: Heard, limit: Seconds, now: Seconds) -> tuple[LinkHealth, str]:
+def _judge(heard: HeardSince, limit: Seconds, now: Seconds) -> tuple[LinkHealth, str]:
     if heard.at is None:
         return LinkHealth.STARTING, "no canary has come yet"
     if now - heard.at > limit:

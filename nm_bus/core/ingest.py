@@ -63,7 +63,7 @@ class Rival:
 
 
 @dataclass(slots=True)
-class Member:
+class IngestedMember:
     """One member as this process has it. Times are the process's own."""
 
     node: NodeId
@@ -101,8 +101,8 @@ class Ingest:
     partition: int
     incarnation: str
     pipe: Pipe
-    members: dict[DomainKey, Member] = field(default_factory=dict)
-    inherited: dict[DomainKey, Member] = field(default_factory=dict)
+    members: dict[DomainKey, IngestedMember] = field(default_factory=dict)
+    inherited: dict[DomainKey, IngestedMember] = field(default_factory=dict)
     """Members taken over when the number of processes changed; whose they are is found out."""
     received: int = 0
     refused: int = 0
@@ -145,7 +145,7 @@ class Ingest:
         self._beaten.add(member.key)
         return novelty
 
-    def _rival(self, member: Member, beat: Heartbeat, now: Seconds) -> Novelty:
+    def _rival(self, member: IngestedMember, beat: Heartbeat, now: Seconds) -> Novelty:
         """Two agents speak in one name: say so, until one of them left or was silent for long."""
         if member.leaving or now - member.heard > DOWN_AFTER * member.interval:
             member.beats.take_back(beat.incarnation, beat.sequence)
@@ -157,13 +157,13 @@ class Ingest:
         self._judge(member, now)
         return Novelty.RIVAL
 
-    def _left_to(self, member: Member, rival: Rival, now: Seconds) -> None:
+    def _left_to(self, member: IngestedMember, rival: Rival, now: Seconds) -> None:
         """One of two agents said goodbye: the member lives on as the other one."""
         member.beats.take_back(rival.incarnation, rival.sequence)
         member.rival, member.refused = None, ""
         self._judge(member, now)
 
-    def _turn(self, member: Member, beat: Heartbeat, now: Seconds) -> None:
+    def _turn(self, member: IngestedMember, beat: Heartbeat, now: Seconds) -> None:
         member.agent, member.checks, member.leaving = beat.agent, beat.checks, beat.leaving
         member.connection_lost = ""
         member.refused = TWO_AGENTS if _living(member, now) else ""
@@ -183,7 +183,7 @@ class Ingest:
                 self._declare(member, metrics.declared)
         return novelty
 
-    def _declare(self, member: Member, declared: tuple[Declared, ...]) -> None:
+    def _declare(self, member: IngestedMember, declared: tuple[Declared, ...]) -> None:
         new = {each.name: each for each in declared if member.declared.get(each.name) != each}
         room = DECLARED - len(member.declared)
         if kept := dict(list(new.items())[: max(0, room)]):
@@ -191,7 +191,7 @@ class Ingest:
             self._changed.add(member.key)
             self._described.add(member.key)
 
-    def _latest(self, member: Member, values: dict[str, float]) -> None:
+    def _latest(self, member: IngestedMember, values: dict[str, float]) -> None:
         member.latest.update(values)
         while len(member.latest) > LATEST:
             del member.latest[next(iter(member.latest))]
@@ -226,7 +226,7 @@ class Ingest:
         member.connection_lost = "" if hint.connected else (hint.reason or "connection lost")
         self._judge(member, now)
 
-    def known(self, key: DomainKey) -> Member | None:
+    def known(self, key: DomainKey) -> IngestedMember | None:
         """A member, ours or inherited."""
         return self.members.get(key) or self.inherited.get(key)
 
@@ -301,7 +301,9 @@ class Ingest:
         self._described.clear()
         self._moved.clear()
 
-    def _pages(self, members: list[Member], now: Seconds) -> Iterator[tuple[MemberState, ...]]:
+    def _pages(
+        self, members: list[IngestedMember], now: Seconds
+    ) -> Iterator[tuple[MemberState, ...]]:
         return pages(
             _told(m, now, described=m.key in self._described, moved=m.key in self._moved)
             for m in members
@@ -329,15 +331,15 @@ class Ingest:
             self.dropped,
         )
 
-    def _member(self, node: NodeId, now: Seconds) -> Member:
+    def _member(self, node: NodeId, now: Seconds) -> IngestedMember:
         key = domain_key(node)
         member = self.known(key)
         if member is None:
-            member = self.members[key] = Member(node, key, heard=now, changed=now)
+            member = self.members[key] = IngestedMember(node, key, heard=now, changed=now)
             self._changed.add(key)
         return member
 
-    def _judge(self, member: Member, now: Seconds) -> None:
+    def _judge(self, member: IngestedMember, now: Seconds) -> None:
         evidence = Evidence(
             member.heard, member.interval, member.leaving, member.connection_lost, member.refused
         )
@@ -351,7 +353,7 @@ class Ingest:
         self._changed.add(member.key)
 
 
-def _living(member: Member, now: Seconds) -> Rival | None:
+def _living(member: IngestedMember, now: Seconds) -> Rival | None:
     """The other agent in a member's name, unless it has been silent for long."""
     rival = member.rival
     if rival is None or now - rival.heard > DOWN_AFTER * member.interval:
@@ -359,13 +361,13 @@ def _living(member: Member, now: Seconds) -> Rival | None:
     return rival
 
 
-def _gone(member: Member, now: Seconds) -> bool:
+def _gone(member: IngestedMember, now: Seconds) -> bool:
     if member.health is Health.LEFT:
         return now - member.heard > FORGET_LEFT
     return member.health is Health.DOWN and now - member.heard > FORGET_DOWN
 
 
-def _told(member: Member, now: Seconds, *, described: bool, moved: bool) -> MemberState:
+def _told(member: IngestedMember, now: Seconds, *, described: bool, moved: bool) -> MemberState:
     return MemberState(
         node=member.node,
         health=member.health,

@@ -15,7 +15,7 @@ import msgspec
 from nm_bus.core.ledger.answers import Answers
 from nm_bus.core.ledger.effects import Vote
 from nm_bus.core.ledger.genesis import fingerprint
-from nm_bus.core.ledger.state import Snapshot
+from nm_bus.core.ledger.state import StateSnapshot
 from nm_bus.core.ledger.voters import voter_id
 from nm_bus.errors import StorageError
 from nm_bus.messages import (
@@ -68,7 +68,7 @@ CREATE TABLE peers (voter TEXT PRIMARY KEY, echo BLOB NOT NULL) STRICT, WITHOUT 
 _encode = msgspec.json.encode
 
 
-class Identity(msgspec.Struct, frozen=True):
+class LedgerIdentity(msgspec.Struct, frozen=True):
     """Whose ledger it is. `file` is the identity of the project file that it began with (empty: a
     newcomer's, until its first snapshot), and
     `boot` and `nonce` those of its last start."""
@@ -114,7 +114,7 @@ class SqliteLedger:
     def __init__(self, file: SqliteFile) -> None:
         self._file, self.path = file, file.path
         self.answers = AnswerRows(file)
-        self.identity: Identity = self._about("identity", Identity)
+        self.identity: LedgerIdentity = self._about("identity", LedgerIdentity)
         self.position: Position = self._about("position", Position)
         self.published: int = self._about("published", int)
         """Up to which revision the feed was published."""
@@ -163,7 +163,7 @@ class SqliteLedger:
 
     # --- what an event changes
 
-    def keep_identity(self, identity: Identity) -> None:
+    def keep_identity(self, identity: LedgerIdentity) -> None:
         """Say anew whose ledger it is."""
         self._set("identity", identity)
         self.identity = identity
@@ -220,7 +220,7 @@ class SqliteLedger:
         self._set("published", revision)
         self.published = revision
 
-    def replace_state(self, snapshot: Snapshot) -> None:
+    def replace_state(self, snapshot: StateSnapshot) -> None:
         """Put a snapshot in place of the state, and of log and feed, which it leaves a gap in."""
         for table in ("entries", "askers", "answers", "log", "feed", "touched"):
             self._file.run(f"DELETE FROM {table}")
@@ -334,7 +334,7 @@ def open_ledger(path: Path, *, max_bytes: int = MAX_BYTES) -> SqliteLedger:
 
 def create_ledger(
     path: Path,
-    identity: Identity,
+    identity: LedgerIdentity,
     position: Position,
     entries: Iterable[Entry] = (),
     *,

@@ -15,7 +15,7 @@ from nm_bus import codec
 from nm_bus.codes import BAD_REQUEST, UNAVAILABLE
 from nm_bus.core.ledger.applying import apply
 from nm_bus.core.ledger.genesis import INCARNATION
-from nm_bus.core.ledger.state import Snapshot, State
+from nm_bus.core.ledger.state import State, StateSnapshot
 from nm_bus.errors import ConnectionLostError, TimedOutError
 from nm_bus.messages import (
     Alert,
@@ -223,7 +223,7 @@ def _refused(code: str, error: str) -> Answer:
 class FakeSupernodes:
     """All of them, and the one ledger on which they agree."""
 
-    genesis: Snapshot
+    genesis: StateSnapshot
     nodes: tuple[NodeId, ...]
     decided: list[Change] = field(default_factory=list)
     sight: Sight = field(default_factory=Sight)

@@ -31,7 +31,7 @@ from nm_bus.identity.signing import Signer, is_signed, verify
 from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Metrics, Proposed, Update
 from nm_bus.project import load_project
 from nm_bus.settings import AdministratorSettings, MemberSettings, SupernodeSettings, load
-from nm_bus.storage.ledger import Identity, Position, create_ledger, open_ledger
+from nm_bus.storage.ledger import LedgerIdentity, Position, create_ledger, open_ledger
 from nm_bus.storage.spool import Spool
 from nm_bus.storage.sqlite import open_store
 from nm_lab.samples.mutated import mutations
@@ -185,7 +185,7 @@ def full_ledger(path: Path) -> None:
     """A ledger's file with something in each of its tables."""
     change = Change("a/i/1", "a", "set", "config/a/b", value={"content": "x"})
     batch = Batch("sn1#genesis", 1, (change,))
-    identity = Identity("test", "sn1", "genesis", 1, "a" * 64)
+    identity = LedgerIdentity("test", "sn1", "genesis", 1, "a" * 64)
     with closing(create_ledger(path, identity, Position(height=0, head=identity.file))) as made:
         made.keep_change(change)
         made.keep_vote(2, Vote(Ballot(1, "sn1#genesis"), None, batch))

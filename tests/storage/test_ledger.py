@@ -13,13 +13,13 @@ from msgspec import structs
 
 from nm_bus.core.ledger.answers import WINDOW, Answers, Asker
 from nm_bus.core.ledger.effects import Vote
-from nm_bus.core.ledger.state import Snapshot
+from nm_bus.core.ledger.state import StateSnapshot
 from nm_bus.errors import StorageError
 from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Proposed, Update
 from nm_bus.storage import ledger as storage
 from nm_bus.storage import retention
 from nm_bus.storage.ledger import (
-    Identity,
+    LedgerIdentity,
     Position,
     SqliteLedger,
     create_ledger,
@@ -27,7 +27,7 @@ from nm_bus.storage.ledger import (
 )
 
 ME = "sn1.example.org"
-IDENTITY = Identity("test", ME, "genesis", 1, "a" * 64)
+IDENTITY = LedgerIdentity("test", ME, "genesis", 1, "a" * 64)
 
 WRITER = """
 import sys
@@ -214,7 +214,7 @@ def test_a_snapshot_takes_the_place_of_all(store: SqliteLedger) -> None:
     kept(store, answers, ("one", 1))
     entry = Entry("lock/l", {}, 5, "a")
     with store.transaction():
-        store.replace_state(Snapshot("test", 1, 5, "h", 0, (entry,), ()))
+        store.replace_state(StateSnapshot("test", 1, 5, "h", 0, (entry,), ()))
     assert list(store.entries()) == [entry]
     assert list(store.answers.all()) == []
     assert store.updates(0, 9) == []

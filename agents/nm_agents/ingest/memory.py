@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from nm_bus.boundary import Unreadable, attempt
-from nm_bus.core.ingest import Ingest, Member
+from nm_bus.core.ingest import Ingest, IngestedMember
 from nm_bus.core.windows import PARTS, KeptWindow, Windows
 from nm_bus.messages import NodeId, Seconds, domain_key
 from nm_bus.storage.base import Store
@@ -31,7 +31,7 @@ Row = TypeVar("Row")
 _LOG = logging.getLogger(__name__)
 
 _encoder = msgspec.msgpack.Encoder()
-_members = msgspec.msgpack.Decoder(Member)
+_members = msgspec.msgpack.Decoder(IngestedMember)
 _minutes = msgspec.msgpack.Decoder(KeptWindow)
 
 
@@ -108,7 +108,7 @@ class Memory:
         self._dirty.update(m.node for m in self.ingest.members.values())
         self.flush()
 
-    def _put(self, known: dict[NodeId, Member]) -> None:
+    def _put(self, known: dict[NodeId, IngestedMember]) -> None:
         members = {node: _encoder.encode(member) for node, member in known.items()}
         minutes = {
             _key(node, part): _encoder.encode(kept)

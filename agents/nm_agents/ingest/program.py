@@ -12,7 +12,7 @@ from nm_agents.host.inbound import Inbound
 from nm_agents.host.sender import Sender
 from nm_agents.ingest.inheritance import Inheritance
 from nm_agents.ingest.memory import Memory, database
-from nm_agents.ingest.reader import Reader
+from nm_agents.ingest.reader import PartitionReader
 from nm_agents.ingest.service import IngestService
 from nm_agents.ingest.statements import Statements
 from nm_agents.inhand import InHand
@@ -87,7 +87,7 @@ def compose(
         sender=sender,
         inbound=Inbound(transport, quarantine.put, in_hand),
         quarantine=quarantine,
-        reader=Reader(ingest, windows, pipes, memory.changed),
+        reader=PartitionReader(ingest, windows, pipes, memory.changed),
         memory=memory,
         statements=Statements(sender, limits, ingest, windows, memory, inheritance),
         heartbeats=heartbeats,

@@ -35,7 +35,7 @@ FAR = Rejected(Reason.FAR_SEQUENCE, "sequence: leaps further than any sender can
 
 
 @dataclass(slots=True)
-class Reader:
+class PartitionReader:
     """Feeds one partition's core; `pipes` are its own queues, by name. `changed` is called with
     each member of which something is to be stored."""
 

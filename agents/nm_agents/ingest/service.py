@@ -12,7 +12,7 @@ from nm_agents.host.sender import Sender
 from nm_agents.host.settling import EachAcked
 from nm_agents.ingest.acks import Acks
 from nm_agents.ingest.memory import Memory
-from nm_agents.ingest.reader import Reader
+from nm_agents.ingest.reader import PartitionReader
 from nm_agents.ingest.statements import Statements
 from nm_agents.inhand import SHORT_LIFE
 from nm_agents.quarantine import Quarantine
@@ -52,7 +52,7 @@ class IngestService:
     sender: Sender
     inbound: Inbound
     quarantine: Quarantine
-    reader: Reader
+    reader: PartitionReader
     memory: Memory
     statements: Statements
     heartbeats: Pipe

@@ -12,7 +12,7 @@ from nm_bus.messages import Ask, Check
 Told = dict[str, object]
 
 
-class Answers:
+class AskAnswers:
     """Answers each Ask with one Report, at once or when the check has run."""
 
     def __init__(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from nm_agents.host.sender import Sender
-from nm_agents.member.outbox import Outbox
+from nm_agents.member.outbox import MetricsOutbox
 from nm_bus.core.agent import Agent, Pulse
 from nm_bus.messages import Heartbeat, Seconds, domain_key
 from nm_bus.topology import HEARTBEAT
@@ -17,7 +17,7 @@ from nm_bus.transport.base import Flow, Outcome, Published
 class Beats:
     """Sends an agent's heartbeats, which report how many messages wait in its outbox."""
 
-    def __init__(self, agent: Agent, sender: Sender, outbox: Outbox) -> None:
+    def __init__(self, agent: Agent, sender: Sender, outbox: MetricsOutbox) -> None:
         self._agent, self._sender, self._outbox = agent, sender, outbox
         self._transport = sender.transport
         self._pulse = Pulse(agent.interval)

@@ -15,14 +15,14 @@ from typing import Any
 import msgspec
 
 from nm_agents.member.documentfolder import DocumentFolder, folder_of
-from nm_agents.member.followed import Followed, Held
+from nm_agents.member.followed import Followed, WrittenDocument
 from nm_bus.documents.document import content_of
 from nm_bus.documents.names import PREFIX, named
 from nm_bus.settings import DocumentsSettings
 
 LOGGER = logging.getLogger(__name__)
 
-NOTHING = Held(0, "")
+NOTHING = WrittenDocument(0, "")
 """Stands for a document that was never written."""
 
 HOOK_ATTEMPTS = 2
@@ -34,7 +34,7 @@ REASON_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptComponent:
     """A component's documents on this host: their settings and their folder."""
 
     settings: DocumentsSettings
@@ -51,7 +51,7 @@ class Kept:
 class Changed:
     """A document that is another now, or is no more."""
 
-    kept: Kept
+    kept: KeptComponent
     key: str
     name: str
     revision: int
@@ -69,7 +69,7 @@ class Documents:
     `turns` grows whenever a document's revision or a trouble is another.
     """
 
-    kept: tuple[Kept, ...]
+    kept: tuple[KeptComponent, ...]
     followed: Followed
     changed: Callable[[Changed], None]
     turns: int = 0
@@ -149,7 +149,7 @@ class Documents:
             content = content_of(value)
             digest = hashlib.sha256(content).hexdigest()
             changed = kept.folder.write(name, content) or held.digest != digest
-            self.followed.documents[key] = Held(revision, digest)
+            self.followed.documents[key] = WrittenDocument(revision, digest)
         self.turns += self.followed.documents.get(key, NOTHING) != held
         if changed or held.revision < revision or key in self.followed.owed:
             self._settled(key)
@@ -193,25 +193,25 @@ class Documents:
             if (kept := self._home(key)) is not None
         )
 
-    def _home(self, key: str) -> Kept | None:
+    def _home(self, key: str) -> KeptComponent | None:
         """Where a key's document belongs on this host, if it does."""
         if not key.startswith(PREFIX):
             return None
         component, name = named(key)
         return next((kept for kept in self.kept if kept.wants(component, name)), None)
 
-    def _home_and_name(self, key: str) -> tuple[Kept, str]:
+    def _home_and_name(self, key: str) -> tuple[KeptComponent, str]:
         kept = self._home(key)
         assert kept is not None
         return kept, named(key)[1]
 
 
-def kept_on(settings: tuple[DocumentsSettings, ...], config: Path) -> tuple[Kept, ...]:
+def kept_on(settings: tuple[DocumentsSettings, ...], config: Path) -> tuple[KeptComponent, ...]:
     """What the settings say; raises ConfigError for what they cannot mean."""
-    return tuple(Kept(each, folder_of(each, config)) for each in settings)
+    return tuple(KeptComponent(each, folder_of(each, config)) for each in settings)
 
 
-def fingerprint(kept: tuple[Kept, ...]) -> str:
+def fingerprint(kept: tuple[KeptComponent, ...]) -> str:
     """Which documents are kept where: with another one, all are fetched again."""
     told = [msgspec.to_builtins(each.settings, enc_hook=str) for each in kept]
     return hashlib.sha256(msgspec.json.encode(told)).hexdigest()

@@ -56,7 +56,7 @@ Signature = tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
-class Seen:
+class SeenFile:
     """A file as it was last seen, and since when it looks like that."""
 
     signature: Signature
@@ -76,7 +76,7 @@ class DropIn:
     ) -> None:
         self._folder, self._max_bytes = folder, max_bytes
         self._timers, self._offer, self._wall = timers, offer, wall
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, SeenFile] = {}
         self._offered: set[str] = set()
         self._told = False
         self._unmoved: set[str] = set()
@@ -133,7 +133,7 @@ class DropIn:
         seen = self._seen.get(name)
         if seen is None or seen.signature != signature:
             since = now - RESTED if name.startswith(TAKEN) else now
-            self._seen[name] = seen = Seen(signature, since)
+            self._seen[name] = seen = SeenFile(signature, since)
         return now - seen.since
 
     def _handle(self, name: str, status: os.stat_result, rests: Seconds) -> None:

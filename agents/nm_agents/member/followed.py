@@ -15,7 +15,7 @@ from nm_bus.files.atomic import replace_file
 FETCHED = "all documents are fetched again"
 
 
-class Held(msgspec.Struct, frozen=True):
+class WrittenDocument(msgspec.Struct, frozen=True):
     """A document that was written: its revision, and the sha256 of its content."""
 
     revision: int
@@ -34,7 +34,7 @@ class Followed(msgspec.Struct):
     revision: int = NOWHERE.revision
     head: str = NOWHERE.head
     settings: str = ""
-    documents: dict[str, Held] = {}
+    documents: dict[str, WrittenDocument] = {}
     owed: set[str] = set()
     unhooked: dict[str, int] = {}
     attempts: dict[str, int] = {}

@@ -14,7 +14,7 @@ import msgspec
 
 from nm_agents.host.sender import Sender
 from nm_agents.member import followed, hooks
-from nm_agents.member.documents import Changed, Documents, Kept
+from nm_agents.member.documents import Changed, Documents, KeptComponent
 from nm_bus import codec
 from nm_bus.core.ledger.follower import Alarm, Apply, Follower, Load, Move, Wait
 from nm_bus.identity.role import MEMBER
@@ -71,7 +71,7 @@ class Following:
     def __init__(
         self,
         path: Path,
-        kept: tuple[Kept, ...],
+        kept: tuple[KeptComponent, ...],
         sender: Sender,
         pauses: Callable[[Seconds, Seconds], Pauses],
         *,

@@ -13,16 +13,16 @@ from types import MappingProxyType
 
 from nm_agents.host.sender import Sender
 from nm_agents.member import hooks, plugins
-from nm_agents.member.answers import Answers, check_told
+from nm_agents.member.answers import AskAnswers, check_told
 from nm_agents.member.beats import Beats
 from nm_agents.member.checks import Checks, Start
-from nm_agents.member.documents import Kept
+from nm_agents.member.documents import KeptComponent
 from nm_agents.member.dropin import DropIn, watch
 from nm_agents.member.following import Following
 from nm_agents.member.host import Host
 from nm_agents.member.inbox import Inbox
 from nm_agents.member.metricfile import MetricFile
-from nm_agents.member.outbox import Durable, Outbox
+from nm_agents.member.outbox import Durable, MetricsOutbox
 from nm_agents.member.reports import Reports
 from nm_agents.member.statefile import StateFile
 from nm_agents.service import log_status
@@ -82,7 +82,7 @@ class Member:
         random: Callable[[], float],
         measure: Measure,
         start: Start,
-        kept: tuple[Kept, ...] = (),
+        kept: tuple[KeptComponent, ...] = (),
         start_hook: hooks.StartHook = hooks.start,
     ) -> None:
         first = timing(settings).retry_first
@@ -101,10 +101,10 @@ class Member:
         """What could not be measured or sent the last time, by what brought it."""
         self._leaving = False
         self._state = StateFile(settings.folder / "status.json")
-        self._outbox = Outbox(spool, sender, Pauses(first, LONGEST_PAUSE, random))
+        self._outbox = MetricsOutbox(spool, sender, Pauses(first, LONGEST_PAUSE, random))
         self._beats = Beats(self._agent, sender, self._outbox)
         self._checks = Checks(settings.checks, transport, start, self._checked)
-        answers = Answers(self._agent, self._checks, status=self._status, metrics=self._measured)
+        answers = AskAnswers(self._agent, self._checks, status=self._status, metrics=self._measured)
         self._reports = Reports(transport, self._send_running)
         self._following = Following(
             settings.folder / "following.json",
@@ -311,7 +311,7 @@ def compose(
     settings: MemberSettings,
     transport: Transport,
     random: Callable[[], float],
-    kept: tuple[Kept, ...] = (),
+    kept: tuple[KeptComponent, ...] = (),
 ) -> Member:
     """Build the agent of this host on a transport, with its spool in the settings' folder."""
     limits = settings.spool

@@ -37,7 +37,7 @@ TRIES = 3
 Durable = Callable[[bool], None]
 
 
-class Outbox:
+class MetricsOutbox:
     """Every measurement passes here."""
 
     def __init__(self, spool: Spool, sender: Sender, pauses: Pauses) -> None:

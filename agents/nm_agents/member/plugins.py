@@ -67,8 +67,8 @@ class PluginRun:
         self._deadline = timers.now() + timeout
         self._pause = FIRST_LOOK
         self._process = _start(command, environment)
-        self._output = Pipe(self._process.stdout)
-        self._errors = Pipe(self._process.stderr)
+        self._output = OutputPipe(self._process.stdout)
+        self._errors = OutputPipe(self._process.stderr)
         timers.later(FIRST_LOOK, self._look)
 
     @property
@@ -119,7 +119,7 @@ class PluginRun:
         told(result)
 
 
-class Pipe:
+class OutputPipe:
     """What a plugin prints on one of its outputs, as far as it is kept."""
 
     def __init__(self, pipe: IO[bytes] | None) -> None:

@@ -30,7 +30,7 @@ MOST_OPEN = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Relay:
+class ForwardedAsk:
     """An asker that is another supernode, on behalf of a client of its own."""
 
     sender: Sender
@@ -76,7 +76,7 @@ class AsksPart(Part):
         return {Report: self._answered_here}
 
     def _relayed(self, event: Event[Ask], _delivery: Delivery, _now: Seconds) -> None:
-        self._ask(event.data, Relay(self.sender, event.source, event.data.request))
+        self._ask(event.data, ForwardedAsk(self.sender, event.source, event.data.request))
 
     def _answered_there(self, event: Event[Report], _delivery: Delivery, _now: Seconds) -> None:
         self._close(event.data)

@@ -18,7 +18,7 @@ SUPERNODES = "supernode/"
 _LAST = "\U0010ffff"
 
 
-class Snapshot(Part, frozen=True):
+class StateSnapshot(Part, frozen=True):
     """A whole state as data: entries in the order of their keys, askers in that of their use."""
 
     project: str
@@ -55,7 +55,7 @@ class State:
         self._standbys: frozenset[VoterId] | None = None
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> "State":
+    def of(cls, snapshot: StateSnapshot) -> "State":
         """The state that a snapshot was taken of."""
         return cls(
             snapshot.project,
@@ -67,10 +67,10 @@ class State:
             answers=Answers(snapshot.answers),
         )
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> StateSnapshot:
         """All of it, as data that shares nothing that changes."""
         entries = tuple(self.entries[key] for key in self._keys)
-        return Snapshot(
+        return StateSnapshot(
             self.project,
             self.epoch,
             self.revision,

@@ -8,7 +8,7 @@ import pytest
 from nm_agents.host.inbound import Channel, taken
 from nm_agents.host.settling import AckedFirst
 from nm_agents.ingest.memory import MEMBERS, MINUTES, Memory
-from nm_agents.ingest.reader import Reader
+from nm_agents.ingest.reader import PartitionReader
 from nm_bus.codec import decode, encode
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
@@ -34,7 +34,7 @@ class Life:
     def __post_init__(self) -> None:
         pipe = Pipe("heartbeat.0", 3.0)
         self.ingest = Ingest("sn1.example.org", 0, "life", pipe)
-        self.reader = Reader(self.ingest, self.windows, {pipe.path: pipe})
+        self.reader = PartitionReader(self.ingest, self.windows, {pipe.path: pipe})
         self.memory = Memory(self.store, self.ingest, self.windows)
         self.memory.load(self.now)
 

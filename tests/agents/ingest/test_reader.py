@@ -9,7 +9,7 @@ import pytest
 
 from nm_agents.host.inbound import Channel, Taken, taken
 from nm_agents.host.settling import AckedFirst
-from nm_agents.ingest.reader import Reader
+from nm_agents.ingest.reader import PartitionReader
 from nm_bus.codec import Reason, Rejected, encode
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
@@ -21,9 +21,9 @@ from nm_lab.samples.mutated import mutations
 NODE, NOW = "n1.example.org", 1_800_000_000.0
 
 
-def reader() -> Reader:
+def reader() -> PartitionReader:
     pipe = Pipe("heartbeat.0", 3.0)
-    return Reader(Ingest("sn1.example.org", 0, "life", pipe), Windows(), {pipe.path: pipe})
+    return PartitionReader(Ingest("sn1.example.org", 0, "life", pipe), Windows(), {pipe.path: pipe})
 
 
 def encoded(message: Message, time: float = NOW) -> bytes:
@@ -34,7 +34,7 @@ def delivery(body: bytes, user: NodeId | None = NODE, key: str = domain_key(NODE
     return Delivery(body, "heartbeat", key, user, "heartbeat.0", 1, 1)
 
 
-def take(reading: Reader, delivery: Delivery, now: float = NOW) -> Taken:
+def take(reading: PartitionReader, delivery: Delivery, now: float = NOW) -> Taken:
     """What becomes of a delivery, as the program handles it."""
     settling = AckedFirst(cast(Transport, None))
     return taken(Channel(delivery.queue, reading.vouch, settling), delivery, now)

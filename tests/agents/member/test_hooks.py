@@ -8,7 +8,7 @@ import pytest
 
 from nm_agents.member import hooks
 from nm_agents.member.documentfolder import DocumentFolder
-from nm_agents.member.documents import Changed, Kept
+from nm_agents.member.documents import Changed, KeptComponent
 from nm_agents.member.hooks import Environment, Hooks
 from nm_agents.member.plugins import Run, Timers, Told
 from nm_bus.core.nagios import PluginVerdict
@@ -58,9 +58,9 @@ def its_hooks(host: Host) -> Hooks:
     return Hooks(host.clock, host.start, host.begun.append, host.done)
 
 
-def kept(component: str = "thredds") -> Kept:
+def kept(component: str = "thredds") -> KeptComponent:
     settings = DocumentsSettings(component, Path("/etc") / component, hook=("reload", component))
-    return Kept(settings, DocumentFolder(settings.folder))
+    return KeptComponent(settings, DocumentFolder(settings.folder))
 
 
 def change(name: str, revision: int, component: str = "thredds") -> Changed:

@@ -8,7 +8,7 @@ import pytest
 
 from nm_agents.supernode import asks, tails
 from nm_agents.supernode.alerts.part import MOST_ALERTS
-from nm_agents.supernode.asks import PATIENCE, AsksPart, Relay
+from nm_agents.supernode.asks import PATIENCE, AsksPart, ForwardedAsk
 from nm_agents.supernode.ledger.part import LedgerPart
 from nm_agents.supernode.tails import MOST_TAILS, TailsPart
 from nm_agents.supernode.view import part as view_part
@@ -386,7 +386,9 @@ def test_a_member_that_is_silent_is_told_in_time(simulation: Simulation, node: s
 def test_what_a_peer_refuses_is_told_at_once(simulation: Simulation) -> None:
     """Else its asker would wait in vain for what nobody will answer."""
     there = simulation.sites[THERE].service.part(AsksPart)
-    there._open.update({str(n): Relay(there.sender, HERE, str(n)) for n in range(asks.MOST_OPEN)})
+    there._open.update(
+        {str(n): ForwardedAsk(there.sender, HERE, str(n)) for n in range(asks.MOST_OPEN)}
+    )
     answer = simulation.ask(HERE, Ask("r", FAR, "status"))
     assert refused(answer) == ("refused", "too many questions are open; ask again later")
 

@@ -11,7 +11,7 @@ from nm_bus.core.ledger.chain import next_head
 from nm_bus.core.ledger.genesis import genesis
 from nm_bus.core.ledger.keys import FORMS
 from nm_bus.core.ledger.kinds import KINDS
-from nm_bus.core.ledger.state import Snapshot
+from nm_bus.core.ledger.state import StateSnapshot
 from nm_bus.messages import Batch, Change
 from nm_lab.samples.desk import Desk, project
 
@@ -208,7 +208,7 @@ def test_nothing_that_a_change_holds_makes_applying_fail(
     assert msgspec.json.decode(msgspec.json.encode(applied.answer))["state"] != "accepted"
     assert (applied.update is not None) is (desk.state.revision == before + 1)
     snapshot = desk.state.snapshot()
-    assert msgspec.json.decode(msgspec.json.encode(snapshot), type=Snapshot) == snapshot
+    assert msgspec.json.decode(msgspec.json.encode(snapshot), type=StateSnapshot) == snapshot
 
 
 @unhurried

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nm_bus.core.ledger.applying import apply, apply_batch
 from nm_bus.core.ledger.genesis import genesis
-from nm_bus.core.ledger.state import Snapshot, State
+from nm_bus.core.ledger.state import State, StateSnapshot
 from nm_bus.messages import Batch, Change
 from nm_lab.samples.desk import project
 
@@ -75,7 +75,7 @@ def test_a_snapshot_and_the_rest_end_where_all_of_it_ends(
     for batch in _batches(changes)[:cut]:
         apply_batch(half, batch)
     text = msgspec.json.encode(half.snapshot())
-    half = State.of(msgspec.json.decode(text, type=Snapshot))
+    half = State.of(msgspec.json.decode(text, type=StateSnapshot))
     for batch in _batches(changes)[cut:]:
         apply_batch(half, batch)
     assert half == whole

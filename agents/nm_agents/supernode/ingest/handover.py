@@ -14,7 +14,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_rand
 
 from nm_agents.ingest.memory import INHERITED, MEMBERS, MINUTES, database, node_of
 from nm_bus.boundary import Unreadable, attempt
-from nm_bus.core.ingest import Member
+from nm_bus.core.ingest import IngestedMember
 from nm_bus.errors import StorageError
 from nm_bus.messages import NodeId, Seconds
 from nm_bus.storage.base import Store
@@ -28,7 +28,7 @@ PATIENCE: Seconds = 20.0
 
 AT_ONCE = 100
 
-_decoder = msgspec.msgpack.Decoder(Member)
+_decoder = msgspec.msgpack.Decoder(IngestedMember)
 
 Rank = tuple[bool, Seconds]
 

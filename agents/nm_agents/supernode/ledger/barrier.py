@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from nm_agents.supernode.ledger.waits import Wait
+from nm_agents.supernode.ledger.waits import WaitingAnswer
 from nm_bus.core.ledger.applying import READ
 from nm_bus.messages import Change, Proposed
 
 
-class Proposing(Protocol):
+class TakesProposals(Protocol):
     """What a barrier needs of the ledger."""
 
     def propose(self, change: Change, done: Callable[[Proposed], None]) -> str:
@@ -37,17 +37,17 @@ class Proposing(Protocol):
 class Barrier:
     """Calls whoever asked once all is applied here that had been agreed when it asked."""
 
-    driver: Proposing
-    _next: dict[Wait, Callable[[], None]] = field(default_factory=dict)
+    driver: TakesProposals
+    _next: dict[WaitingAnswer, Callable[[], None]] = field(default_factory=dict)
     _is_under_way: bool = False
 
-    def ask(self, wait: Wait, call: Callable[[], None]) -> None:
+    def ask(self, wait: WaitingAnswer, call: Callable[[], None]) -> None:
         """Make the call, later or at once; never, when no majority agrees any more."""
         self._next[wait] = call
         if not self._is_under_way:
             self._propose()
 
-    def forget(self, wait: Wait) -> None:
+    def forget(self, wait: WaitingAnswer) -> None:
         """It waits no more."""
         self._next.pop(wait, None)
 

@@ -54,7 +54,7 @@ def judge_of(transport: Transport) -> Iterator[Judge]:
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
+class QueuedCheck:
     """A change in the queue."""
 
     change: Change
@@ -84,10 +84,10 @@ class Checking:
     transport: Transport
     state: Callable[[], State]
     judge: Judge
-    _turns: Turns[Waiting] = field(default_factory=lambda: Turns(MOST, MOST_OF_ONE))
+    _turns: Turns[QueuedCheck] = field(default_factory=lambda: Turns(MOST, MOST_OF_ONE))
     _checked: str = ""
     """Whose change is being checked."""
-    _open: dict[ChangeId, Waiting] = field(default_factory=dict)
+    _open: dict[ChangeId, QueuedCheck] = field(default_factory=dict)
     _refused: OrderedDict[ChangeId, tuple[Change, Refusal]] = field(default_factory=OrderedDict)
 
     def take(self, who: str, change: Change, checked: Checked) -> None:
@@ -113,10 +113,10 @@ class Checking:
             self._open[change.id] = waiting
             self._next()
 
-    def _waiting(self, change: Change, checked: Checked) -> Waiting:
-        return Waiting(change, self.transport.now(), [checked])
+    def _waiting(self, change: Change, checked: Checked) -> QueuedCheck:
+        return QueuedCheck(change, self.transport.now(), [checked])
 
-    def _ended(self, waiting: Waiting, refusal: Refusal | None) -> None:
+    def _ended(self, waiting: QueuedCheck, refusal: Refusal | None) -> None:
         if self._open.get(waiting.change.id) is waiting:
             del self._open[waiting.change.id]
         # one that the ledger has answered meanwhile came by another supernode: that answer counts
@@ -140,7 +140,7 @@ class Checking:
                 self._checked = who
                 self.judge(found, partial(self._judged, waiting, found))
 
-    def _judged(self, waiting: Waiting, check: Check, said: str | NmBusError) -> None:
+    def _judged(self, waiting: QueuedCheck, check: Check, said: str | NmBusError) -> None:
         who, self._checked = self._checked, ""
         if isinstance(said, NoCheckError) and not waiting.tried and not self._is_late(waiting):
             waiting.tried = True
@@ -154,7 +154,7 @@ class Checking:
             self._ended(waiting, _refusal(f"{waiting.change.key} {said}" if said else ""))
         self._next()
 
-    def _is_late(self, waiting: Waiting) -> bool:
+    def _is_late(self, waiting: QueuedCheck) -> bool:
         return self.transport.now() - waiting.since > PATIENCE
 
 

@@ -22,7 +22,7 @@ from nm_bus.errors import ConfigError, StorageError
 from nm_bus.messages import Change
 from nm_bus.project import Project, identity
 from nm_bus.settings import SupernodeSettings
-from nm_bus.storage.ledger import NEWCOMER, Identity, Position, create_ledger, open_ledger
+from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, Position, create_ledger, open_ledger
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def begin(
             carried = _undecided(path, settings)
             aside = _put_aside(path)
         state = genesis(project)
-        begun = Identity(project.project, settings.node, INCARNATION, state.epoch, state.head)
+        begun = LedgerIdentity(project.project, settings.node, INCARNATION, state.epoch, state.head)
         at = Position(height=0, head=state.head)
         entries = state.entries.values()
         create_ledger(path, begun, at, entries, project=project, outbox=carried).close()
@@ -93,7 +93,7 @@ def begin_anew(settings: SupernodeSettings) -> Made:
             return before
         carried = _undecided(path, settings) if path.exists() else []
         aside = _put_aside(path) if path.exists() else None
-        newcomer = Identity(settings.project, settings.node, incarnation, NEWCOMER, "")
+        newcomer = LedgerIdentity(settings.project, settings.node, incarnation, NEWCOMER, "")
         create_ledger(path, newcomer, Position(), outbox=carried).close()
     return Made(path, settings.node, incarnation, new=True, aside=aside, carried=len(carried))
 

@@ -45,7 +45,7 @@ from nm_bus.messages import (
     VoterId,
 )
 from nm_bus.settings import Timing
-from nm_bus.storage.ledger import NEWCOMER, Identity, Position, SqliteLedger
+from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, Position, SqliteLedger
 from nm_bus.transport.base import Transport
 
 _LOG = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class LedgerDriver:
     # --- what others may see of it
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> LedgerIdentity:
         """Whose ledger it is."""
         return self.store.identity
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from nm_agents.host.sender import Sender
 from nm_bus.messages import Ledger, Log, NodeId, Seconds, Snap, Step
-from nm_bus.storage.ledger import Identity
+from nm_bus.storage.ledger import LedgerIdentity
 from nm_bus.topology import OUT, LinkKind, out_exchange
 from nm_bus.transport.base import Transport
 
@@ -17,7 +17,7 @@ class Post:
     """One life's voice. What is lost on the way is said again by the agreement."""
 
     transport: Transport
-    identity: Identity
+    identity: LedgerIdentity
     peers: frozenset[NodeId]
     _sender: Sender = field(init=False)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from nm_agents.supernode.ledger.barrier import Barrier, Proposing
+from nm_agents.supernode.ledger.barrier import Barrier, TakesProposals
 from nm_agents.supernode.ledger.checking import Checking, Judge
-from nm_agents.supernode.ledger.waits import Wait, Waits
+from nm_agents.supernode.ledger.waits import WaitingAnswer, Waits
 from nm_bus.codes import BAD_VALUE, NOT_ALLOWED, OK, UNAVAILABLE, UNKNOWN_KEY
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.feed import Feed
@@ -41,7 +41,7 @@ PATIENCE: Seconds = 8.0
 TOO_MANY = "too many requests wait for their answer; ask again in a moment"
 
 
-class Driver(Feed, Proposing, Protocol):
+class Driver(Feed, TakesProposals, Protocol):
     """What is asked of a supernode's ledger at work."""
 
     @property
@@ -103,10 +103,10 @@ class LedgerRequests:
     _checking: Checking = field(init=False)
     _waits: Waits = field(init=False)
     _barrier: Barrier = field(init=False)
-    _asked: dict[ChangeId, dict[Wait, Answered]] = field(default_factory=dict)
+    _asked: dict[ChangeId, dict[WaitingAnswer, Answered]] = field(default_factory=dict)
     _gathered: list[tuple[Propose, str, Answered]] = field(default_factory=list)
     """What came in this turn, and is checked but not proposed yet."""
-    _parked: dict[Wait, tuple[int, Callable[[], None]]] = field(default_factory=dict)
+    _parked: dict[WaitingAnswer, tuple[int, Callable[[], None]]] = field(default_factory=dict)
     """Who waits for a revision, and what is done then."""
 
     def __post_init__(self) -> None:
@@ -180,7 +180,7 @@ class LedgerRequests:
             if word == "full" and (answered := self._let_go(change.id, wait)) is not None:
                 answered(Given(code=UNAVAILABLE, error=self._why_full()))
 
-    def _wait_for(self, asked: Propose, user: str, answered: Answered) -> Wait | None:
+    def _wait_for(self, asked: Propose, user: str, answered: Answered) -> WaitingAnswer | None:
         """Wait for the outcome of a change, unless too many wait."""
         id = asked.change.id
         wait = self._waits.begin(user, asked.wait, partial(self._accepted, id))
@@ -215,13 +215,13 @@ class LedgerRequests:
             if self._waits.end(wait):
                 answered(_told(proposed))
 
-    def _accepted(self, change: ChangeId, wait: Wait) -> None:
+    def _accepted(self, change: ChangeId, wait: WaitingAnswer) -> None:
         """The time is over; the change is on the way."""
         answered = self._let_go(change, wait)
         if answered is not None:
             answered(_told(Proposed(change, "accepted")))
 
-    def _let_go(self, change: ChangeId, wait: Wait) -> Answered | None:
+    def _let_go(self, change: ChangeId, wait: WaitingAnswer) -> Answered | None:
         self._waits.end(wait)
         waiting = self._asked.get(change, {})
         answered = waiting.pop(wait, None)
@@ -252,7 +252,7 @@ class LedgerRequests:
         else:
             then()
 
-    def _park(self, question: Read, answered: Answered, wait: Wait) -> None:
+    def _park(self, question: Read, answered: Answered, wait: WaitingAnswer) -> None:
         """Wait for the revision, which may be here already."""
 
         def found() -> None:
@@ -271,7 +271,7 @@ class LedgerRequests:
             _, found = self._parked.pop(wait)
             found()
 
-    def _given_up(self, question: Read, answered: Answered, wait: Wait) -> None:
+    def _given_up(self, question: Read, answered: Answered, wait: WaitingAnswer) -> None:
         self._barrier.forget(wait)
         self._parked.pop(wait, None)
         standing = self.driver.standing()

@@ -11,7 +11,7 @@ import msgspec
 
 from nm_agents.supernode.ledger.post import Post
 from nm_bus.boundary import Unreadable, attempt
-from nm_bus.core.ledger.state import Snapshot, State
+from nm_bus.core.ledger.state import State, StateSnapshot
 from nm_bus.messages import Log, NodeId, Seconds, Snap, VoterId
 from nm_bus.messages.base import Part
 from nm_bus.storage.ledger import NEWCOMER, SqliteLedger
@@ -34,7 +34,7 @@ class Whole(Part, frozen=True):
     that the ledger began with."""
 
     author: VoterId
-    state: Snapshot
+    state: StateSnapshot
     file: str = ""
 
 

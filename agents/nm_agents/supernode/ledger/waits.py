@@ -13,7 +13,7 @@ MOST, MOST_OF_ONE = 2_000, 100
 
 
 @dataclass(slots=True, eq=False)
-class Wait:
+class WaitingAnswer:
     """One asker that waits."""
 
     who: str
@@ -27,7 +27,7 @@ class Waits:
     transport: Transport
     most: int = MOST
     most_of_one: int = MOST_OF_ONE
-    _open: set[Wait] = field(default_factory=set)
+    _open: set[WaitingAnswer] = field(default_factory=set)
     _of: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
@@ -38,20 +38,22 @@ class Waits:
         """Whether a wait is still open."""
         return wait in self._open
 
-    def begin(self, who: str, limit: Seconds, over: Callable[[Wait], None]) -> Wait | None:
+    def begin(
+        self, who: str, limit: Seconds, over: Callable[[WaitingAnswer], None]
+    ) -> WaitingAnswer | None:
         """Let `who` wait, and call `over` when it was not ended in time; None: there are too many.
 
         `over` is never called before this returns.
         """
         if len(self._open) >= self.most or self._of[who] >= self.most_of_one:
             return None
-        wait = Wait(who)
+        wait = WaitingAnswer(who)
         self._open.add(wait)
         self._of[who] += 1
         wait.timer = self.transport.later(limit, partial(self._over, wait, over))
         return wait
 
-    def end(self, wait: Wait) -> bool:
+    def end(self, wait: WaitingAnswer) -> bool:
         """End a wait; gives whether it was still open."""
         if wait not in self._open:
             return False
@@ -63,6 +65,6 @@ class Waits:
             wait.timer.cancel()
         return True
 
-    def _over(self, wait: Wait, over: Callable[[Wait], None]) -> None:
+    def _over(self, wait: WaitingAnswer, over: Callable[[WaitingAnswer], None]) -> None:
         if self.end(wait):
             over(wait)

@@ -8,7 +8,7 @@ import pytest
 
 from nm_agents.ingest.memory import INHERITED, MEMBERS, MINUTES, database
 from nm_agents.supernode.ingest.handover import hand_over, share
-from nm_bus.core.ingest import Member
+from nm_bus.core.ingest import IngestedMember
 from nm_bus.messages import Health, domain_key
 from nm_bus.storage.memory import MemoryStore
 from nm_bus.storage.sqlite import open_store
@@ -69,7 +69,7 @@ def test_the_processes_find_out_whose_each_member_is(
 
 
 def stored(store: MemoryStore, node: str, heard: float, *, inherited: bool = False) -> None:
-    member = Member(node, domain_key(node), heard=heard, changed=heard)
+    member = IngestedMember(node, domain_key(node), heard=heard, changed=heard)
     store.put_many(MEMBERS, {node: msgspec.msgpack.encode(member)})
     store.put_many(MINUTES, {f"{node}/0": str(heard).encode()})
     if inherited:
@@ -84,7 +84,7 @@ def test_every_process_inherits_everybody_by_the_word_that_counts() -> None:
     stored(stores[2], "c.d", 7.0, inherited=True)
     share(stores, 2)
     for store in stores[:2]:
-        members = {key: msgspec.msgpack.decode(body, type=Member).heard
+        members = {key: msgspec.msgpack.decode(body, type=IngestedMember).heard
                    for key, body in store.load(MEMBERS)}  # fmt: skip
         assert members == {"a.b": 9.0, "c.d": 3.0}, "fresher counts, and sure before inherited"
         assert dict(store.load(MINUTES)) == {"a.b/0": b"9.0", "c.d/0": b"3.0"}
@@ -97,7 +97,7 @@ def test_files_are_shared_once_and_those_of_no_process_go(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [], "there was nothing to share"
     for n in range(2):
         store = open_store(database(tmp_path, n))
-        member = Member(f"n{n}.b", f"b.n{n}", heard=1.0, changed=1.0)
+        member = IngestedMember(f"n{n}.b", f"b.n{n}", heard=1.0, changed=1.0)
         store.put_many(MEMBERS, {f"n{n}.b": msgspec.msgpack.encode(member)})
         store.close()
     hand_over(tmp_path, 1, own)

@@ -22,7 +22,7 @@ from nm_bus.identity.role import Role
 from nm_bus.messages import Change, Event, Ledger, NodeId, Proposed, Seconds
 from nm_bus.project import FirstSupernode, Project, identity
 from nm_bus.settings import WAN, Timing
-from nm_bus.storage.ledger import Identity, Position, create_ledger, open_ledger
+from nm_bus.storage.ledger import LedgerIdentity, Position, create_ledger, open_ledger
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.testing.links import SimulatedLink, Trouble
 from nm_bus.topology import (
@@ -161,7 +161,7 @@ def make_ledger(path: Path, node: NodeId, project: Project) -> None:
     state = genesis(project)
     create_ledger(
         path,
-        Identity(project.project, node, INCARNATION, state.epoch, identity(project)),
+        LedgerIdentity(project.project, node, INCARNATION, state.epoch, identity(project)),
         Position(height=0, head=state.head),
         state.entries.values(),
     ).close()

@@ -20,7 +20,7 @@ from nm_bus.project import FirstSupernode, Project
 from nm_bus.settings import Broker, SupernodeSettings, Tls
 from nm_bus.storage import ledger as storage
 from nm_bus.storage import retention
-from nm_bus.storage.ledger import NEWCOMER, Identity, Position, create_ledger, open_ledger
+from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, Position, create_ledger, open_ledger
 from nm_bus.testing.links import Trouble
 
 from .conftest import ADMIN, PROJECT, Crowd, Site, copy_of, make_ledger
@@ -249,7 +249,9 @@ def test_joining_anew_it_takes_a_snapshot_and_votes_once_admitted(make_crowd: Ma
     crowd.settle()
     first.kill()
     first.path.unlink()
-    create_ledger(first.path, Identity(PROJECT, first.node, "anew", 0, ""), Position()).close()
+    create_ledger(
+        first.path, LedgerIdentity(PROJECT, first.node, "anew", 0, ""), Position()
+    ).close()
     first.start()
     crowd.clock.run(lambda: first.ledger.state.revision == 1, 60.0)
     assert first.ledger.identity.epoch == 1
@@ -389,7 +391,7 @@ def test_a_newcomer_takes_the_beginning_from_the_others(make_crowd: Make) -> Non
     first.kill()
     first.path.unlink()
     create_ledger(
-        first.path, Identity(PROJECT, first.node, "new", NEWCOMER, ""), Position()
+        first.path, LedgerIdentity(PROJECT, first.node, "new", NEWCOMER, ""), Position()
     ).close()
     first.start()
     crowd.settle()

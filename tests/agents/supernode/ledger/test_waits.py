@@ -2,7 +2,7 @@
 
 from random import Random
 
-from nm_agents.supernode.ledger.waits import Wait, Waits
+from nm_agents.supernode.ledger.waits import WaitingAnswer, Waits
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.transport.memory import MemoryTransport
 from nm_bus.transport.memory_broker import MemoryBroker
@@ -14,12 +14,12 @@ class Open(Waits):
     """Waits on a virtual clock, and those whose time was over."""
 
     def __init__(self, most: int = 3, most_of_one: int = 2) -> None:
-        self.clock, self.over = VirtualClock(), list[Wait]()
+        self.clock, self.over = VirtualClock(), list[WaitingAnswer]()
         broker = MemoryBroker(self.clock)
         transport = MemoryTransport(broker, self.clock, user="sn1", random=Random(1).random)
         super().__init__(transport, most, most_of_one)
 
-    def wait(self, who: str = ALICE, limit: float = 5.0) -> Wait | None:
+    def wait(self, who: str = ALICE, limit: float = 5.0) -> WaitingAnswer | None:
         return self.begin(who, limit, self.over.append)
 
 
