@@ -26,7 +26,7 @@ LONGEST_NAME, LONGEST_TEXT = 480, 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingCondition:
     """A condition that holds, but not yet for as long as its patience."""
 
     scope: Scope
@@ -49,7 +49,7 @@ class Alerts:
 
     origin: NodeId
     active: dict[str, Alert] = field(default_factory=dict)
-    _waiting: dict[str, Waiting] = field(default_factory=dict)
+    _waiting: dict[str, WaitingCondition] = field(default_factory=dict)
     _due: list[tuple[Seconds, str]] = field(default_factory=list)
     """A heap; an entry whose condition waits no more, or until another time, counts for nothing."""
     _keys: dict[Scope, set[str]] = field(default_factory=dict)
@@ -165,7 +165,7 @@ class Alerts:
         if before is not None and before.scope != scope:
             self._forget(before.scope, key)
         since = now if before is None else before.since
-        waiting = self._waiting[key] = Waiting(scope, since, condition)
+        waiting = self._waiting[key] = WaitingCondition(scope, since, condition)
         self._keys.setdefault(scope, set()).add(key)
         if waiting.due <= now:
             return self._raise(scope, condition, now)
