@@ -1,6 +1,6 @@
 """The AsyncAPI 3.0 document of the bus, generated from the topology and the messages.
 
-`python -m nm_bus.asyncapi > schemas/asyncapi.yaml` writes it anew (JSON is YAML). What each
+`python -m nm_bus.asyncapi > schemas/asyncapi.yaml` writes it again (JSON is YAML). What each
 exchange carries comes from `nm_bus.protocol`; names, arguments and bindings from `nm_bus.topology`.
 """
 
@@ -163,7 +163,7 @@ def _carried(place: str, whole: Topology, passed: frozenset[str]) -> Messages:
 def _answers() -> Json:
     return {
         "address": None,
-        "description": "RabbitMQ's direct reply-to of whoever asked.",
+        "description": "RabbitMQ's direct reply-to of the asker.",
         "messages": {"answer": {"$ref": "#/components/messages/answer"}},
     }
 

@@ -11,11 +11,11 @@ class NmBusError(Exception):
 
 
 class ConfigError(NmBusError):
-    """A person must mend a setting, a certificate or a file: exit code 2, never retried."""
+    """A person must fix a setting, a certificate or a file: exit code 2, never retried."""
 
-    def __init__(self, where: str | Path, what: str, mend: str = "") -> None:
-        self.where, self.what, self.mend = str(where), what, mend
-        super().__init__(f"{where}: {what}" + (f"; {mend}" if mend else ""))
+    def __init__(self, where: str | Path, what: str, fix: str = "") -> None:
+        self.where, self.what, self.fix = str(where), what, fix
+        super().__init__(f"{where}: {what}" + (f"; {fix}" if fix else ""))
 
 
 class ConnectionLostError(NmBusError):

@@ -256,7 +256,7 @@ class Management(Section, frozen=True):
 
 
 class Limits(Section, frozen=True):
-    """What a supernode is built to hold. Raising one needs the queues to be declared anew."""
+    """What a supernode is built to hold. Raising one needs the queues to be declared again."""
 
     partitions: Annotated[int, Meta(ge=1, le=64)] = 1
     """How many ingest processes share the members."""

@@ -39,8 +39,8 @@ def found(pointer: str) -> Any:
 
 
 def test_the_file_is_what_the_code_says_now() -> None:
-    mend = "run: python -m nm_bus.asyncapi > schemas/asyncapi.yaml"
-    assert load("asyncapi.yaml") == json.loads(json.dumps(DOCUMENT)), mend
+    fix = "run: python -m nm_bus.asyncapi > schemas/asyncapi.yaml"
+    assert load("asyncapi.yaml") == json.loads(json.dumps(DOCUMENT)), fix
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -45,7 +45,7 @@ def lines(updates: Updates) -> Iterator[str]:
         match item:
             case Snapshot(entries=entries, reset=reset):
                 if reset:
-                    yield f"begins anew: {reset}"
+                    yield f"begins again: {reset}"
                 yield from (line_of(entry) for entry in entries)
             case Update(revision=revision, change=change):
                 entry = of_update(item)

@@ -15,22 +15,22 @@ from nm_bus.errors import ConfigError, NmBusError, RefusedError, StorageError
 
 
 class Exit(IntEnum):
-    """The exit codes of every command and service. `LATER`: nobody answered, or the like."""
+    """The exit codes of every command and service. `LATER`: no answer, or the like."""
 
     OK = 0
     NEGATIVE = 1
-    MEND = 2
+    CONFIG = 2
     LATER = 3
     INTERRUPTED = 128 + signal.SIGINT
 
 
-MEANING = "Exit codes: 0 fine, 1 a negative result, 2 something to mend, 3 nobody answered."
+MEANING = "Exit codes: 0 fine, 1 a negative result, 2 something to correct, 3 no answer."
 
 
 def exit_code(error: NmBusError) -> Exit:
-    """What an error asks of the caller: to mend something, or to try again later."""
+    """What an error asks of the caller: to correct something, or to try again later."""
     if isinstance(error, ConfigError | RefusedError | StorageError):
-        return Exit.MEND
+        return Exit.CONFIG
     return Exit.LATER
 
 
@@ -60,7 +60,7 @@ def ended_well() -> Iterator[None]:
             raise
         # wherever it comes from, it is about this user and that file, and no bug
         say(ConfigError(str(error.filename), f"{error.strerror}", "see who may use it"))
-        raise SystemExit(Exit.MEND) from None
+        raise SystemExit(Exit.CONFIG) from None
 
 
 def check_arguments(arguments: Iterable[str]) -> None:

@@ -52,8 +52,8 @@ def check_owner(folder: Path) -> None:
     owner = there.stat().st_uid
     if owner != ROOT:
         name = user_name(owner)
-        mend = f"run it as that user, e.g. runuser -u {name} -- nm-bus ..."
-        raise ConfigError(there, f"this folder belongs to {name}, not to root", mend)
+        fix = f"run it as that user, e.g. runuser -u {name} -- nm-bus ..."
+        raise ConfigError(there, f"this folder belongs to {name}, not to root", fix)
 
 
 def nearest(folder: Path) -> Path:
@@ -103,8 +103,8 @@ def writable(folder: Path) -> None:
         raise ConfigError(folder, "is a file, not a folder", "give another, or remove it") from None
     except OSError as error:
         what = f"cannot be made or entered: {error.strerror}"
-        mend = f"install -d -o {user_name(os.geteuid())} {folder}"
-        raise ConfigError(folder, what, mend) from None
+        fix = f"install -d -o {user_name(os.geteuid())} {folder}"
+        raise ConfigError(folder, what, fix) from None
     try:
         probe = folder / f".probe-{os.getpid()}"
         probe.write_bytes(b"writable\n")

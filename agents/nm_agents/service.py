@@ -64,12 +64,12 @@ def started_by() -> int:
 def served(serve: Callable[[], None]) -> Exit:
     """Run a service to its end; gives its exit code, and says one clear sentence when it failed.
 
-    Only what its files say wrongly is to be mended first. A refusal and a full disk may pass while
-    nobody looks, unlike for a person at a command: the service is started again later.
+    Only what its files say wrongly is to be corrected first. A refusal and a full disk may pass
+    while nobody looks, unlike for a person at a command: the service is started again later.
     """
     try:
         serve()
     except NmBusError as error:
         say(error)
-        return Exit.MEND if isinstance(error, ConfigError) else Exit.LATER
+        return Exit.CONFIG if isinstance(error, ConfigError) else Exit.LATER
     return Exit.OK

@@ -173,7 +173,7 @@ class Links:
             self.api.delete_shovel(self._vhost, shovel_name(peer, kind))
 
     def restart(self, link: Link) -> None:
-        """Make one shovel anew: the broker's own restart leaves a wedged one wedged."""
+        """Make one shovel again: the broker's own restart leaves a wedged one wedged."""
         name = shovel_name(*link)
         peers = {peer.node: peer for peer in self.settings.peers}
         value = shovel(self.settings, peers[link[0]], link[1])

@@ -60,8 +60,8 @@ class ManagementApi:
     def described(cls, management: Management, timeout: float = 10.0) -> "ManagementApi":
         """The API that a supernode's settings describe; ConfigError without a password to use."""
         if management.password_file is None:
-            mend = "name the file (mode 0600)"
-            raise ConfigError("management", "no password_file is given", mend)
+            fix = "name the file (mode 0600)"
+            raise ConfigError("management", "no password_file is given", fix)
         _check_url(management.url)
         password = _password(management.password_file)
         return cls(management.url, management.user, password, timeout)
@@ -266,8 +266,8 @@ class ManagementApi:
         if status == http.client.NOT_FOUND and absent_is_fine:
             return b""
         if status == http.client.UNAUTHORIZED:
-            mend = "see `management` in the settings, or run `nm-bus broker setup`"
-            raise RefusedError(f"{self.url}: refuses the user {self.user} or its password; {mend}")
+            fix = "see `management` in the settings, or run `nm-bus broker setup`"
+            raise RefusedError(f"{self.url}: refuses the user {self.user} or its password; {fix}")
         if status >= http.client.BAD_REQUEST:
             what = f"{self.url}: {method} {'/'.join(path)}: {status} {_reason(said)}"
             raise RefusedError(what)
@@ -322,12 +322,12 @@ def _check_url(url: str) -> None:
     except ValueError:
         usable = False
     if not usable:
-        mend = "give it as http://127.0.0.1:15672, or http://[::1]:15672"
-        raise ConfigError("management.url", f"{url!r} is no address of an API", mend)
+        fix = "give it as http://127.0.0.1:15672, or http://[::1]:15672"
+        raise ConfigError("management.url", f"{url!r} is no address of an API", fix)
 
 
 def _password(file: Path) -> str:
-    mend = "see its path and permissions"
+    fix = "see its path and permissions"
     try:
         password = file.read_text().strip()
     except FileNotFoundError:
@@ -336,11 +336,11 @@ def _password(file: Path) -> str:
         )
         raise ConfigError(file, what, "run one of them first") from None
     except OSError as error:
-        raise ConfigError(file, f"the password cannot be read: {error.strerror}", mend) from None
+        raise ConfigError(file, f"the password cannot be read: {error.strerror}", fix) from None
     except UnicodeDecodeError:
-        raise ConfigError(file, "is no text, where one password is expected", mend) from None
+        raise ConfigError(file, "is no text, where one password is expected", fix) from None
     if not password:
-        raise ConfigError(file, "is empty, where one password is expected", mend)
+        raise ConfigError(file, "is empty, where one password is expected", fix)
     return password
 
 

@@ -69,7 +69,7 @@ class Authority:
             what = f"holds no authority that can be read: {error}"
             raise ConfigError(folder, what, "create one in a new folder") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise ConfigError(folder / "ca.key", "is no EC key", "make the authority anew")
+            raise ConfigError(folder / "ca.key", "is no EC key", "make the authority again")
         return cls(certificate, key, folder)
 
     def issue(

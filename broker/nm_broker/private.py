@@ -115,7 +115,7 @@ class PrivateBroker:
 
     @property
     def log(self) -> Path:
-        """The broker's log, which begins anew at each start."""
+        """The broker's log, which begins again at each start."""
         return self.folder / "log" / "rabbit.log"
 
     @property
@@ -160,7 +160,7 @@ class PrivateBroker:
             raise BrokerStartError(missing)
         for path in _files(self.tls):
             if not os.access(path, os.R_OK):
-                raise BrokerStartError(f"{path}: cannot be read; issue the certificate anew")
+                raise BrokerStartError(f"{path}: cannot be read; issue the certificate again")
         here = (
             (self.address, self.amqps_port),
             (self.management_address or self.address, self.management_port),

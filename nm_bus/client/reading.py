@@ -120,7 +120,7 @@ class Reading:
     def applied(self, revision: int, timeout: Seconds | None) -> Standing:
         """How it stands at a supernode that has applied a revision.
 
-        Raises TimedOutError, which tells whether the revision is not there or nobody answered.
+        Raises TimedOutError, which tells whether the revision is not there or no answer.
         """
         try:
             return self._answer(Read("ledger", at_least=revision), Standing, timeout)

@@ -120,7 +120,7 @@ class Route:
             case amqp.AccessRefused(reply_text=str(said)) if "Login was refused" in said:
                 return RefusedError(f"{self._where} {not_admitted(self._user)}")
             case amqp.AccessRefused(reply_text=str(said)) if "exchange" in said:
-                role = f"nobody admitted it as {self._role}: see `role` in the settings"
+                role = f"it is not admitted as {self._role}: see `role` in the settings"
                 return RefusedError(f"{self._where} refuses {self._user}: {said}; {role}")
             case amqp.AccessRefused() | amqp.NotAllowed() | amqp.NotFound():
                 return RefusedError(f"{self._where} {denied(self._user, str(error.reply_text))}")

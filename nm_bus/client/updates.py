@@ -55,7 +55,7 @@ RUNNING = "running"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole state at once: who was too far behind begins anew with it.
+    """The whole state at once: who was too far behind begins again with it.
 
     What is not among the `entries` is no more. An entry may be newer than the place, and its
     update then comes again. `reset`, when not empty, says why the history that was followed so far

@@ -45,7 +45,7 @@ class LinkHealth(StrEnum):
 class LinkSeen:
     """One look at one link from its source.
 
-    `acked` counts what the destination has taken, ever; it may start anew with the broker.
+    `acked` counts what the destination has taken, ever; it may start again with the broker.
     `heard` is when the destination last heard a canary of this link, by the source's clock.
     """
 
@@ -67,7 +67,7 @@ class LinkVerdict:
 
 @dataclass(frozen=True, slots=True)
 class RestartLink:
-    """Effect: delete the shovel and make it anew; the broker's own restart does not help."""
+    """Effect: delete the shovel and make it again; the broker's own restart does not help."""
 
     reason: str
 
@@ -90,7 +90,7 @@ def limits_for(timing: Timing) -> LinkLimits:
     """The limits that fit a network.
 
     A shovel notices a dead connection by itself after two to three heartbeats and then connects
-    anew: whoever intervenes earlier only disturbs it.
+    again: whoever intervenes earlier only disturbs it.
     """
     return LinkLimits(
         unheard=timing.link_limit,
@@ -145,7 +145,7 @@ class LinkAudit:
         verdict = judge(seen, now - self._still_since(), unheard, self.limits)
         if verdict.health is LinkHealth.RUNNING and now >= self._next:
             self._restarts = 0
-        return verdict, self._mend(verdict, now)
+        return verdict, self._fix(verdict, now)
 
     def _note_movement(self, seen: LinkSeen, now: Seconds) -> None:
         idle = seen.state is ShovelState.RUNNING and not seen.ready + seen.unacked
@@ -165,7 +165,7 @@ class LinkAudit:
         """A link that has just come back is given its time to move."""
         return self._moved if self._connected is None else max(self._moved, self._connected)
 
-    def _mend(self, verdict: LinkVerdict, now: Seconds) -> tuple[RestartLink, ...]:
+    def _fix(self, verdict: LinkVerdict, now: Seconds) -> tuple[RestartLink, ...]:
         if not self._needs_restart(verdict, now) or now < self._next:
             return ()
         self._next = now + restart_pause(self._restarts, self.limits, self.jitter())

@@ -50,7 +50,7 @@ def growth(before: Tally | None, after: Tally) -> Growth | None:
     """A counter's growth from the end of one stretch to the end of the next.
 
     None when nothing came before, or when a sample is below what came before: the counter began
-    anew (a reboot, an overflow), and how far it had come until then cannot be known.
+    again (a reboot, an overflow), and how far it had come until then cannot be known.
     """
     if before is None or after.low < before.last or after.at <= before.at:
         return None

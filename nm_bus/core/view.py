@@ -1,7 +1,7 @@
 """The whole federation as one supernode holds it, from what every supernode says of its members.
 
 Pure. Statements may come twice, late, out of order or not at all: each entry is absolute and
-carries its place in its speaker's stream, and a roster mends what was lost. Whose home is not
+carries its place in its speaker's stream, and a roster repairs what was lost. Whose home is not
 heard is `unknown`: an old word is shown as old, never as true.
 """
 

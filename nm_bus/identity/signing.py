@@ -145,7 +145,7 @@ def _wrong_signer(change: Change, leaf: Certificate) -> str:
 def _wrong_name(leaf: Certificate, user: NodeId) -> str:
     name = next(iter(names_of(leaf)), "")
     if name != user:
-        return f"the certificate that signed is of {name or 'nobody'}, not of {user}"
+        return f"the certificate that signed is of {name or 'no one'}, not of {user}"
     return ""
 
 

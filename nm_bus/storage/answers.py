@@ -49,7 +49,7 @@ class AnswerRows:
                 id = self._used(asker, watermark)
                 if count > len(new):
                     self._add(id, watermark, new)
-                else:  # the first ones, or forgotten and begun anew meanwhile
+                else:  # the first ones, or forgotten and begun again meanwhile
                     self._replace(id, answers.window(asker))
         ((stored,),) = self._file.rows("SELECT count(*) FROM askers")
         if stored > answers.askers:

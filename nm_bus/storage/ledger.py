@@ -50,7 +50,7 @@ PAGE_SLOTS, PAGE_BYTES = 1_000, 1024**2
 NEWCOMER = 0
 """The epoch of a ledger that knows nothing yet, not even how the project began."""
 
-_MEND = "join again and take a snapshot from the others: nm-bus init --anew --config FILE"
+_FIX = "join again and take a snapshot from the others: nm-bus init --replace --config FILE"
 
 _TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -164,7 +164,7 @@ class SqliteLedger:
     # --- what an event changes
 
     def keep_identity(self, identity: LedgerIdentity) -> None:
-        """Say anew whose ledger it is."""
+        """Say again whose ledger it is."""
         self._set("identity", identity)
         self.identity = identity
 
@@ -307,7 +307,7 @@ class SqliteLedger:
     def _about(self, name: str, kind: Any) -> Any:
         found = self._file.rows("SELECT value FROM about WHERE name = ?", (name,))
         if not found:
-            raise StorageError(f"{self.path}: the file is not whole ({name} is missing); {_MEND}")
+            raise StorageError(f"{self.path}: the file is not whole ({name} is missing); {_FIX}")
         return self._file.decoded(found[0][0], kind)
 
     def _set(self, name: str, value: object) -> None:
@@ -322,8 +322,8 @@ def open_ledger(path: Path, *, max_bytes: int = MAX_BYTES) -> SqliteLedger:
     if not path.exists():
         raise StorageError(f"{path}: there is no ledger; make one: nm-bus init")
     if not path.is_file():
-        raise StorageError(f"{path}: it is no file; {_MEND}")
-    file = SqliteFile(path, max_bytes=max_bytes, mend=_MEND)
+        raise StorageError(f"{path}: it is no file; {_FIX}")
+    file = SqliteFile(path, max_bytes=max_bytes, fix=_FIX)
     try:
         _check_schema(file)
         return SqliteLedger(file)
@@ -353,7 +353,7 @@ def create_ledger(
     about["project"] = project
     unfinished = path.with_name(f".{path.name}.new")
     unfinished.unlink(missing_ok=True)
-    file = SqliteFile(unfinished, max_bytes=max_bytes, mend=_MEND)
+    file = SqliteFile(unfinished, max_bytes=max_bytes, fix=_FIX)
     try:
         with file.transaction():
             _make(file, about)
@@ -383,4 +383,4 @@ def _check_schema(file: SqliteFile) -> None:
             f" {SCHEMA}); upgrade"
         )
     if found != SCHEMA:
-        raise StorageError(f"{file.path}: it holds no ledger; {_MEND}")
+        raise StorageError(f"{file.path}: it holds no ledger; {_FIX}")

@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS items (
 ) STRICT, WITHOUT ROWID;
 """
 
-_MEND = "bring back a copy, or move it away to begin anew"
+_FIX = "bring back a copy, or move it away to begin again"
 
 
 class SqliteStore:
@@ -38,7 +38,7 @@ class SqliteStore:
     def __init__(self, file: SqliteFile, moved_aside: Path | None) -> None:
         self.path = file.path
         self.moved_aside = moved_aside
-        """Where a damaged file was moved when this one was begun anew, for the log."""
+        """Where a damaged file was moved when this one was begun again, for the log."""
         self._file = file
 
     def put_many(self, kind: str, items: Mapping[str, bytes]) -> None:
@@ -74,7 +74,7 @@ class SqliteStore:
 def open_store(path: Path, *, rebuildable: bool = False, max_bytes: int = MAX_BYTES) -> SqliteStore:
     """Open or make the file; its folder must be there.
 
-    A damaged file is moved aside and begun anew when `rebuildable`: what is in it can be had
+    A damaged file is moved aside and begun again when `rebuildable`: what is in it can be had
     again, say from the other supernodes. Raises StorageError, with nothing left open.
     """
     try:
@@ -87,7 +87,7 @@ def open_store(path: Path, *, rebuildable: bool = False, max_bytes: int = MAX_BY
 
 
 def _opened(path: Path, max_bytes: int) -> SqliteFile:
-    file = SqliteFile(path, max_bytes=max_bytes, mend=_MEND)
+    file = SqliteFile(path, max_bytes=max_bytes, fix=_FIX)
     try:
         _check_schema(file)
     except BaseException:
@@ -102,7 +102,7 @@ def _check_schema(file: SqliteFile) -> None:
     if found and found[0][0] > SCHEMA:
         raise StorageError(
             f"{file.path}: it was written by a later version of nm-bus (tables {found[0][0]}, known"
-            f" {SCHEMA}); upgrade, or move the file away to begin anew"
+            f" {SCHEMA}); upgrade, or move the file away to begin again"
         )
     file.run("INSERT OR REPLACE INTO about VALUES ('schema', ?)", (SCHEMA,))
 

@@ -37,18 +37,18 @@ T = TypeVar("T")
 class DamagedError(StorageError):
     """The file is no database any more, or parts of it contradict one another."""
 
-    def __init__(self, path: Path, mend: str) -> None:
-        super().__init__(f"{path}: the file is damaged; {mend}")
+    def __init__(self, path: Path, fix: str) -> None:
+        super().__init__(f"{path}: the file is damaged; {fix}")
 
 
 class SqliteFile:
     """An open file. Raises StorageError, with nothing left open, when it cannot be had.
 
-    `mend` is what to do about a damaged file, as the end of a sentence; `max_bytes` its limit.
+    `fix` is what to do about a damaged file, as the end of a sentence; `max_bytes` its limit.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int, mend: str) -> None:
-        self.path, self._mend = path, mend
+    def __init__(self, path: Path, *, max_bytes: int, fix: str) -> None:
+        self.path, self._fix = path, fix
         if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
             raise StorageError(f"{path}: {_PLAIN['SQLITE_READONLY']}")  # SQLite says less clearly
         with self._plainly():
@@ -87,7 +87,7 @@ class SqliteFile:
         try:
             return msgspec.json.decode(body, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
-            raise DamagedError(self.path, self._mend) from None
+            raise DamagedError(self.path, self._fix) from None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -127,7 +127,7 @@ class SqliteFile:
         db.execute("COMMIT")
         (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
-            raise DamagedError(self.path, self._mend)
+            raise DamagedError(self.path, self._fix)
 
     @contextmanager
     def _plainly(self) -> Iterator[None]:
@@ -136,10 +136,10 @@ class SqliteFile:
         except sqlite3.Error as error:
             code = _code(error)
             if code in _DAMAGED:
-                raise DamagedError(self.path, self._mend) from error
+                raise DamagedError(self.path, self._fix) from error
             raise StorageError(f"{self.path}: {_PLAIN.get(code, str(error))}") from error
         except UnicodeDecodeError as error:  # SQLite quotes what a damaged file says
-            raise DamagedError(self.path, self._mend) from error
+            raise DamagedError(self.path, self._fix) from error
         except OSError as error:
             raise StorageError(f"{self.path}: {error.strerror or error}") from error
 

@@ -42,7 +42,7 @@ class Sight:
         if found is None:
             found = self._known(node, message)
         if found is None:
-            return Answer("", False, UNKNOWN_NODE, f"nobody knows {message.node}")
+            return Answer("", False, UNKNOWN_NODE, f"{message.node} is no known node")
         return Answer("", True, data=msgspec.to_builtins(found))
 
     def _known(self, node: NodeId, message: Query | Ask) -> object | None:

@@ -15,13 +15,13 @@ from nm_bus.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class ConnectionFailure:
-    """A reason, and after how many failures in a row a person must mend it (None: never)."""
+    """A reason, and after how many failures in a row a person must fix it (None: never)."""
 
     reason: str
     hopeless_after: int | None = None
 
     def as_error(self) -> ConfigError:
-        """The same, for a person to mend."""
+        """The same, for a person to correct."""
         where, _, what = self.reason.partition(" ")
         return ConfigError(where.rstrip(":"), what)
 

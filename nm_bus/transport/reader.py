@@ -1,6 +1,6 @@
 """One consumer on a channel of its own, so that what the broker refuses it hurts no other.
 
-It is opened anew after each reconnection, and with growing pauses after a refusal. Each opening
+It is opened again after each reconnection, and with growing pauses after a refusal. Each opening
 is an epoch: acknowledgements of an earlier one go nowhere, since its tags mean nothing now.
 """
 

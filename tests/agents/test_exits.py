@@ -20,9 +20,9 @@ from nm_bus.errors import (
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (ConfigError("a.toml", "is wrong"), Exit.MEND),
-        (RefusedError("no"), Exit.MEND),
-        (StorageError("the disk is full"), Exit.MEND),
+        (ConfigError("a.toml", "is wrong"), Exit.CONFIG),
+        (RefusedError("no"), Exit.CONFIG),
+        (StorageError("the disk is full"), Exit.CONFIG),
         (ConnectionLostError("gone"), Exit.LATER),
         (TimedOutError("silence"), Exit.LATER),
         (BrokerStartError("did not come up"), Exit.LATER),
@@ -47,7 +47,7 @@ def test_an_error_s_text_cannot_write_to_the_terminal(capsys: pytest.CaptureFixt
 def test_a_file_that_may_not_be_used_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end, ended_well():
         raise PermissionError(errno.EACCES, "Permission denied", "/etc/nm-bus/admin.toml")
-    assert end.value.code == Exit.MEND
+    assert end.value.code == Exit.CONFIG
     assert capsys.readouterr().err == (
         "nm-bus: /etc/nm-bus/admin.toml: Permission denied; see who may use it\n"
     )

@@ -34,7 +34,7 @@ def test_a_plain_event_is_written_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (ConfigError("a.toml", "is wrong"), Exit.MEND),
+        (ConfigError("a.toml", "is wrong"), Exit.CONFIG),
         (RefusedError("no"), Exit.LATER),
         (StorageError("the disk is full"), Exit.LATER),
         (ConnectionLostError("gone"), Exit.LATER),

@@ -195,7 +195,7 @@ def test_a_revoked_link_is_cut_and_comes_back_when_it_is_admitted_again(
     assert await_all(there, here, range(10)) == list(range(10))
 
 
-def test_a_missing_source_queue_is_told_and_not_silently_made_anew(sites: list[Site]) -> None:
+def test_a_missing_source_queue_is_told_and_not_silently_made_again(sites: list[Site]) -> None:
     here, there, _ = sites
     queue, api = out_queue(there.node, LinkKind.CONTROL), here.sandbox.broker.api
     api.delete_queue(here.sandbox.vhost, queue)

@@ -38,7 +38,7 @@ class Havoc(threading.Thread):
     __hash__ = threading.Thread.__hash__
 
     def end(self) -> None:
-        """Make no more trouble, and mend the last."""
+        """Make no more trouble, and fix the last."""
         self._ended.set()
         self.join(120.0)
         assert not self.is_alive(), "the trouble does not end"

@@ -182,7 +182,7 @@ def test_what_a_broker_refuses_is_one_clear_sentence(broker: Sandbox, tmp_path: 
         (failure(but(tls=broker.issue("who.example.org"))), RefusedError, "refuses the user who"),
         (failure(but(project="none")), RefusedError, "serves no project none"),
         (failure(asker, report), RefusedError, "topic 'report'"),
-        (failure(but(role="member")), RefusedError, "nobody admitted it as member: see `role`"),
+        (failure(but(role="member")), RefusedError, "it is not admitted as member: see `role`"),
         (failure(but(tls=stranger)), ConfigError, "not accepted: self-signed"),
         (
             failure(but(tls=Tls(own.ca, stranger.certificate, stranger.key))),

@@ -81,7 +81,7 @@ def test_a_shovel_that_flaps_without_moving_anything_is_wedged_all_the_same() ->
     assert asked == [20]
 
 
-def test_a_counter_that_changes_is_movement_even_when_it_starts_anew() -> None:
+def test_a_counter_that_changes_is_movement_even_when_it_starts_again() -> None:
     link = audit()
     for now in range(100):
         acked = 1_000 + now if now < 50 else now - 50

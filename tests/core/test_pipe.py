@@ -61,7 +61,7 @@ def test_canaries_that_all_come_late_never_prove_a_path() -> None:
     assert slow.silence(last_heard=0.0, now=109.5) == 0.0
 
 
-def test_thrown_away_messages_start_the_clock_of_silence_anew() -> None:
+def test_thrown_away_messages_start_the_clock_of_silence_again() -> None:
     works = proven()
     works.threw(5, now=100.0)
     assert "throws messages away" in works.doubt(now=101.0)

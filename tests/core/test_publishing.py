@@ -44,7 +44,7 @@ def one(
         ("two", HeldDocument(6, "new", "me"), Base(0, "", ("new",)), Put(A, "two", 6)),
         # deleted by us, and there again
         ("two", None, Base(5, "one", (DELETED,)), Put(A, "two", 0)),
-        # somebody else put the same content anew
+        # somebody else put the same content again
         ("two", HeldDocument(8, "one", "eve"), BY_ME, Put(A, "two", 8)),
         # deleted here
         (None, HeldDocument(5, "one", "me"), BY_ME, Delete(A, 5)),

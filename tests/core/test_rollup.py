@@ -1,4 +1,4 @@
-"""Tallies merge in any order and grouping; counters grow, begin anew, and never run backwards."""
+"""Tallies merge in any order and grouping; counters grow, begin again, and never run backwards."""
 
 from functools import reduce
 from itertools import pairwise
@@ -40,7 +40,7 @@ def test_the_last_value_is_last_by_sample_time() -> None:
         (None, sample(5, 60), None),
         (sample(100, 30), sample(160, 60), Growth(60, 30)),
         (sample(100, 30), sample(100, 60), Growth(0, 30)),
-        (sample(100, 30), sample(3, 60), None),  # it began anew
+        (sample(100, 30), sample(3, 60), None),  # it began again
         (sample(100, 30), merge(sample(3, 60), sample(900, 90)), None),  # and overtook itself
         (sample(100, 30), sample(160, 30), None),  # no time passed
     ],

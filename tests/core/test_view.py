@@ -226,7 +226,7 @@ def test_a_process_that_is_no_more_is_forgotten_when_the_others_have_told_all() 
     assert here.member("n2", 41.0) is not None
 
 
-def test_what_a_member_runs_stays_known_until_it_is_told_anew() -> None:
+def test_what_a_member_runs_stays_known_until_it_is_told_again() -> None:
     seen = view()
     running = Running("i", 1, 7, "0" * 64, {"config/c/a": 3})
     seen.stated(statement(1, MemberState("n1", Health.ALIVE, running=running)), now=5.0)

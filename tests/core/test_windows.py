@@ -365,7 +365,7 @@ def test_a_node_is_stored_in_a_bounded_number_of_parts() -> None:
     assert keys == set(range(7))
 
 
-def test_a_restart_a_day_later_begins_anew() -> None:
+def test_a_restart_a_day_later_begins_again() -> None:
     windows = Windows()
     for part in fed([("load", 0, 1.0)]).dump_changes(NODE).values():
         windows.load(NODE, part, START + 24 * HOUR)

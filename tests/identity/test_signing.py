@@ -170,7 +170,7 @@ def test_a_certificate_without_a_host_name_is_nobodys(tls: Tls, tmp_path: Path) 
     signer = Signer.load(tls)
     nameless = AUTHORITY.certify(ALICE, key)
     own = Signer("", nameless.fingerprint(hashes.SHA256()).hex(), key)
-    assert "of nobody" in judged(own.sign(CHANGE), tls, certificate=pem(nameless))
+    assert "of no one" in judged(own.sign(CHANGE), tls, certificate=pem(nameless))
     assert signer.fingerprint != own.fingerprint
 
 

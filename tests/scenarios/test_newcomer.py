@@ -108,14 +108,15 @@ def nothing_is_agreed_between_them(site: Site, admin: Path) -> None:
     assert said.returncode != 0
     assert "project file" in said.stdout + said.stderr
     until(
-        lambda: "init --anew" in site.told("alerts", "list", "--config", admin).stdout, "an alert"
+        lambda: "init --replace" in site.told("alerts", "list", "--config", admin).stdout,
+        "an alert",
     )
 
 
 def the_way_out(site: Site, admin: Path) -> None:
     """As the alert says, with two supernodes: the wrong one begins again from the right file."""
     stop(site, "supernode", SN1)
-    begin = ("init", "--anew", "--project", site.folder / f"{ADMIN}.toml")
+    begin = ("init", "--replace", "--project", site.folder / f"{ADMIN}.toml")
     asks = site.told(*begin, "--config", site.supernode(SN1))
     assert asks.returncode == REFUSED
     assert "--yes" in asks.stderr

@@ -243,7 +243,7 @@ def test_a_full_disk_is_said_and_the_event_is_undone(path: Path) -> None:
         assert list(store.outbox()) == [change(1).id]
 
 
-def test_a_damaged_file_says_to_join_anew(path: Path) -> None:
+def test_a_damaged_file_says_to_join_again(path: Path) -> None:
     with closing(open_ledger(path)) as store:
         for number in range(200):
             store.keep_change(structs.replace(change(number), value={"content": "x" * 500}))
@@ -251,27 +251,27 @@ def test_a_damaged_file_says_to_join_anew(path: Path) -> None:
     for offset in range(8192, len(data), 4096):
         data[offset : offset + 2000] = b"\xff" * len(data[offset : offset + 2000])
     path.write_bytes(data)
-    with pytest.raises(StorageError, match=r"damaged; join again .* nm-bus init --anew"):
+    with pytest.raises(StorageError, match=r"damaged; join again .* nm-bus init --replace"):
         open_ledger(path)
 
 
-def test_damage_that_sqlite_does_not_see_says_to_join_anew(path: Path) -> None:
+def test_damage_that_sqlite_does_not_see_says_to_join_again(path: Path) -> None:
     with closing(open_ledger(path)) as store:
         store.keep_change(structs.replace(change(1), value={"content": "x" * 500}))
     path.write_bytes(path.read_bytes().replace(b"x" * 100, b"\xff" * 100))
-    said = r"damaged; join again .* nm-bus init --anew"
+    said = r"damaged; join again .* nm-bus init --replace"
     with closing(open_ledger(path)) as store, pytest.raises(StorageError, match=said):
         store.outbox()
 
 
-def test_a_folder_in_its_place_says_to_join_anew(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"no file; join again .* nm-bus init --anew"):
+def test_a_folder_in_its_place_says_to_join_again(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"no file; join again .* nm-bus init --replace"):
         open_ledger(tmp_path)
 
 
-def test_what_is_no_database_says_to_join_anew(path: Path) -> None:
+def test_what_is_no_database_says_to_join_again(path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
-    with pytest.raises(StorageError, match="nm-bus init --anew"):
+    with pytest.raises(StorageError, match="nm-bus init --replace"):
         open_ledger(path)
 
 
@@ -287,7 +287,9 @@ def test_no_ledger_and_an_empty_file_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="there is no ledger; make one: nm-bus init"):
         open_ledger(tmp_path / "none.db")
     (tmp_path / "empty.db").touch()
-    with pytest.raises(StorageError, match=r"it holds no ledger; join again .* nm-bus init --anew"):
+    with pytest.raises(
+        StorageError, match=r"holds no ledger; join again .* nm-bus init --replace"
+    ):
         open_ledger(tmp_path / "empty.db")
 
 

@@ -55,7 +55,7 @@ def list_alerts(
 
     Example: nm-bus alerts list --under gov.llnl
 
-    Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
+    Exit codes: 0 listed (none, too), 2 something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         found = client.active_alerts(site)
@@ -96,13 +96,13 @@ def watch_alerts(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show alerts as they happen, and first those that came while nobody watched.
+    """Show alerts as they happen, and first those that came while no one watched.
 
     Your queue at each supernode goes on collecting while you are away. Times are UTC.
 
     Example: nm-bus alerts watch --severity warning --under gov.llnl
 
-    Exit codes: 0 ended by itself, 2 something to mend, 3 nobody was heard until the end,
+    Exit codes: 0 ended by itself, 2 something to correct, 3 no supernode was reached until the end,
     130 ended by Ctrl-C.
     """
     check_name(name)

@@ -52,8 +52,8 @@ def ask(
 
     Example: nm-bus ask esgf-node1.llnl.gov check disk --timeout 30
 
-    Exit codes: 0 answered (and the check is ok), 1 the check is not ok, 2 something to mend,
-    3 nobody answered.
+    Exit codes: 0 answered (and the check is ok), 1 the check is not ok, 2 something to correct,
+    3 no answer.
     """
     if (what is What.CHECK) != bool(check):
         raise typer.BadParameter("`check` needs the check's NAME, the others take none")

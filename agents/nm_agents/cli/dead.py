@@ -64,7 +64,7 @@ def list_dead(
 
     Example: nm-bus dead list --config supernode.toml
 
-    Exit codes: 0 listed (none, too), 2 something to mend, 3 the broker does not answer.
+    Exit codes: 0 listed (none, too), 2 something to correct, 3 the broker does not answer.
     """
     settings, api = opened(config, timeout)
     found = kept(api, vhost(settings.project), limit)
@@ -90,7 +90,7 @@ def show_dead(
 
     Example: nm-bus dead show 1 --config supernode.toml
 
-    Exit codes: 0 shown, 2 there is none or something to mend, 3 the broker does not answer.
+    Exit codes: 0 shown, 2 there is none or something to correct, 3 the broker does not answer.
     """
     settings, api = opened(config, timeout)
     found = kept(api, vhost(settings.project), number)
@@ -119,8 +119,8 @@ def purge(
 
     Example: nm-bus dead purge --config supernode.toml --yes
 
-    Exit codes: 0 they are gone, 1 it was not confirmed, 2 something to mend, 3 the broker does not
-    answer.
+    Exit codes: 0 they are gone, 1 it was not confirmed, 2 something to correct, 3 the broker does
+    not answer.
     """
     settings, api = opened(config, timeout)
     count = api.depths(vhost(settings.project)).get(DEAD, 0)

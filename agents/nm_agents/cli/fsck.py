@@ -1,4 +1,4 @@
-"""`nm-bus fsck`: the hash chain is computed anew, and the supernodes are held to one history."""
+"""`nm-bus fsck`: the hash chain is computed again, and the supernodes are held to one history."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -75,7 +75,7 @@ def fsck(
     Example: nm-bus fsck --json
 
     Exit codes: 0 all supernodes have one and the same history, 1 something is wrong, 2 something
-    to mend, 3 nothing is wrong, but not every supernode answered.
+    to correct, 3 nothing is wrong, but not every supernode answered.
     """
     with connected(context, config, timeout) as client:
         report = examined(client)

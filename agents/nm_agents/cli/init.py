@@ -1,4 +1,4 @@
-"""`nm-bus init`: a supernode's ledger, from the project file or anew, or a new epoch of it."""
+"""`nm-bus init`: a supernode's ledger, from the project file or again, or a new epoch of it."""
 
 import getpass
 import os
@@ -15,7 +15,7 @@ from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say
 from nm_agents.cli.screen.printable import as_json
 from nm_agents.exits import Exit
-from nm_agents.supernode.ledger.creation import Made, at_stake, begin, begin_anew
+from nm_agents.supernode.ledger.creation import Made, at_stake, begin, begin_again
 from nm_agents.supernode.ledger.new_epoch import Survivor, renew, survey
 from nm_bus.core.ledger.genesis import INCARNATION
 from nm_bus.errors import ConfigError
@@ -30,8 +30,8 @@ def init(
     project: Annotated[
         Path | None, typer.Option("--project", metavar="FILE", help="The project file.")
     ] = None,
-    anew: Annotated[
-        bool, typer.Option("--anew", help="As a new incarnation, which the others must admit.")
+    replace: Annotated[
+        bool, typer.Option("--replace", help="As a new incarnation, which the others must admit.")
     ] = False,
     new_epoch: Annotated[
         bool,
@@ -46,10 +46,10 @@ def init(
 ) -> None:
     """Make a supernode's ledger from the project file, which is the same for all of the first ones.
 
-    They may be made and started in any order; a second time does nothing. With --anew the supernode
-    joins as another one, without a vote, and takes all from the others: for a disk that was lost,
-    damaged or restored from a backup. The earlier file is put aside; with --project as well, for a
-    ledger that began with a wrong project file, it begins again from the right one.
+    They may be made and started in any order; a second time does nothing. With --replace the
+    supernode joins as another one, without a vote, and takes all from the others: for a disk that
+    was lost, damaged or restored from a backup. The earlier file is put aside; with --project as
+    well, for a ledger that began with a wrong project file, it begins again from the right one.
 
     It prints the project file's fingerprint, for comparing with the other supernodes': those with
     different ones do not count each other's votes.
@@ -59,22 +59,22 @@ def init(
 
     Example: nm-bus init --project project.toml --config supernode.toml
 
-    Exit codes: 0 it is there, 1 it was not confirmed, 2 something to mend.
+    Exit codes: 0 it is there, 1 it was not confirmed, 2 something to correct.
     """
-    if new_epoch == (anew or project is not None):
-        mend = "give --project FILE, or --anew, or both, or --new-epoch [--yes]"
-        raise ConfigError(config, "needs to know what to begin with", mend)
+    if new_epoch == (replace or project is not None):
+        fix = "give --project FILE, or --replace, or both, or --new-epoch [--yes]"
+        raise ConfigError(config, "needs to know what to begin with", fix)
     settings = load(config, SupernodeSettings)
     if new_epoch:
         _renew(settings, yes=yes and not dry_run, json=json)
         return
     given = load_project(project) if project is not None else None
-    if anew and (earlier := at_stake(settings)):
+    if replace and (earlier := at_stake(settings)):
         confirm(earlier, yes=yes, dry_run=dry_run)
     if given is None or project is None:
-        made = begin_anew(settings)
+        made = begin_again(settings)
     else:
-        made = begin(settings, given, project, anew=anew)
+        made = begin(settings, given, project, replace=replace)
     _say(_data(made), _lines(made), json=json)
 
 
@@ -116,14 +116,14 @@ def _warning(found: Survivor) -> Iterator[str]:
     yield "A new epoch goes on without " + (", ".join(found.others) or "anybody else") + "."
     yield "What may be lost: changes that the others agreed on after this height, and changes that"
     yield "were accepted elsewhere only. Locks granted after it may be granted again, with tokens"
-    yield "that were given before. Supernodes of the old epoch must join again: nm-bus init --anew"
+    yield "that were given before. Supernodes of the old epoch must join again: init --replace"
     yield "Nothing was changed. To begin the new epoch, say the same with --yes"
 
 
 def _begun(after: Survivor) -> Iterator[str]:
     yield f"{after.path}: epoch {after.epoch} begins with revision {after.revision}"
     yield f"{after.voter} is its only voter; {after.waiting} changes that wait are offered again"
-    yield "Start it now. Every other supernode joins anew: nm-bus init --anew --config FILE"
+    yield "Start it now. Every other supernode joins again: nm-bus init --replace --config FILE"
 
 
 def _standing(survivor: Survivor) -> dict[str, object]:

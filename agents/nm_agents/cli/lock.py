@@ -48,7 +48,7 @@ def list_locks(
 
     Example: nm-bus lock list
 
-    Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
+    Exit codes: 0 listed (none, too), 2 something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         found = list(client.entries("lock/"))
@@ -72,7 +72,7 @@ def show(
 
     Example: nm-bus lock show reindex
 
-    Exit codes: 0 it is held, 2 nobody holds it or something to mend, 3 nobody answered.
+    Exit codes: 0 it is held, 2 it is free or something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         show_entry(client.get(f"lock/{name}", agreed=True), f"lock/{name}", json=json)
@@ -102,13 +102,13 @@ def run(
 
     Hand the token to what the lock protects, which must refuse a lower one than it has seen: a
     machine that was paused may go on for a moment after it has lost the lock. When the lock is
-    lost, or this program is told to end or is killed, the command is told to end (SIGTERM), and
-    killed after a third of --ttl.
+    lost, or this program ends or is killed, the command gets SIGTERM, and is killed after a third
+    of --ttl.
 
     Example: nm-bus lock run reindex --wait 60 -- /usr/bin/reindex --all
 
     Exit codes: the command's own (128 and the signal's number if one ended it), 1 another holds
-    the lock, 2 something to mend, 3 nobody answered or the lock was lost.
+    the lock, 2 something to correct, 3 no answer or the lock was lost.
     """
     if not NAME.fullmatch(name):
         what = "is no lock's name: letters, digits and signs of ASCII, without blanks"
@@ -137,7 +137,7 @@ def _run(command: list[str], held: Held, grace: Seconds) -> int:
     except OSError as error:
         raise ConfigError(command[0], f"cannot be run: {error.strerror}") from None
     if held.lost.is_set():
-        raise LockLostError(f"the lock {held.name} was lost, and the command told to end")
+        raise LockLostError(f"the lock {held.name} was lost, and the command was ended")
     return code if code >= 0 else 128 - code
 
 

@@ -55,7 +55,7 @@ def log(
 
     Example: nm-bus log --since 812 --key config/thredds/catalog.xml
 
-    Exit codes: 0 shown (nothing, too), 2 something to mend, 3 nobody answered.
+    Exit codes: 0 shown (nothing, too), 2 something to correct, 3 no answer.
     """
     key = full_key(key)
     with connected(context, config, timeout) as client:

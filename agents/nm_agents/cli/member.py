@@ -38,7 +38,7 @@ def list_members(
 
     Example: nm-bus member list
 
-    Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
+    Exit codes: 0 listed (none, too), 2 something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         found = list(client.entries("member/"))
@@ -59,7 +59,7 @@ def show(
 
     Example: nm-bus member show n1.llnl.gov
 
-    Exit codes: 0 shown, 2 it is no member or something to mend, 3 nobody answered.
+    Exit codes: 0 shown, 2 it is no member or something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         found = client.get(f"member/{node}")
@@ -84,7 +84,7 @@ def leave(node: NodeId) -> Wanted:
 
     Example: nm-bus member leave n1.llnl.gov
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    Exit codes: 0 agreed, 2 refused or something to correct, 3 no answer, or accepted only.
     """
     return "leave", f"member/{node}", None
 
@@ -97,7 +97,7 @@ def maintain(node: NodeId) -> Wanted:
 
     Example: nm-bus member maintain n1.llnl.gov
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    Exit codes: 0 agreed, 2 refused or something to correct, 3 no answer, or accepted only.
     """
     return "maintain", f"member/{node}", None
 
@@ -108,7 +108,7 @@ def resume(node: NodeId) -> Wanted:
 
     Example: nm-bus member resume n1.llnl.gov
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    Exit codes: 0 agreed, 2 refused or something to correct, 3 no answer, or accepted only.
     """
     return "resume", f"member/{node}", None
 
@@ -123,7 +123,7 @@ def remove(node: NodeId) -> Wanted:
 
     Example: nm-bus member remove n1.llnl.gov
 
-    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
+    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to correct, 3 no answer,
     or accepted only.
     """
     return "remove", f"member/{node}", None
@@ -135,6 +135,6 @@ def restore(node: NodeId) -> Wanted:
 
     Example: nm-bus member restore n1.llnl.gov
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    Exit codes: 0 agreed, 2 refused or something to correct, 3 no answer, or accepted only.
     """
     return "join", f"member/{node}", {}

@@ -16,7 +16,7 @@ FINAL = frozenset({"agreed", "refused"})
 UNKNOWN = "unknown"
 """No supernode that answers knows it: it may wait at one that does not, or be long forgotten."""
 
-EXITS = {"agreed": Exit.OK, "refused": Exit.MEND}
+EXITS = {"agreed": Exit.OK, "refused": Exit.CONFIG}
 
 
 def outcome(
@@ -36,8 +36,8 @@ def outcome(
 
     Example: nm-bus outcome me.llnl.gov/cfcba9a5cfd40f8c/1 --wait 60
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 not decided, not known, or nobody
-    answered.
+    Exit codes: 0 agreed, 2 refused or something to correct, 3 not decided, not known, or no
+    answer.
     """
     with connected(context, config, timeout) as client:
         found = looked(lambda: client.outcome(change), _is_final, wait)

@@ -41,13 +41,13 @@ def create(
     days: Days = 365,
     json: Json = False,
 ) -> None:
-    """Make a new authority for trials: ca.crt, which everybody gets, and ca.key, which nobody gets.
+    """Make a new authority for trials: ca.crt, for every host, and ca.key, which stays here.
 
-    Whoever has ca.key can be everybody. Real enrolment, which is not in this version, replaces it.
+    Who has ca.key can act as anyone. Real enrolment, which is not in this version, replaces it.
 
     Example: nm-bus pki create pki
 
-    Exit codes: 0 made, 2 something to mend.
+    Exit codes: 0 made, 2 something to correct.
     """
     for name in ("ca.crt", "ca.key"):
         if (folder / name).exists():
@@ -81,7 +81,7 @@ def issue(
 
     Example: nm-bus pki issue sn1.llnl.gov sn2.dkrz.de --link --folder pki
 
-    Exit codes: 0 issued, 2 something to mend.
+    Exit codes: 0 issued, 2 something to correct.
     """
     authority = Authority.load(folder)
     wanted = [*names, *(link_user(name) for name in names if link)]
@@ -110,7 +110,7 @@ def show_certificates(
 
     Example: nm-bus pki show /etc/nm-bus/cmip6
 
-    Exit codes: 0 all hold, 1 one has expired or does not hold yet, 2 something to mend.
+    Exit codes: 0 all hold, 1 one has expired or does not hold yet, 2 something to correct.
     """
     _tell([file for path in paths for file in _files(path)], json=json)
 

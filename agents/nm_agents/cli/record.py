@@ -34,7 +34,7 @@ def list_records(
 
     Example: nm-bus record list endpoint
 
-    Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
+    Exit codes: 0 listed (none, too), 2 something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         found = list(client.records(kind))
@@ -55,7 +55,7 @@ def show(
 
     Example: nm-bus record show endpoint n1.llnl.gov.thredds
 
-    Exit codes: 0 shown, 2 there is none or something to mend, 3 nobody answered.
+    Exit codes: 0 shown, 2 there is none or something to correct, 3 no answer.
     """
     key = f"record/{kind}/{name}"
     with connected(context, config, timeout) as client:
@@ -80,7 +80,7 @@ def set_record(
 
     Example: nm-bus record set endpoint n1.llnl.gov.web '{"url": "https://n1.llnl.gov/"}'
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    Exit codes: 0 agreed, 2 refused or something to correct, 3 no answer, or accepted only.
     """
     given = _object(value)
     key = f"record/{kind}/{name}"
@@ -116,7 +116,7 @@ def delete(
 
     Example: nm-bus record delete endpoint n1.llnl.gov.web
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    Exit codes: 0 agreed, 2 refused or something to correct, 3 no answer, or accepted only.
     """
     key = f"record/{kind}/{name}"
     with connected(context, config, timeout) as client:

@@ -68,11 +68,11 @@ def list_roles(
 
     Example: nm-bus role list
 
-    Exit codes: 0 listed, 2 something to mend, 3 nobody answered.
+    Exit codes: 0 listed, 2 something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         found = list(client.entries("role/"))
-    show_list(ROLES, found, "Nobody has a right.", form, sort, json=json)
+    show_list(ROLES, found, "No one has a right.", form, sort, json=json)
 
 
 def _row(entry: Entry) -> tuple[Text, ...]:
@@ -117,7 +117,7 @@ def grant(
 
     Example: nm-bus role grant index.ceda.ac.uk publisher search
 
-    Exit codes: 0 agreed (or so already), 2 refused or something to mend, 3 nobody answered, or
+    Exit codes: 0 agreed (or so already), 2 refused or something to correct, 3 no answer, or
     accepted only.
     """
     _check(right, component)
@@ -147,7 +147,7 @@ def revoke(
     Example: nm-bus role revoke index.ceda.ac.uk publisher search
 
     Exit codes: 0 agreed (or so already), 1 it was not confirmed, 2 refused or something to
-    mend, 3 nobody answered, or accepted only.
+    correct, 3 no answer, or accepted only.
     """
     _check(right, component)
     with connected(context, config, timeout) as client:

@@ -26,7 +26,7 @@ def show_revision(
 
     Example: nm-bus show 812
 
-    Exit codes: 0 shown, 2 there is no such revision or something to mend, 3 nobody answered.
+    Exit codes: 0 shown, 2 there is no such revision or something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         update = _update(client, revision)

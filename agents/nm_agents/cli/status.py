@@ -50,7 +50,7 @@ def status(
 
     Example: nm-bus status --watch --under gov.llnl
 
-    Exit codes: 0 a supernode answered, 2 something to mend, 3 nobody answered.
+    Exit codes: 0 a supernode answered, 2 something to correct, 3 no answer.
     With --check: 0 ok, 1 warning, 2 critical, 3 unknown.
     """
     with connected(context, config, timeout) as client:

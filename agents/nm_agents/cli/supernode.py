@@ -22,7 +22,7 @@ from nm_bus.messages import Entry, Health, NodeId, Standing
 
 Incarnation = Annotated[
     str,
-    typer.Option("--incarnation", metavar="WORD", help="As `nm-bus init --anew` has said it."),
+    typer.Option("--incarnation", metavar="WORD", help="As `nm-bus init --replace` has said it."),
 ]
 VOTER, STANDBY = "voter", "standby"
 
@@ -50,7 +50,7 @@ def list_supernodes(
 
     Example: nm-bus supernode list
 
-    Exit codes: 0 listed, 2 something to mend, 3 nobody answered.
+    Exit codes: 0 listed, 2 something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         entries = list(client.entries("supernode/"))
@@ -119,7 +119,7 @@ def _row(one: Listed, asked: set[str]) -> list[Text]:
 
 
 def _state(value: dict[str, Any], standing: Standing) -> str:
-    """Somebody else may run there than was admitted: who began anew, or was put aside."""
+    """Somebody else may run there than was admitted: who began again, or was put aside."""
     if standing.incarnation == value.get("incarnation"):
         return standing.state
     return f"runs as {standing.incarnation}, not admitted"
@@ -140,14 +140,14 @@ def add(
     json: Json = False,
     timeout: Timeout = 20.0,
 ) -> None:
-    """Admit a supernode as a standby: a new one, or one that comes anew because its disk was lost.
+    """Admit a supernode as a standby: a new one, or one that comes again because its disk was lost.
 
     It follows without a vote; once it has caught up (`nm-bus supernode list`), `promote` it. For
     one that is in the list already, `rejoin` says the same in fewer words.
 
     Example: nm-bus supernode add sn4.dkrz.de --incarnation 2d81c0
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    Exit codes: 0 agreed, 2 refused or something to correct, 3 no answer, or accepted only.
     """
     key, new = f"supernode/{node}", {"host": node, "port": 5671, "weight": 1}
     given = {"host": host or None, "port": port, "weight": weight}
@@ -158,7 +158,7 @@ def add(
         ask_for(key, lambda: client.propose("admit", key, value), json=json)
 
 
-@supernodes.command("rejoin", short_help="Admit one that began anew.")
+@supernodes.command("rejoin", short_help="Admit one that began again.")
 def rejoin(
     context: typer.Context,
     node: NodeArgument,
@@ -168,14 +168,14 @@ def rejoin(
     json: Json = False,
     timeout: Timeout = 20.0,
 ) -> None:
-    """Admit a supernode again that has begun anew; its address and weight stay as they were.
+    """Admit a supernode again that has begun again; its address and weight stay as they were.
 
     The same as `add` for one that is in the list already, with nothing else to give.
     Its former self has a vote no more, wherever a copy of it may run.
 
     Example: nm-bus supernode rejoin sn1.llnl.gov --incarnation 2d81c0
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    Exit codes: 0 agreed, 2 refused or something to correct, 3 no answer, or accepted only.
     """
     value = {"role": STANDBY, "incarnation": incarnation}
     propose(context, config, timeout, ("admit", f"supernode/{node}", value), json=json)
@@ -187,7 +187,7 @@ def promote(node: NodeId) -> Wanted:
 
     Example: nm-bus supernode promote sn4.dkrz.de
 
-    Exit codes: 0 agreed, 2 refused or something to mend, 3 nobody answered, or accepted only.
+    Exit codes: 0 agreed, 2 refused or something to correct, 3 no answer, or accepted only.
     """
     return "admit", f"supernode/{node}", {"role": VOTER}
 
@@ -233,7 +233,7 @@ def demote(node: NodeId) -> Wanted:
 
     Example: nm-bus supernode demote sn4.dkrz.de
 
-    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
+    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to correct, 3 no answer,
     or accepted only.
     """
     return "admit", f"supernode/{node}", {"role": STANDBY}
@@ -245,7 +245,7 @@ def remove(node: NodeId) -> Wanted:
 
     Example: nm-bus supernode remove sn4.dkrz.de
 
-    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 nobody answered,
+    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to correct, 3 no answer,
     or accepted only.
     """
     return "dismiss", f"supernode/{node}", None

@@ -49,7 +49,7 @@ def tail(
 
     Example: nm-bus tail heartbeat 'gov.llnl.#' | grep disk
 
-    Exit codes: 0 the reader closed the pipe, 2 something to mend, 3 nobody answered,
+    Exit codes: 0 the reader closed the pipe, 2 something to correct, 3 no answer,
     130 ended by Ctrl-C.
     """
     with connected(context, config, ANSWER) as client, client.tail(exchange, key) as followed:

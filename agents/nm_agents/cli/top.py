@@ -26,7 +26,7 @@ def top(
 
     Example: nm-bus top esgf-node1.llnl.gov --watch
 
-    Exit codes: 0 shown, 2 something to mend (an unknown node too), 3 nobody answered.
+    Exit codes: 0 shown, 2 something to correct (an unknown node too), 3 no answer.
     """
     with connected(context, config, timeout) as client:
         if watch:

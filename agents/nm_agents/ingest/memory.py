@@ -40,7 +40,7 @@ class Memory:
     """The members of one partition on disk.
 
     What failed to be stored is not tried again: a StorageError must end the process, which then
-    begins anew from what is on disk and reads the rest again.
+    begins again from what is on disk and reads the rest again.
     """
 
     store: Store
@@ -50,7 +50,7 @@ class Memory:
     _cycle: list[NodeId] = field(default_factory=list)
 
     def load(self, now: Seconds) -> None:
-        """Take up every stored member. A row of another layout is left out and told anew."""
+        """Take up every stored member. A row of another layout is left out and told again."""
         inherited = {node for node, _ in self.store.load(INHERITED)}
         for node, member in self._rows(MEMBERS, _members):
             taken = self.ingest.inherited if node in inherited else self.ingest.members

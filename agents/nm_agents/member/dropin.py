@@ -29,7 +29,7 @@ RESTED = 1.0
 """A file that has not changed for so long is taken."""
 
 GIVEN_UP = 10.0
-"""A file that is broken and has not changed for so long will not be mended by its writer."""
+"""A file that is broken and has not changed for so long will not be corrected by its writer."""
 
 RESCAN = 15.0
 """The folder is looked at so often even when nobody told of a change: notices can be missed."""

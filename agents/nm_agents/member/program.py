@@ -1,6 +1,6 @@
 """`nm-bus member run`: from a settings file to an agent that serves, or one clear sentence.
 
-Everything a person can mend is looked at before anything is begun.
+Everything a person can fix is looked at before anything is begun.
 """
 
 import random

@@ -50,16 +50,16 @@ class PublishingMemory:
 def remembered(folder: Path, project: str, *, writes: bool = True) -> PublishingMemory:
     """What a folder knows. Raises ConfigError for a damaged file, or one of another project."""
     file = folder / FILE
-    mend = "remove it: documents that are equal here and in the ledger are then known again"
+    fix = "remove it: documents that are equal here and in the ledger are then known again"
     try:
         text = file.read_bytes()
         kept = attempt(lambda: msgspec.json.decode(text, type=RememberedFile))
     except FileNotFoundError:
         kept = RememberedFile(project)
     except OSError as error:
-        raise ConfigError(file, f"cannot be read: {error.strerror}", mend) from None
+        raise ConfigError(file, f"cannot be read: {error.strerror}", fix) from None
     if isinstance(kept, Unreadable):
-        raise ConfigError(file, kept.reason, mend)
+        raise ConfigError(file, kept.reason, fix)
     if kept.project != project:
         what = f"this folder publishes for the project {kept.project}, not for {project}"
         raise ConfigError(file, what, "give another folder, or other settings")

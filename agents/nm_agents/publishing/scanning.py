@@ -100,8 +100,8 @@ def _entry(found: Found, path: Path, name: str, status: os.stat_result) -> None:
     elif flaw := why_no_name(*named(PREFIX + name)):
         found.flaws[PREFIX + name] = flaw
     elif len(found.files) == MOST_FILES:
-        mend = "give the folder that holds the documents alone"
-        raise ConfigError(path.parent, f"more than {MOST_FILES:,} files are here", mend)
+        fix = "give the folder that holds the documents alone"
+        raise ConfigError(path.parent, f"more than {MOST_FILES:,} files are here", fix)
     else:
         found.files[PREFIX + name] = _signature(status)
 

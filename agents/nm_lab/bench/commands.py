@@ -44,7 +44,7 @@ def ingest(
 
     Example: nm-bus bench ingest --messages 20000 --rounds 5
 
-    Exit codes: 0 measured, 1 an aim is missed (with --check), 2 something to mend.
+    Exit codes: 0 measured, 1 an aim is missed (with --check), 2 something to correct.
     """
     from nm_lab.bench.ground import ground, temporary  # noqa: PLC0415  slow to load
     from nm_lab.bench.ingest import compare  # noqa: PLC0415
@@ -83,7 +83,7 @@ def hold(
 
     Example: nm-bus bench hold --members 2000 --minutes 3
 
-    Exit codes: 0 measured, 1 an aim is missed (with --check), 2 something to mend.
+    Exit codes: 0 measured, 1 an aim is missed (with --check), 2 something to correct.
     """
     from nm_lab.bench.ground import temporary  # noqa: PLC0415  slow to load
     from nm_lab.bench.hold import hold as held  # noqa: PLC0415
@@ -124,7 +124,7 @@ def fanout(
 
     Example: nm-bus bench fanout --queues 1000 --updates 21
 
-    Exit codes: 0 measured, 1 an aim is missed (with --check), 2 something to mend.
+    Exit codes: 0 measured, 1 an aim is missed (with --check), 2 something to correct.
     """
     from nm_lab.bench.fanout import fanout as fanned_out  # noqa: PLC0415  slow to load
     from nm_lab.bench.ground import ground, temporary  # noqa: PLC0415
@@ -173,7 +173,7 @@ def ledger(
 
     Example: nm-bus bench ledger --changes 50 --delay 80
 
-    Exit codes: 0 measured, 1 an aim is missed (with --check), 2 something to mend.
+    Exit codes: 0 measured, 1 an aim is missed (with --check), 2 something to correct.
     """
     from nm_lab.bench.ground import temporary  # noqa: PLC0415  slow to load
     from nm_lab.bench.ledger import Wanted  # noqa: PLC0415

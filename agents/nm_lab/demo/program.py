@@ -40,8 +40,8 @@ def demo(
 
     Example: nm-bus demo --stay
 
-    Exit codes: 0 the story was verified, 1 something was not as it should be, 2 something to mend,
-    130 ended by Ctrl-C.
+    Exit codes: 0 the story was verified, 1 something was not as it should be, 2 something to
+    correct, 130 ended by Ctrl-C.
     """
     stage = Stage(quiet=json)
     with _folder(folder) as place, ended_by_signals():

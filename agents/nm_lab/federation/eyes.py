@@ -120,6 +120,6 @@ def _asked(holds: Callable[[], str]) -> str:
     try:
         return holds()
     except TimedOutError as error:
-        return f"nobody answers: {error}"
+        return f"no answer: {error}"
     except NmBusError as error:
         return str(error)

@@ -59,7 +59,7 @@ def ledger(
 
     Example: nm-bus simulate ledger --kind voters --seeds 40000
 
-    Exit codes: 0 no rule broke, 1 one did (its seed and how to see it again is told), 2 bad usage.
+    Exit codes: 0 no rule broke, 1 one did (its seed and how to see it again is shown), 2 bad usage.
     """
     from nm_lab.simulate.hunt import hunt  # noqa: PLC0415  slow to load
 

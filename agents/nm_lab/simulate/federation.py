@@ -123,7 +123,7 @@ class SimulatedFederation:
         """Nothing comes through, this way."""
         self.links[sender, to].is_cut = True
 
-    def mend(self, sender: VoterId, to: VoterId) -> None:
+    def fix(self, sender: VoterId, to: VoterId) -> None:
         """It comes through again, with all that waited."""
         self.links[sender, to].is_cut = False
         self._release(sender, to)

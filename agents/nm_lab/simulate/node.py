@@ -1,6 +1,6 @@
 """A supernode's ledger without a supernode: the agreement, a machine, and a disk that survives.
 
-What a crash leaves is the disk alone; the rest is made anew from it. It does what the real driver
+What a crash leaves is the disk alone; the rest is made again from it. It does what the real driver
 does: effects are made durable, then said.
 """
 
@@ -120,7 +120,7 @@ class SimulatedNode:
         self.start()
 
     def start(self) -> None:
-        """Live anew, from the disk alone."""
+        """Live again, from the disk alone."""
         disk = self.disk
         self.tally = disk.base.tally.copy()
         for slot in sorted(disk.log):

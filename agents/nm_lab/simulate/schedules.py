@@ -135,7 +135,7 @@ class Schedule:
         for sender, to in self._federation.links:
             if which(sender, to):
                 self._federation.cut(sender, to)
-                self._federation.clock.later(lasts, partial(self._federation.mend, sender, to))
+                self._federation.clock.later(lasts, partial(self._federation.fix, sender, to))
 
     def _jump(self, lasts: Seconds) -> None:
         me = self._random.choice(self._federation.everyone)
@@ -154,7 +154,7 @@ class Schedule:
             self._federation.revive(me)
         for (sender, to), link in self._federation.links.items():
             link.loss = 0.0
-            self._federation.mend(sender, to)
+            self._federation.fix(sender, to)
 
     def _tell(self, what: str) -> None:
         if self.trace is not None:

@@ -26,7 +26,7 @@ from nm_bus.messages import (
     VoterId,
 )
 
-JOIN_ANEW = "join again as a new supernode: nm-bus init --anew --config FILE"
+JOIN_AGAIN = "join again as a new supernode: nm-bus init --replace --config FILE"
 """What is to be done about a file that may not vote any more."""
 
 MOST_KNOWN = 1_000

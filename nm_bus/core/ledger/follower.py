@@ -201,7 +201,7 @@ class Follower:
             return [Wait(f"the supernode's snapshot is of revision {start.revision}, an older one")]
         if there.epoch != start.epoch:
             self._loading = _Loading()
-            return [Wait("another epoch has begun: the snapshot begins anew")]
+            return [Wait("another epoch has begun: the snapshot begins again")]
         first = loading.place is None
         if there.epoch != self.place.epoch:
             self.known = there.revision

@@ -43,7 +43,7 @@ def other_beginning(ours: str, theirs: str) -> str:
     """What is wrong between two ledgers that began differently, and the way out."""
     return (
         f"it began with another project file ({theirs}, here {ours}): where the wrong one was"
-        " taken, stop the supernode, `nm-bus init --anew --project FILE --config FILE`, start it"
+        " taken, stop the supernode, `nm-bus init --replace --project FILE --config FILE`, start it"
     )
 
 

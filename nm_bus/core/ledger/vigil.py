@@ -41,7 +41,7 @@ class Vigil:
         return told
 
     def restart(self) -> None:
-        """Count every silence anew."""
+        """Count every silence again."""
         self._since.clear()
 
     def silent(self, sessions: Iterable[Entry], now: Seconds) -> list[Entry]:

@@ -119,7 +119,7 @@ def test_a_service_says_what_to_mend_and_loads_nothing_for_people(
     missing = tmp_path / "none.toml"
     command = [sys.executable, "-c", SERVICE, name, "run", "--config", str(missing), *more]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert said.returncode == Exit.MEND
+    assert said.returncode == Exit.CONFIG
     assert str(missing) in said.stderr
     assert "Traceback" not in said.stderr
     assert said.stdout == "False False False\n"
@@ -146,19 +146,19 @@ def test_a_full_disk_on_standard_output_is_one_sentence(tmp_path: Path) -> None:
         for words in (["--version"], ["pki", "create", str(tmp_path / "pki")], ["--help"]):
             said = nm_bus(*words, stdout=full)
             text = "nm-bus: standard output: cannot be written: No space left on device\n"
-            assert (said.returncode, said.stderr) == (Exit.MEND, text)
+            assert (said.returncode, said.stderr) == (Exit.CONFIG, text)
 
 
 def test_a_closed_standard_output_is_one_sentence() -> None:
     said = nm_bus("--version", preexec_fn=lambda: os.close(1), stdout=None)
-    assert said.returncode == Exit.MEND
+    assert said.returncode == Exit.CONFIG
     assert said.stderr == "nm-bus: standard output: is closed; give it a file, or /dev/null\n"
 
 
 def test_a_service_needs_no_standard_streams(tmp_path: Path) -> None:
     words = ("member", "run", "--config", str(tmp_path / "none.toml"))
     said = nm_bus(*words, preexec_fn=partial(os.closerange, 0, 2), stdout=None)
-    assert (said.returncode, said.stderr.count("\n")) == (Exit.MEND, 1)
+    assert (said.returncode, said.stderr.count("\n")) == (Exit.CONFIG, 1)
     assert "none.toml" in said.stderr
 
 
@@ -172,7 +172,7 @@ def test_a_service_needs_no_standard_streams(tmp_path: Path) -> None:
 )
 def test_an_argument_that_is_no_utf8_is_one_sentence(words: list[str | bytes]) -> None:
     said = nm_bus(*words)
-    assert said.returncode == Exit.MEND
+    assert said.returncode == Exit.CONFIG
     assert said.stderr == "nm-bus: the argument k\\udce4se: is no UTF-8; rename it\n"
 
 
@@ -196,4 +196,4 @@ def test_a_full_disk_on_standard_error_leaves_the_exit_code(tmp_path: Path) -> N
         words = ("member", "run", "--config", str(tmp_path / "none.toml"))
         usual = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
         for environment in (usual, usual | {"PYTHONUNBUFFERED": "1"}):
-            assert nm_bus(*words, stderr=full, env=environment).returncode == Exit.MEND
+            assert nm_bus(*words, stderr=full, env=environment).returncode == Exit.CONFIG

@@ -62,14 +62,14 @@ def test_a_project_file_that_differs_is_refused_with_what_differs(run: Run, fold
     assert "administrator eve.example.org was not there, now there" in said.stderr
 
 
-def test_anew_it_says_what_an_administrator_must_do(run: Run, folder: Path) -> None:
-    said = run(*words(folder, "--anew"))
+def test_replaced_it_says_what_an_administrator_must_do(run: Run, folder: Path) -> None:
+    said = run(*words(folder, "--replace"))
     assert said.exit_code == 0
     assert f"nm-bus supernode add {NODE} --incarnation" in said.stdout
     assert f"nm-bus supernode promote {NODE}" in said.stdout
     again = run(*words(folder, "--project", str(folder / "project.toml")))
     assert (again.exit_code, "joined again; nothing was changed" in again.stdout) == (0, True)
-    told = json.loads(run(*words(folder, "--anew", "--json")).stdout)
+    told = json.loads(run(*words(folder, "--replace", "--json")).stdout)
     assert told["incarnation"] in told["admission"]
     assert told["incarnation"] in said.stdout
 
@@ -87,13 +87,13 @@ def test_a_wrong_project_file_is_left_behind_once_that_is_confirmed(run: Run, fo
     command = words(folder, "--project", str(folder / "project.toml"))
     run(*command)
     (folder / "project.toml").write_text(PROJECT.replace("admin.", "other."))
-    assert "--anew --project FILE" in run(*command).stderr
-    asked = run(*command, "--anew")
+    assert "--replace --project FILE" in run(*command).stderr
+    asked = run(*command, "--replace")
     assert (asked.exit_code, asked.stderr.count("\n")) == (2, 1)
     assert "--yes" in asked.stderr
-    looked = run(*command, "--anew", "--dry-run")
+    looked = run(*command, "--replace", "--dry-run")
     assert (looked.exit_code, "revision 0" in looked.stdout) == (0, True)
-    done = run(*command, "--anew", "--yes")
+    done = run(*command, "--replace", "--yes")
     assert (done.exit_code, "put aside" in done.stdout) == (0, True)
 
 
@@ -106,11 +106,11 @@ def test_an_administrator_whom_no_certificate_can_name_is_refused(
     assert (said.exit_code, "administrators" in said.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("more", [(), ("--anew", "--new-epoch")])
+@pytest.mark.parametrize("more", [(), ("--replace", "--new-epoch")])
 def test_it_must_know_what_to_begin_with(run: Run, folder: Path, more: tuple[str, ...]) -> None:
     said = run(*words(folder, *more))
     assert said.exit_code == 2
-    assert "--anew" in said.stderr
+    assert "--replace" in said.stderr
 
 
 def test_a_new_epoch_is_only_looked_at_without_yes(run: Run, folder: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_new_epoch_begins_with_yes_and_is_signed(run: Run, folder: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "more", [("--new-epoch", "--anew"), ("--new-epoch", "--project", "project.toml")]
+    "more", [("--new-epoch", "--replace"), ("--new-epoch", "--project", "project.toml")]
 )
 def test_a_new_epoch_is_nothing_beside_another_thing(
     run: Run, folder: Path, more: tuple[str, ...]

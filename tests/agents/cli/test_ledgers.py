@@ -57,7 +57,7 @@ def picture(*supernodes: SupernodeView, members: tuple[MemberView, ...] = ()) ->
 
 
 def bad(findings: Iterable[Finding]) -> list[tuple[str, Level, str]]:
-    return [(f.about, f.level, f.text) for f in findings if f.level is not Level.OK and f.mend]
+    return [(f.about, f.level, f.text) for f in findings if f.level is not Level.OK and f.fix]
 
 
 THREE = tuple(alive(node) for node in SN)
@@ -75,7 +75,7 @@ def test_one_ledger_everywhere_is_well() -> None:
 def test_without_a_ledger_it_is_told_how_to_make_one() -> None:
     found = list(judge_ledger(picture(*(supernode(node, RUNNING) for node in SN)), 0))
     assert [(f.about, f.level) for f in found] == [("ledger", Level.WARN)]
-    assert "nm-bus init" in found[0].mend
+    assert "nm-bus init" in found[0].fix
 
 
 def test_a_supernode_without_one_is_named() -> None:
@@ -88,7 +88,7 @@ def test_a_stopped_one_fails_with_its_reason() -> None:
     found = list(judge_ledger(picture(*THREE[:2], gone), 812))
     (failed,) = (f for f in found if f.level is Level.FAIL)
     assert failed.text == f"{SN[2]} has stopped: the file is older than its votes"
-    assert "nm-bus init --anew" in failed.mend
+    assert "nm-bus init --replace" in failed.fix
 
 
 def test_a_listening_one_is_told() -> None:
@@ -152,8 +152,8 @@ def test_a_life_that_nobody_admitted_is_told_with_the_command() -> None:
     voters = (f"{SN[0]}#genesis", f"{SN[1]}#genesis", f"{SN[2]}#3e92d1")
     found = list(judge_ledger(picture(*(alive(node, voters=voters) for node in SN)), 812))
     (told,) = (f for f in found if f.level is Level.WARN)
-    assert told.text == f"{SN[2]} follows as genesis, which nobody has admitted"
-    assert f"nm-bus supernode add {SN[2]} --incarnation genesis" in told.mend
+    assert told.text == f"{SN[2]} follows as genesis, which was not admitted"
+    assert f"nm-bus supernode add {SN[2]} --incarnation genesis" in told.fix
 
 
 def test_peers_and_the_ledger_s_supernodes_are_compared() -> None:

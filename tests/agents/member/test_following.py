@@ -519,7 +519,7 @@ def test_documents_that_are_new_in_the_settings_are_fetched(
 @pytest.mark.parametrize(
     "damage", [b"", b"{", b"\xff", b'{"revision": "x"}', b"[]", b'{"x":' * 100_000]
 )
-def test_a_damaged_state_file_is_begun_anew(
+def test_a_damaged_state_file_is_begun_again(
     site: Site, federation: Federation, docs: Path, damage: bytes
 ) -> None:
     site.start()

@@ -1,4 +1,4 @@
-"""A member that is killed at any moment: its files are whole, and its next life mends the rest."""
+"""A member that is killed at any moment: its files stay whole, its next life repairs the rest."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""What a person can mend is one clear sentence and exit code 2, with nothing half begun."""
+"""What a person can fix is one clear sentence and exit code 2, with nothing half begun."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""What a person can mend is one clear sentence and exit code 2, with no process left behind."""
+"""What a person can fix is one clear sentence and exit code 2, with no process left behind."""
 
 import socket
 import subprocess

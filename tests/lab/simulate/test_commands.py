@@ -46,5 +46,5 @@ def test_json_has_every_kind_and_its_failure() -> None:
 def test_what_there_is_not_is_refused_with_what_there_is(given: tuple[str, str]) -> None:
     code, output = _run(*given)
 
-    assert code == Exit.MEND
+    assert code == Exit.CONFIG
     assert "there are" in output

@@ -48,8 +48,8 @@ def password_file(settings: SupernodeSettings) -> Path:
     """Where the management user's password is kept; raises ConfigError when nobody said."""
     management = settings.management
     if management.password_file is None:
-        mend = 'add `password_file = "management.password"`, a file that nm-bus will write'
-        raise ConfigError("management", "no password_file is given", mend)
+        fix = 'add `password_file = "management.password"`, a file that nm-bus will write'
+        raise ConfigError("management", "no password_file is given", fix)
     if management.user != MANAGEMENT_USER:
         what = f"is {management.user!r}, and nm-bus makes the user {MANAGEMENT_USER!r}"
         raise ConfigError("management.user", what, "leave it out")

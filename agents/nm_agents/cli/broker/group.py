@@ -53,7 +53,7 @@ def files(
 
     Example: nm-bus broker files --config /etc/nm-bus/cmip6/supernode.toml --dry-run
 
-    Exit codes: 0 written or shown, 2 something to mend.
+    Exit codes: 0 written or shown, 2 something to correct.
     """
     settings = load(config, SupernodeSettings)
     folder = folder.absolute()
@@ -98,12 +98,12 @@ def setup(
 ) -> None:
     """Bring the project up on the broker that runs: its vhost, queues, users and links.
 
-    May be repeated: what is there stays and goes on running. Links follow the settings; nobody
-    whom you admitted is taken away. Run it again after a change of the supernode's settings.
+    May be repeated: what is there stays and goes on running. Links follow the settings; who was
+    admitted stays admitted. Run it again after a change of the supernode's settings.
 
     Example: nm-bus broker setup --config supernode.toml --members members.txt
 
-    Exit codes: 0 all is there, 2 something to mend, 3 the broker does not answer.
+    Exit codes: 0 all is there, 2 something to correct, 3 the broker does not answer.
     """
     wanted = Principals(
         tuple(names_of(members or ())),
@@ -144,7 +144,7 @@ def links(*, config: SupernodeFile, json: Json = False, timeout: Timeout = 10.0)
 
     Example: nm-bus broker links --config supernode.toml
 
-    Exit codes: 0 all run, 1 one does not, 2 something to mend, 3 the broker does not answer.
+    Exit codes: 0 all run, 1 one does not, 2 something to correct, 3 the broker does not answer.
     """
     settings, api = opened(config, timeout)
     found = Links(api, settings).look()
@@ -180,7 +180,7 @@ def run(
 
     Example: nm-bus broker run --config supernode.toml
 
-    Exit codes: 0 ended as told, 2 something to mend, 3 the broker ended by itself.
+    Exit codes: 0 ended by a signal, 2 something to correct, 3 the broker ended by itself.
     """
     from nm_agents.cli.broker.run import chosen_program, run_broker  # noqa: PLC0415  slow to load
 

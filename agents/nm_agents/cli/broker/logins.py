@@ -48,7 +48,7 @@ def admit(
 
     Example: nm-bus broker admit member n1.llnl.gov n2.llnl.gov --config supernode.toml
 
-    Exit codes: 0 admitted, 2 something to mend, 3 the broker does not answer.
+    Exit codes: 0 admitted, 2 something to correct, 3 the broker does not answer.
     """
     settings, api = opened(config, timeout)
     known = logins(api, vhost(settings.project))
@@ -73,8 +73,8 @@ def revoke(
 
     Example: nm-bus broker revoke member n1.llnl.gov --config supernode.toml
 
-    Exit codes: 0 revoked, 1 somebody was not admitted, 2 something to mend, 3 the broker does not
-    answer.
+    Exit codes: 0 revoked, 1 somebody was not admitted, 2 something to correct, 3 the broker does
+    not answer.
     """
     settings, api = opened(config, timeout)
     known = logins(api, vhost(settings.project))
@@ -98,7 +98,7 @@ def users(*, config: SupernodeFile, json: Json = False, timeout: Timeout = 10.0)
 
     Example: nm-bus broker users --config supernode.toml
 
-    Exit codes: 0 shown, 2 something to mend, 3 the broker does not answer.
+    Exit codes: 0 shown, 2 something to correct, 3 the broker does not answer.
     """
     settings, api = opened(config, timeout)
     found = logins(api, vhost(settings.project)).values()
@@ -139,5 +139,5 @@ def allowed(node: NodeId, known: dict[str, Login], role: Role, names: Iterable[s
             raise RefusedError(f"{name} is this supernode itself; name another")
         now = known[name].role if name in known else None
         if now not in (None, role):
-            mend = f"`nm-bus broker revoke {now} {name}` takes that away"
-            raise RefusedError(f"{name} is admitted as {now}, not as {role}; {mend}")
+            fix = f"`nm-bus broker revoke {now} {name}` takes that away"
+            raise RefusedError(f"{name} is admitted as {now}, not as {role}; {fix}")

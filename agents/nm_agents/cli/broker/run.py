@@ -31,9 +31,9 @@ class ToldToStop(BaseException):
 def run_broker(
     settings: SupernodeSettings, config: Path, told: Callable[[str], None], program: Program
 ) -> None:
-    """Start the broker, bring the project up on it, and stop it in good order when told to.
+    """Start the broker, bring the project up on it, and stop it in good order at a signal.
 
-    Raises ConfigError for what is to be mended, BrokerStartError when it ends by itself.
+    Raises ConfigError for what is to be corrected, BrokerStartError when it ends by itself.
     """
     password_file(settings)
     check_settings(settings, config)

@@ -38,11 +38,11 @@ def check(
 ) -> None:
     """Check a file as it is checked before it is published: name, size, text, schema, secrets.
 
-    Nobody is asked, unless --component is given and no --schema: then the ledger's is fetched.
+    No supernode is asked but with --component and no --schema: then the ledger's is fetched.
 
     Example: nm-bus config check settings.json --schema settings.schema.json
 
-    Exit codes: 0 it is fine, 1 it would be refused, 2 something to mend, 3 nobody answered.
+    Exit codes: 0 it is fine, 1 it would be refused, 2 something to correct, 3 no answer.
     """
     name = name or ("document" if file == STDIN else file.name)
     content, given = read_file(file), read_schema(schema)

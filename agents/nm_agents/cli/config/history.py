@@ -39,7 +39,7 @@ def history(
 
     Example: nm-bus config history thredds/catalog.xml
 
-    Exit codes: 0 it has a past, 2 it has none, or something to mend, 3 nobody answered.
+    Exit codes: 0 it has a past, 2 it has none, or something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         found = past_of(client, document, limit)[::-1]
@@ -101,7 +101,7 @@ def diff(
 
     Example: nm-bus config diff thredds/catalog.xml 812 ./catalog.xml
 
-    Exit codes: 0 nothing differs, 1 something does, 2 something to mend, 3 nobody answered.
+    Exit codes: 0 nothing differs, 1 something does, 2 something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         sides = _sides(client, document, old, new)
@@ -156,7 +156,7 @@ def blame(
 
     Example: nm-bus config blame thredds/catalog.xml
 
-    Exit codes: 0 shown, 2 it is not there or no text, or something to mend, 3 nobody answered.
+    Exit codes: 0 shown, 2 it is not there or no text, or something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         lines = past.blame(past_of(client, document))

@@ -56,7 +56,7 @@ def publish(
     Example: nm-bus config publish /var/lib/nm-bus/cmip6/config.d --dry-run
 
     Exit codes: 0 ended in good order, 1 with --once or --dry-run: something was refused,
-    2 something to mend, 3 accepted only, or nobody answered.
+    2 something to correct, 3 accepted only, or no answer.
     """
     if not folder.is_dir():
         raise ConfigError(folder, "no such folder", "make it, with a folder in it per component")

@@ -71,7 +71,7 @@ def put(
     Example: nm-bus config put catalog.xml --component thredds --note 'new server' --wait 60
 
     Exit codes: 0 agreed (or so already), 1 with --wait: not every member has it, 2 refused or
-    something to mend, 3 accepted only, or nobody answered.
+    something to correct, 3 accepted only, or no answer.
     """
     name = name or ("" if file == STDIN else file.name)
     if not name:
@@ -180,8 +180,8 @@ def revert(
 
     Example: nm-bus config revert thredds/catalog.xml --to 812
 
-    Exit codes: 0 agreed (or so already), 2 refused or something to mend, 3 accepted only, or
-    nobody answered.
+    Exit codes: 0 agreed (or so already), 2 refused or something to correct, 3 accepted only, or
+    no answer.
     """
     with connected(context, config, timeout) as client:
         version = version_at(client, document, to)
@@ -218,8 +218,8 @@ def delete(
 
     Example: nm-bus config delete thredds/catalog.xml
 
-    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to mend, 3 accepted only,
-    or nobody answered.
+    Exit codes: 0 agreed, 1 it was not confirmed, 2 refused or something to correct, 3 accepted
+    only, or no answer.
     """
     with connected(context, config, timeout) as client:
         expected = _revision(client, document) if if_revision is None else if_revision

@@ -47,7 +47,7 @@ def get(
 
     Example: nm-bus config get thredds/catalog.xml --output catalog.xml
 
-    Exit codes: 0 it is there, 2 it is not, or something to mend, 3 nobody answered.
+    Exit codes: 0 it is there, 2 it is not, or something to correct, 3 no answer.
     """
     with connected(context, config, timeout) as client:
         if revision is None:
@@ -106,7 +106,7 @@ def list_documents(
 
     Example: nm-bus config list thredds
 
-    Exit codes: 0 listed (none, too), 2 something to mend, 3 nobody answered.
+    Exit codes: 0 listed (none, too), 2 something to correct, 3 no answer.
     """
     prefix = f"{PREFIX}{component}/" if component else PREFIX
     with connected(context, config, timeout) as client:

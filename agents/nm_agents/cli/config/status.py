@@ -37,7 +37,7 @@ def status(
 
     Example: nm-bus config status thredds/catalog.xml --behind
 
-    Exit codes: 0 nobody is behind, 1 somebody is, 2 something to mend, 3 nobody answered.
+    Exit codes: 0 none is behind, 1 somebody is, 2 something to correct, 3 no answer.
     """
     wanted = PREFIX + document.removeprefix(PREFIX).rstrip("/")
     with connected(context, config, timeout) as client:

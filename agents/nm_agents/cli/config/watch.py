@@ -42,7 +42,7 @@ def watch(
 
     Example: nm-bus config watch thredds --count 1 --timeout 60
 
-    Exit codes: 0 ended by itself, 2 something to mend, 3 nobody answered, 130 ended by Ctrl-C.
+    Exit codes: 0 ended by itself, 2 something to correct, 3 no answer, 130 ended by Ctrl-C.
     """
     end = float("inf") if duration is None else time.monotonic() + duration
     with (

@@ -31,14 +31,14 @@ def examine_answers(
     try:
         there = client.clock()
     except NmBusError as error:
-        yield fail("login", error, _mend(error, login))
+        yield fail("login", error, _fix(error, login))
         return
     yield ok("login", f"{supernode} accepts the login and answers")
     if there is not None:
         yield clock_difference(there - (before + clock()) / 2, supernode)
 
 
-def _mend(error: NmBusError, login: str) -> str:
+def _fix(error: NmBusError, login: str) -> str:
     if isinstance(error, RefusedError):
         return login if "not admitted" in str(error) else SETTINGS
     return PROCESS if isinstance(error, TimedOutError) else "see the findings above"
@@ -49,10 +49,10 @@ def clock_difference(seconds: Seconds, supernode: NodeId) -> Finding:
     text = (
         f"this clock is {span(abs(seconds))} {'behind' if seconds > 0 else 'ahead of'} {supernode}"
     )
-    mend = "let NTP (chrony, systemd-timesyncd) set both clocks"
+    fix = "let NTP (chrony, systemd-timesyncd) set both clocks"
     if abs(seconds) > CLOCK_FAIL:
-        return fail("clock", text, mend)
-    return warn("clock", text, mend) if abs(seconds) > CLOCK_WARN else ok("clock", text)
+        return fail("clock", text, fix)
+    return warn("clock", text, fix) if abs(seconds) > CLOCK_WARN else ok("clock", text)
 
 
 def examine_federation(client: Client) -> Iterator[Finding]:
@@ -119,8 +119,8 @@ def broker_findings(node: NodeId, broker: BrokerState) -> Iterator[Finding]:
 
 def backlog(node: NodeId, queue: str, waiting: int) -> Finding:
     """A queue that is not read as fast as it fills."""
-    mend = "see that what reads it runs; more ingest processes: limits.partitions"
-    return warn("queue", f"{node}: {waiting:,} messages wait in {queue}", mend)
+    fix = "see that what reads it runs; more ingest processes: limits.partitions"
+    return warn("queue", f"{node}: {waiting:,} messages wait in {queue}", fix)
 
 
 def _link(link: LinkState) -> Finding:

@@ -24,10 +24,10 @@ def examine_broker(settings: SupernodeSettings, timeout: float) -> Iterator[Find
         yield from queue_findings(settings.node, api.depths(name))
         yield from shovel_findings(settings, api.shovels(name))
     except ConfigError as error:
-        yield fail("management", f"{error.where}: {error.what}", error.mend)
+        yield fail("management", f"{error.where}: {error.what}", error.fix)
     except RefusedError as error:
-        mend = "see `management` in the settings; its user needs the tag `administrator`"
-        yield fail("management", error, mend)
+        fix = "see `management` in the settings; its user needs the tag `administrator`"
+        yield fail("management", error, fix)
     except NmBusError as error:
         yield fail("management", error, API)
 
@@ -60,12 +60,12 @@ def _shares(node: NodeId, state: NodeAnswer) -> Iterator[Finding]:
         ("sockets", state.sockets_used, state.sockets_total, files),
         ("processes", state.proc_used, state.proc_total, processes),
     )
-    for about, some, most, mend in shares:
+    for about, some, most, fix in shares:
         used, limit = measured(some), measured(most)
         if limit:
             show = size if about == "memory" else "{:,}".format
             text = f"{node}: {show(used)} of {show(limit)} {about}"
-            yield share_of("limits", text, used / limit, mend)
+            yield share_of("limits", text, used / limit, fix)
 
 
 def queue_findings(node: NodeId, depths: dict[str, int]) -> Iterator[Finding]:

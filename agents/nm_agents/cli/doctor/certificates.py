@@ -26,10 +26,10 @@ def examine_certificates(tls: Tls, node: NodeId, now: datetime) -> Iterator[Find
         try:
             said = describe(path)
         except ConfigError as error:
-            # what a file system said is the cause; what a parser said has a mend of its own
+            # what a file system said is the cause; what a parser said has a fix of its own
             cause = error.__context__
-            mend = _let_read(path, cause) if isinstance(cause, OSError) else error.mend
-            yield fail(about, f"{error.where}: {error.what}", mend)
+            fix = _let_read(path, cause) if isinstance(cause, OSError) else error.fix
+            yield fail(about, f"{error.where}: {error.what}", fix)
             return
         yield life(about, path, said, now)
     key = _key(tls.key)
@@ -42,10 +42,10 @@ def _identity(tls: Tls, node: NodeId) -> Finding:
     try:
         named = user_of(tls)
     except ConfigError as error:
-        return fail("identity", f"{error.where}: {error.what}", error.mend or RENEW)
+        return fail("identity", f"{error.where}: {error.what}", error.fix or RENEW)
     if node and named != node:
         text = f"{tls.certificate} is the certificate of {named}, and this node is {node}"
-        return fail("identity", text, "mend `node` or `tls.certificate`")
+        return fail("identity", text, "correct `node` or `tls.certificate`")
     return ok("identity", f"this is {named}; key, certificate and authority fit together")
 
 

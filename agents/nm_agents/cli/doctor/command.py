@@ -98,7 +98,7 @@ def examine(
     try:
         settings = read_settings(path)
     except ConfigError as error:
-        yield fail("settings", f"{error.where}: {error.what}", error.mend)
+        yield fail("settings", f"{error.where}: {error.what}", error.fix)
         return
     yield ok("settings", f"{path}: {_kind(settings)} of project {settings.project}")
     now = datetime.now(UTC)
@@ -213,7 +213,7 @@ def _table(found: list[Finding]) -> Table:
     rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for finding in found:
         symbol, style = STYLES[finding.level]
-        text = f"{finding.text}; {finding.mend}" if finding.mend else finding.text
+        text = f"{finding.text}; {finding.fix}" if finding.fix else finding.text
         sentence = cell(text)
         sentence.no_wrap = False
         rows.add_row(cell(f"{symbol} {finding.level}", style), cell(finding.about, "dim"), sentence)

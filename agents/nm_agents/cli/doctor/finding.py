@@ -21,12 +21,12 @@ LEVELS = tuple(Level)
 
 
 class Finding(Part, frozen=True):
-    """One thing that was looked at. `mend` says what to do unless it is fine."""
+    """One thing that was looked at. `fix` says what to do unless it is fine."""
 
     level: Level
     about: str
     text: str
-    mend: str = ""
+    fix: str = ""
     federation: bool = False
     """Whether it is about the federation as a supernode sees it, not about this host."""
 
@@ -36,14 +36,14 @@ def ok(about: str, text: str) -> Finding:
     return Finding(Level.OK, about, text)
 
 
-def warn(about: str, text: str, mend: str) -> Finding:
+def warn(about: str, text: str, fix: str) -> Finding:
     """It works still, or not as well as it could."""
-    return Finding(Level.WARN, about, text, mend)
+    return Finding(Level.WARN, about, text, fix)
 
 
-def fail(about: str, text: str | NmBusError, mend: str) -> Finding:
+def fail(about: str, text: str | NmBusError, fix: str) -> Finding:
     """It does not work."""
-    return Finding(Level.FAIL, about, str(text), mend)
+    return Finding(Level.FAIL, about, str(text), fix)
 
 
 def of_the_federation(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -56,8 +56,8 @@ def worst(findings: Iterable[Finding]) -> Level:
     return max((f.level for f in findings), key=LEVELS.index, default=Level.OK)
 
 
-def share_of(about: str, text: str, share: float, mend: str) -> Finding:
+def share_of(about: str, text: str, share: float, fix: str) -> Finding:
     """How full something is: above four fifths a warning, full a failure."""
     if share >= 1:
-        return fail(about, text, mend)
-    return warn(about, text, mend) if share >= 0.8 else ok(about, text)
+        return fail(about, text, fix)
+    return warn(about, text, fix) if share >= 0.8 else ok(about, text)

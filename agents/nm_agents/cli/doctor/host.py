@@ -40,7 +40,7 @@ def examine_folder(folder: Path, about: str, *, ours: bool = False) -> Iterator[
         else:
             yield _to_be_made(folder, about)
     except ConfigError as error:
-        yield fail(about, f"{error.where}: {error.what}", error.mend)
+        yield fail(about, f"{error.where}: {error.what}", error.fix)
     except OSError as error:
         me = user_name(os.geteuid())
         yield fail(about, f"{folder}: {error.strerror}", f"let {me} enter the folders above it")
@@ -58,7 +58,7 @@ def _to_be_made(folder: Path, about: str) -> Finding:
 def room(folder: Path, free: int, about: str = "folder") -> Finding:
     """Whether a folder's disk has room."""
     text = f"{folder}: {size(free)} free"
-    mend = "make room on this disk"
+    fix = "make room on this disk"
     if free < ROOM_FAIL:
-        return fail(about, text, mend)
-    return warn(about, text, mend) if free < ROOM_WARN else ok(about, text)
+        return fail(about, text, fix)
+    return warn(about, text, fix) if free < ROOM_WARN else ok(about, text)

@@ -31,15 +31,17 @@ ENOUGH = 3
 """Voters, of which any one can be lost."""
 
 MOST = 3
-"""So many names are told; the rest is counted."""
+"""So many names are shown; the rest is counted."""
 
-INIT = "`nm-bus init --project FILE --config FILE` there, or --anew in a running project; restart"
+INIT = (
+    "`nm-bus init --project FILE --config FILE` there, or --replace in a running project; restart"
+)
 GROW = "`nm-bus supernode add` more of them, then `promote`, to three or five"
 BEGIN_AGAIN = (
     "they began with different project files: `nm-bus init --project FILE --config FILE` prints the"
-    " fingerprint of each; where the wrong one was taken, stop it, the same with --anew, start it"
+    " fingerprint of each; where it was wrong, stop it, the same with --replace, start it"
 )
-ANEW = "`nm-bus init --anew` there, restart, `nm-bus supernode rejoin`, then `promote`"
+REPLACE = "`nm-bus init --replace` there, restart, `nm-bus supernode rejoin`, then `promote`"
 CATCH_UP = "see that its links run; it catches up by itself"
 DOCUMENTS = "`nm-bus config status --behind` tells which; the log of its agent tells why"
 
@@ -96,15 +98,15 @@ def _supernodes(picture: Picture, furthest: Standing, settled: int) -> Iterator[
 def _supernode(standing: Standing, admitted: set[VoterId], settled: int) -> Iterator[Finding]:
     node, incarnation = standing.node, standing.incarnation
     if standing.reason:
-        yield fail("ledger", f"{node} has {standing.state}: {standing.reason}", ANEW)
+        yield fail("ledger", f"{node} has {standing.state}: {standing.reason}", REPLACE)
     elif voter_id(node, incarnation) not in admitted:
-        text = f"{node} follows as {incarnation}, which nobody has admitted"
-        mend = f"`nm-bus supernode add {node} --incarnation {incarnation}`, then `promote`"
-        yield warn("ledger", text, mend)
+        text = f"{node} follows as {incarnation}, which was not admitted"
+        fix = f"`nm-bus supernode add {node} --incarnation {incarnation}`, then `promote`"
+        yield warn("ledger", text, fix)
     elif standing.state != RUNNING:
         text = f"{node} is {standing.state}: it has no vote until the others confirm its file"
-        mend = f"it needs its links, and to be admitted; if its disk is an old backup: {ANEW}"
-        yield warn("ledger", text, mend)
+        fix = f"it needs its links, and to be admitted; if its disk is an old backup: {REPLACE}"
+        yield warn("ledger", text, fix)
     elif standing.revision < settled:
         behind = plural(settled - standing.revision, "revision")
         yield warn("ledger", f"{node} is {behind} behind: {_place(standing)}", CATCH_UP)
@@ -112,16 +114,16 @@ def _supernode(standing: Standing, admitted: set[VoterId], settled: int) -> Iter
 
 def _forks(picture: Picture) -> Iterator[Finding]:
     """Seen now, or by a supernode that compared earlier revisions."""
-    mend = f"`nm-bus fsck` tells who differs from the rest; {ANEW}"
+    fix = f"`nm-bus fsck` tells who differs from the rest; {REPLACE}"
     for one, other in forks(picture):
         text = (
             f"{one.node} and {other.node} have two histories: at revision {one.revision}"
             f" the head is {one.head[:SHORT]} and {other.head[:SHORT]}"
         )
-        yield fail("ledger", text, mend if one.revision else BEGIN_AGAIN)
+        yield fail("ledger", text, fix if one.revision else BEGIN_AGAIN)
     for alert in picture.alerts:
         if alert.kind == LEDGER_FORKED.name:
-            yield fail("ledger", alert.summary, mend)
+            yield fail("ledger", alert.summary, fix)
         elif alert.kind == LEDGER_PEER_IGNORED.name:
             yield fail("ledger", alert.summary, "the alert ends by itself once that is done")
 
@@ -154,8 +156,8 @@ def _strangers(picture: Picture, furthest: Standing) -> Iterator[Finding]:
         yield warn("votes", text, f"name it in `peers`, or `nm-bus supernode remove {node}`")
     for node in sorted(configured - admitted):
         text = f"{node} is a peer of {picture.answered_by}, and no supernode in the ledger"
-        mend = f"`nm-bus init --anew` there and `nm-bus supernode add {node}`, or out of `peers`"
-        yield warn("votes", text, mend)
+        fix = f"`nm-bus init --replace` there and `nm-bus supernode add {node}`, or out of `peers`"
+        yield warn("votes", text, fix)
 
 
 def _members(picture: Picture, epoch: int, settled: int) -> Iterator[Finding]:

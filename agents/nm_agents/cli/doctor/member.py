@@ -37,7 +37,7 @@ def _measured(mounts: tuple[str, ...]) -> Iterator[Finding]:
     """Measure once, as the agent does."""
     troubles = Host(mounts).measure().troubles
     for name, reason in troubles.items():
-        yield warn("measuring", f"{name}: {reason}", "mend `metrics.mounts`, or what is refused")
+        yield warn("measuring", f"{name}: {reason}", "correct `metrics.mounts`, or what is refused")
     if not troubles:
         yield ok("measuring", f"all of {plural(len(mounts), 'mount')} and of this host's figures")
 
@@ -47,7 +47,7 @@ def program(about: str, command: tuple[str, ...]) -> Finding:
     name = command[0] if command else ""
     found = shutil.which(name, mode=os.F_OK)
     if not found:
-        return fail(about, f"{name}: no such program", "install it, or mend the command")
+        return fail(about, f"{name}: no such program", "install it, or correct the command")
     if not os.access(found, os.X_OK, effective_ids=True):
         return fail(about, f"{found}: may not be run by this user", f"chmod a+rx {found}")
     return ok(about, f"{found} can be run")
@@ -71,7 +71,7 @@ def _run(check: CheckSettings) -> Finding:
     except subprocess.TimeoutExpired:
         return fail(about, f"did not end within {check.timeout:g} s", "give it a longer `timeout`")
     except OSError as error:
-        return fail(about, f"cannot be run: {error.strerror}", "mend the command")
+        return fail(about, f"cannot be run: {error.strerror}", "correct the command")
     said = " ".join((ran.stdout.strip() or ran.stderr.strip()).split())[:SHOWN]
     if ran.returncode in STATES and ran.stdout.strip():
         return ok(about, f"runs, and exits with {ran.returncode}: {said}")
@@ -88,7 +88,7 @@ def _documents(documents: DocumentsSettings) -> Iterator[Finding]:
     )
     for kind, name, look in lookups:
         if name and not _is_known(name, look):
-            yield fail(about, f"there is no {kind} {name} here", "make it, or mend the settings")
+            yield fail(about, f"there is no {kind} {name} here", "make it, or correct the settings")
     if documents.hook:
         yield program(f"{about}, hook", documents.hook)
 

@@ -22,9 +22,9 @@ def examine_way(broker: Broker, tls: Tls, now: datetime, timeout: Seconds) -> It
     try:
         found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        mend = "mend the name in the settings or in DNS"
+        fix = "correct the name in the settings or in DNS"
         why = getattr(error, "strerror", None) or "it is no name"
-        yield fail("name", f"{address} does not resolve: {why}", mend)
+        yield fail("name", f"{address} does not resolve: {why}", fix)
         return
     yield ok("name", f"{broker.host} is at {found[0][4][0]}")
     try:
@@ -59,13 +59,13 @@ def _handshake(connection: socket.socket, broker: Broker, tls: Tls, now: datetim
         with context.wrap_socket(connection, server_hostname=broker.host) as secured:
             return _shown(secured, broker, now)
     except ConfigError as error:
-        return fail("tls", f"{error.where}: {error.what}", error.mend)
+        return fail("tls", f"{error.where}: {error.what}", error.fix)
     except ssl.SSLCertVerificationError as error:
-        mend = "mend `host`, or the broker's certificate, or `tls.ca`"
-        return fail("tls", f"{broker.host} is not who it should be: {error.verify_message}", mend)
+        fix = "correct `host`, or the broker's certificate, or `tls.ca`"
+        return fail("tls", f"{broker.host} is not who it should be: {error.verify_message}", fix)
     except OSError as error:
-        mend = "see the broker's log; its TLS settings or ours do not fit"
-        return fail("tls", f"{broker.host}: the handshake failed: {error}", mend)
+        fix = "see the broker's log; its TLS settings or ours do not fit"
+        return fail("tls", f"{broker.host}: the handshake failed: {error}", fix)
 
 
 def _shown(secured: ssl.SSLSocket, broker: Broker, now: datetime) -> Finding:

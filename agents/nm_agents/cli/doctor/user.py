@@ -40,8 +40,8 @@ def examine_access(settings: Path) -> Iterator[Finding]:
     if not os.access(settings, os.R_OK, effective_ids=True):
         yield fail("settings", f"{settings}: {me} cannot read it", f"chmod a+r {settings}")
     if not os.access(sys.executable, os.X_OK, effective_ids=True):
-        mend = "install nm-bus where that user may read, as in /opt/nm-bus by /usr/bin/python3"
-        yield fail("user", f"{sys.executable}: {me} may not run it", mend)
+        fix = "install nm-bus where that user may read, as in /opt/nm-bus by /usr/bin/python3"
+        yield fail("user", f"{sys.executable}: {me} may not run it", fix)
 
 
 def _become(owner: int) -> None:

@@ -1,4 +1,4 @@
-"""What `--watch` means: fetched anew every two seconds, and kept while nobody answers."""
+"""What `--watch` means: fetched again every two seconds, and kept while nobody answers."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class Latest(Generic[T]):
         self.trouble = ""
 
     def refresh(self) -> None:
-        """Fetch anew; that nobody answers ends nothing."""
+        """Fetch again; that nobody answers ends nothing."""
         try:
             self.value = self._fetch()
             self._at, self.trouble = self._clock(), ""
@@ -41,10 +41,10 @@ class Latest(Generic[T]):
     def page(self, draw: Callable[[T], RenderableType]) -> RenderableType:
         """What there is to show: with a line above it when it is old."""
         if self.value is None:
-            return Text(f"Nobody answers: {self.trouble}.", style="bold red")
+            return Text(f"No answer: {self.trouble}.", style="bold red")
         if not self.trouble:
             return draw(self.value)
-        old = f"Nobody answers: {self.trouble}. This was so at {figures.clock(self._at)} UTC."
+        old = f"No answer: {self.trouble}. This was so at {figures.clock(self._at)} UTC."
         return Group(Text(old, style="bold red"), draw(self.value))
 
     def line(self, plain: Callable[[T], Any]) -> str:

@@ -78,7 +78,7 @@ def member(
 
     Example: nm-bus setup member --project cmip6 --supernode sn1.llnl.gov
 
-    Exit codes: 0 written, 2 something to mend.
+    Exit codes: 0 written, 2 something to correct.
     """
     ask = Questions.at_terminal()
     project = _project(ask, project)
@@ -129,7 +129,7 @@ def supernode(
 
     Example: nm-bus setup supernode --project cmip6 --peer sn2.dkrz.de --peer sn3.ceda.ac.uk
 
-    Exit codes: 0 written, 2 something to mend.
+    Exit codes: 0 written, 2 something to correct.
     """
     ask = Questions.at_terminal()
     project = _project(ask, project)
@@ -182,7 +182,7 @@ def admin(
 
     Example: nm-bus setup admin --project cmip6 --supernode sn1.llnl.gov --supernode sn2.dkrz.de
 
-    Exit codes: 0 written, 2 something to mend.
+    Exit codes: 0 written, 2 something to correct.
     """
     ask = Questions.at_terminal()
     project = _project(ask, project)

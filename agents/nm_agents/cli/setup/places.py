@@ -24,7 +24,7 @@ def place_of(option: str, text: str) -> tuple[str, dict[str, Any]]:
     except ValueError:
         is_place = False
     if not is_place or port_number == 0:
-        mend = "give NODE[@ADDRESS][:PORT], an IPv6 address in brackets: NODE@[::1]:5671"
-        raise ConfigError(option, f"{text!r} cannot be read", mend)
+        fix = "give NODE[@ADDRESS][:PORT], an IPv6 address in brackets: NODE@[::1]:5671"
+        raise ConfigError(option, f"{text!r} cannot be read", fix)
     table: dict[str, Any] = {"host": node, "port": port_number or AMQPS}
     return node, table | ({"address": address} if address else {})

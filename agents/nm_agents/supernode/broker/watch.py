@@ -88,7 +88,7 @@ class BrokerWatch:
         Links(self.api, self.settings).apply()
 
     def restart(self, link: Link) -> None:
-        """Make one shovel anew."""
+        """Make one shovel again."""
         Links(self.api, self.settings).restart(link)
 
     def retire(self) -> None:
@@ -122,8 +122,8 @@ class BrokerWatch:
         if queue not in named | {own} and len(named) >= MOST_SUBSCRIPTIONS:
             days = sizes_for(self.settings.limits).alerts_expires / 86_400.0
             raise RefusedError(
-                f"{principal} has {MOST_SUBSCRIPTIONS} alert subscriptions here: one that nobody "
-                f"reads ends after {days:.0f} days, or at the supernode's host by `rabbitmqctl "
+                f"{principal} has {MOST_SUBSCRIPTIONS} alert subscriptions here: one that is not "
+                f"read ends after {days:.0f} days, or at the supernode's host by `rabbitmqctl "
                 f"delete_queue --vhost {self._vhost} {own}:NAME`"
             )
 

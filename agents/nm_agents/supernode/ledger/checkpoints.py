@@ -63,7 +63,7 @@ class Checkpoints:
 
     def compare(self, peer: NodeId, incarnation: str, beat: Beat) -> None:
         """Hold a peer's against what is known here, which may be nothing. A fork is over when the
-        peer has begun anew."""
+        peer has begun again."""
         for key, fork in list(self.forks.items()):
             if fork.peer == peer and fork.incarnation != incarnation:
                 del self.forks[key]

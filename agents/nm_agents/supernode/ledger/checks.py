@@ -1,6 +1,6 @@
 """What is wrong with a change that was not proposed yet.
 
-Only what no state can mend and what applying leaves out: the form, and the schema that a document
+Only what no state can fix and what applying leaves out: the form, and the schema that a document
 or a record is held against. Who may ask for what is decided when a change is applied. What takes
 long is not done here: it is given as a check, for the process that makes them.
 """

@@ -1,4 +1,4 @@
-"""How a supernode's ledger comes to be: from the project file, or anew as somebody else.
+"""How a supernode's ledger comes to be: from the project file, or again as somebody else.
 
 The file is never made silently, and never written over: what is there is told, or put aside.
 """
@@ -43,12 +43,12 @@ class Made:
 
 
 def begin(
-    settings: SupernodeSettings, project: Project, source: Path, *, anew: bool = False
+    settings: SupernodeSettings, project: Project, source: Path, *, replace: bool = False
 ) -> Made:
     """Make a supernode's ledger from a project file; harmless when that was done before.
 
-    With `anew`, one that began with another project file is put aside, and what it had accepted is
-    taken over: nothing that it agreed on counts for the others. Raises ConfigError when `source`
+    With `replace`, one that began with another project file is put aside, and what it had accepted
+    is taken over: nothing that it agreed on counts for the others. Raises ConfigError when `source`
     does not name this supernode, when a ledger is there that began otherwise, with what differs,
     and when the folder is in use.
     """
@@ -57,12 +57,12 @@ def begin(
         raise ConfigError(source, what, "take the file of this project")
     if settings.node not in {one.node for one in project.supernodes}:
         what = f"does not name {settings.node} among the supernodes"
-        raise ConfigError(source, what, "name it, or join a running project: --anew")
+        raise ConfigError(source, what, "name it, or join a running project: --replace")
     path = settings.folder / FILE
     with own_folder(settings.folder):
         aside, carried = None, list[Change]()
         if path.exists():
-            if not (anew and _began_otherwise(path, project)):
+            if not (replace and _began_otherwise(path, project)):
                 return _there(path, project, source)
             carried = _undecided(path, settings)
             aside = _put_aside(path)
@@ -82,10 +82,10 @@ def begin(
         )
 
 
-def begin_anew(settings: SupernodeSettings) -> Made:
+def begin_again(settings: SupernodeSettings) -> Made:
     """Make a ledger that knows nothing, of a supernode that nobody knows; the others' snapshot
     fills it. An earlier file is put aside; what it had accepted and nobody decided is taken over,
-    as far as it can be read. One that began anew and never started stays as it is: its incarnation
+    as far as it can be read. One that began again and never started stays as it is: its incarnation
     may have been admitted already. Raises ConfigError when the folder is in use."""
     path, incarnation = settings.folder / FILE, uuid.uuid4().hex[:12]
     with own_folder(settings.folder):
@@ -112,7 +112,7 @@ def _untouched(path: Path, settings: SupernodeSettings) -> Made | None:
 
 
 def at_stake(settings: SupernodeSettings) -> str:
-    """What would be put aside by beginning anew, in a sentence; empty when nothing is lost by it:
+    """What would be put aside by beginning again, in a sentence; empty when nothing is lost by it:
     there is no ledger, or none that can be read, or one that knows nothing yet."""
     path = settings.folder / FILE
     if not path.exists():
@@ -154,11 +154,11 @@ def _there(path: Path, project: Project, source: Path) -> Made:
         begun = store.project()
     if begun is not None and found.file != identity(project):
         what = f"differs from what {path} began with: " + "; ".join(differences(begun, project))
-        mend = (
+        fix = (
             "nothing was changed; a running project is changed by nm-bus supernode and the like; if"
-            " this file is right and that one was wrong, begin again from it: --anew --project FILE"
+            " this file is right and that one was wrong, begin again: --replace --project FILE"
         )
-        raise ConfigError(source, what, mend)
+        raise ConfigError(source, what, fix)
     return Made(path, found.node, found.incarnation, new=False, beginning=found.beginning)
 
 

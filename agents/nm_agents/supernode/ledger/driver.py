@@ -22,7 +22,7 @@ from nm_bus.codec import Reason, Rejected
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.batches import FAR_AHEAD
-from nm_bus.core.ledger.boots import JOIN_ANEW, MOST_KNOWN, Boots
+from nm_bus.core.ledger.boots import JOIN_AGAIN, MOST_KNOWN, Boots
 from nm_bus.core.ledger.effects import Effect, Send, SendLog
 from nm_bus.core.ledger.hybrid import HybridClock
 from nm_bus.core.ledger.state import State
@@ -292,7 +292,7 @@ class LedgerDriver:
 
     def stop(self, reason: str) -> None:
         """Vote and speak no more: this file is not the one that the others know."""
-        self.reason = f"{reason}; {JOIN_ANEW}"
+        self.reason = f"{reason}; {JOIN_AGAIN}"
         _LOG.error("the ledger has stopped: %s", self.reason)
 
     # --- what time brings

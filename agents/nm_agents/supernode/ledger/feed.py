@@ -76,7 +76,7 @@ class UpdateFeed:
     _done: set[int] = field(default_factory=set)
     """Those of them that are confirmed, but not all before them."""
     _run: int = 0
-    """Counts the times that it began anew; outcomes of an earlier run are of no use."""
+    """Counts the times that it began again; outcomes of an earlier run are of no use."""
     _is_keeping: bool = False
     _is_resting: bool = False
 
@@ -96,14 +96,14 @@ class UpdateFeed:
 
     def _status(self, status: Status) -> None:
         if status.flow is Flow.UP:
-            self._begin_anew()
+            self._begin_again()
 
     def _installed(self) -> None:
         """What a snapshot jumped over is nowhere to be had: followers ask for it by `sync`."""
         self._confirmed = max(self._confirmed, self.ledger.feed_from)
-        self._begin_anew()
+        self._begin_again()
 
-    def _begin_anew(self) -> None:
+    def _begin_again(self) -> None:
         self._run += 1
         self._sent = self._confirmed
         self._flying.clear()
@@ -151,7 +151,7 @@ class UpdateFeed:
 
     def _rested(self) -> None:
         self._is_resting = False
-        self._begin_anew()
+        self._begin_again()
 
     def _keep_soon(self) -> None:
         if not self._is_keeping:

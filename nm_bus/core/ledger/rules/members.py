@@ -91,7 +91,7 @@ def _in_state(state: State, change: Change, word: str) -> Outcome:
 
 
 def _now(state: State, change: Change, value: Value) -> Outcome:
-    """What is so already takes no revision: members join anew with each connection."""
+    """What is so already takes no revision: members join again with each connection."""
     entry = state.get(change.key)
     if entry is not None and entry.value == value:
         return Unchanged(entry.revision)

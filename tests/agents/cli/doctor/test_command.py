@@ -139,7 +139,7 @@ def test_a_key_that_others_may_read_is_a_warning(mine: Tls) -> None:
     mine.key.chmod(0o644)
     found = bad(examine_certificates(mine, ME, now()))
     assert [f.level for f in found] == [Level.WARN]
-    assert found[0].mend == f"chmod 600 {mine.key}"
+    assert found[0].fix == f"chmod 600 {mine.key}"
 
 
 def test_the_key_of_another_certificate_fails(
@@ -169,7 +169,7 @@ def test_a_certificate_of_another_authority_blames_the_authority_s_file(
     wrong = msgspec.structs.replace(mine, ca=stranger.folder / "ca.crt")
     (found,) = bad(examine_certificates(wrong, ME, now()))
     assert found.text.endswith(f"is not of the authority that issued {mine.certificate}")
-    assert "renew" not in found.mend
+    assert "renew" not in found.fix
 
 
 @pytest.mark.parametrize("which", ["certificate", "key", "ca"])
@@ -180,7 +180,7 @@ def test_a_file_that_may_not_be_read_is_to_be_given_to_the_user(which: str, shar
     with as_ordinary_user(shared):
         (found,) = bad(examine_certificates(tls, ME, now()))
         assert f"{path}: cannot be read" in found.text
-        assert found.mend.startswith(f"chown {user_name(os.geteuid())} {path}")
+        assert found.fix.startswith(f"chown {user_name(os.geteuid())} {path}")
 
 
 # --- this host -----------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def test_a_file_of_root_in_the_folder_is_a_failure(shared: Path) -> None:
     with as_ordinary_user(shared):
         (found,) = examine_folder(shared, "folder", ours=True)
     assert found.level is Level.FAIL
-    assert found.mend.startswith("chown -R")
+    assert found.fix.startswith("chown -R")
 
 
 def test_looking_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_a_drop_in_folder_that_cannot_be_made_is_a_failure(mine: Tls, shared: Pa
     shared.chmod(0o700)
     assert found.level is Level.FAIL
     assert "is not there" in found.text
-    assert found.mend.startswith("install -d -o ")
+    assert found.fix.startswith("install -d -o ")
 
 
 def test_a_mount_that_is_none_is_a_warning(mine: Tls, tmp_path: Path) -> None:
@@ -357,21 +357,21 @@ def test_a_supernode_that_answers_is_compared_by_the_middle_of_the_question(bus:
 
 
 @pytest.mark.parametrize(
-    ("error", "mend"),
+    ("error", "fix"),
     [
         (RefusedError(f"sn1 {not_admitted(ME)}"), "broker admit member"),
         (RefusedError("sn1 serves no project other"), "`project`"),
         (ConnectionLostError("gone"), "above"),
     ],
 )
-def test_a_failed_login_says_what_to_do(bus: FakeBus, error: NmBusError, mend: str) -> None:
+def test_a_failed_login_says_what_to_do(bus: FakeBus, error: NmBusError, fix: str) -> None:
     def refuse(message: object) -> Answer:
         raise error
 
     bus.answers = refuse
     found = list(examine_answers(client_of(bus), SN1, lambda: 0.0, "broker admit member"))
     assert [(f.about, f.level) for f in found] == [("login", Level.FAIL)]
-    assert mend in found[0].mend
+    assert fix in found[0].fix
 
 
 def test_a_login_is_made_where_the_program_asks(mine: Tls) -> None:
@@ -385,7 +385,7 @@ def test_troubles_of_the_federation_are_told_one_by_one(bus: FakeBus) -> None:
     assert ("links", Level.WARN) in told
     assert ("supernode", Level.WARN) in told
     assert ("quarantine", Level.WARN) in told
-    assert all(f.mend for f in found)
+    assert all(f.fix for f in found)
 
 
 def test_refused_messages_that_are_lost_are_a_warning() -> None:
@@ -522,7 +522,7 @@ def test_a_broken_settings_file_is_one_failure(run: Run, tmp_path: Path) -> None
     found = json.loads(said.stdout)
     assert said.exit_code == 2
     assert [f["about"] for f in found] == ["settings"]
-    assert found[0]["mend"]
+    assert found[0]["fix"]
 
 
 def test_findings_are_lines_in_a_pipe(run: Run, mine: Tls, tmp_path: Path, port: int) -> None:

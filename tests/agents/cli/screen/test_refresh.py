@@ -35,13 +35,13 @@ def test_the_last_picture_is_kept_while_nobody_answers() -> None:
     latest = Latest(Source("one", gone, "two"), lambda: NOON)
     assert drawn(latest) == "<one>\n"
     assert drawn(latest) == (
-        "Nobody answers: no supernode can be reached. This was so at 14:13:20 UTC.\n<one>\n"
+        "No answer: no supernode can be reached. This was so at 14:13:20 UTC.\n<one>\n"
     )
     assert drawn(latest) == "<two>\n"
 
 
 def test_nothing_known_yet_is_said() -> None:
-    assert drawn(Latest(Source(ConnectionLostError("gone")))) == "Nobody answers: gone.\n"
+    assert drawn(Latest(Source(ConnectionLostError("gone")))) == "No answer: gone.\n"
 
 
 def test_a_line_has_the_value_or_the_error_never_an_old_value() -> None:

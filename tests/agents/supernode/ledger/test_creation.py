@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from nm_agents.folder import own_folder
-from nm_agents.supernode.ledger.creation import begin, begin_anew
+from nm_agents.supernode.ledger.creation import begin, begin_again
 from nm_bus.errors import ConfigError
 from nm_bus.project import FirstSupernode, Project
 from nm_bus.settings import Broker, SupernodeSettings, Tls
@@ -79,15 +79,17 @@ def test_a_folder_in_use_is_left_alone(settings: SupernodeSettings) -> None:
         with pytest.raises(ConfigError, match="runs on this folder"):
             begin(settings, PROJECT, SOURCE)
         with pytest.raises(ConfigError, match="runs on this folder"):
-            begin_anew(settings)
+            begin_again(settings)
 
 
-def test_anew_it_is_somebody_else_and_the_earlier_file_is_kept(settings: SupernodeSettings) -> None:
+def test_replaced_it_is_another_one_and_the_earlier_file_is_kept(
+    settings: SupernodeSettings,
+) -> None:
     before = begin(settings, PROJECT, SOURCE).path.read_bytes()
-    made = begin_anew(settings)
+    made = begin_again(settings)
     with closing(open_ledger(made.path)) as store:
         store.started("nonce")
-    again = begin_anew(settings)
+    again = begin_again(settings)
     assert made.incarnation != again.incarnation
     assert made.aside is not None
     assert made.aside.read_bytes() == before
@@ -97,8 +99,10 @@ def test_anew_it_is_somebody_else_and_the_earlier_file_is_kept(settings: Superno
         assert store.position.height == -1
 
 
-def test_anew_a_second_time_before_it_started_keeps_who_it_is(settings: SupernodeSettings) -> None:
-    made, again = begin_anew(settings), begin_anew(settings)
+def test_replaced_twice_before_it_started_it_keeps_who_it_is(
+    settings: SupernodeSettings,
+) -> None:
+    made, again = begin_again(settings), begin_again(settings)
     assert (again.incarnation, again.new) == (made.incarnation, False)
 
 
@@ -107,8 +111,8 @@ def test_it_begins_again_from_the_right_project_file_only_if_it_had_another_one(
 ) -> None:
     wrong = structs.replace(PROJECT, administrators=("eve.example.org",))
     first = begin(settings, wrong, SOURCE)
-    again = begin(settings, PROJECT, SOURCE, anew=True)
+    again = begin(settings, PROJECT, SOURCE, replace=True)
     assert (again.new, again.incarnation) == (True, "genesis")
     assert again.beginning not in ("", first.beginning)
     assert again.aside is not None
-    assert not begin(settings, PROJECT, SOURCE, anew=True).new
+    assert not begin(settings, PROJECT, SOURCE, replace=True).new

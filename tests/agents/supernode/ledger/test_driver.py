@@ -189,7 +189,7 @@ def test_a_file_that_was_rolled_back_stops_and_says_what_to_do(make_crowd: Make)
     backup.rename(first.path)
     first.start()
     crowd.clock.run(lambda: bool(first.ledger.reason), 60.0)
-    assert "nm-bus init --anew" in first.ledger.reason
+    assert "nm-bus init --replace" in first.ledger.reason
     assert first.ledger.standing().state == "stopped"
     assert not first.ledger.is_awake
     second.put(4)
@@ -250,19 +250,19 @@ def test_joining_anew_it_takes_a_snapshot_and_votes_once_admitted(make_crowd: Ma
     first.kill()
     first.path.unlink()
     create_ledger(
-        first.path, LedgerIdentity(PROJECT, first.node, "anew", 0, ""), Position()
+        first.path, LedgerIdentity(PROJECT, first.node, "again", 0, ""), Position()
     ).close()
     first.start()
     crowd.clock.run(lambda: first.ledger.state.revision == 1, 60.0)
     assert first.ledger.identity.epoch == 1
     for number, role in enumerate(("standby", "voter"), 1):
-        value = {"incarnation": "anew", "role": role}
+        value = {"incarnation": "again", "role": role}
         key = f"supernode/{first.node}"
         change = Change(f"{ADMIN}/console/{number}", ADMIN, "admit", key, value=value)
         second.ledger.propose(change, partial(second.answers.__setitem__, change.id))
         crowd.settle()
         assert second.answers[change.id].state == "agreed", second.answers[change.id]
-    assert f"{first.node}#anew" in first.ledger.state.voters
+    assert f"{first.node}#again" in first.ledger.state.voters
     first.put(2)
     crowd.settle()
     assert first.ledger.is_awake
@@ -353,7 +353,7 @@ def test_who_began_with_another_project_file_is_not_voted_with(
     for one, other in permutations((first, second), 2):
         (told,) = [each for each in troubles(one.ledger) if each.kind is IGNORED]
         assert (told.subject, told.what) == (other.node, one.node)
-        assert "init --anew --project FILE" in told.summary
+        assert "init --replace --project FILE" in told.summary
         assert one.ledger.identity.beginning in told.summary
 
 
@@ -374,7 +374,7 @@ def test_the_way_out_of_two_beginnings_works_with_two_supernodes(
     tls = Tls(Path("ca"), Path("certificate"), Path("key"))
     settings = SupernodeSettings(PROJECT, first.node, folder, Broker(first.node), tls)
     right = Project(PROJECT, tuple(map(FirstSupernode, crowd.sites)), (ADMIN,))
-    made = begin(settings, right, Path("project.toml"), anew=True)
+    made = begin(settings, right, Path("project.toml"), replace=True)
     assert (made.new, made.carried) == (True, 1)
     first.start()
     crowd.settle()
@@ -413,7 +413,7 @@ def test_an_epoch_of_a_date_that_has_not_come_stops_nobody_and_is_said(make_crow
     assert not any(each.kind is IGNORED for each in troubles(first.ledger))
 
 
-def test_two_histories_are_found_out_until_one_of_them_begins_anew(make_crowd: Make) -> None:
+def test_two_histories_are_found_out_until_one_of_them_begins_again(make_crowd: Make) -> None:
     crowd = make_crowd(2)
     crowd.awake()
     first, second = crowd
@@ -429,8 +429,8 @@ def test_two_histories_are_found_out_until_one_of_them_begins_anew(make_crowd: M
     assert (fork.head, fork.other) == (ours.checkpoints.head, "f" * 64)
     *_, alert = troubles(ours)
     assert alert.details == {"head": "f" * 64, "signer": "s", "signature": "t"}
-    anew = Ledger(first.node, "later", 1, 1, "other", Beat(-1))
-    ours.take(first.node, anew)
+    again = Ledger(first.node, "later", 1, 1, "other", Beat(-1))
+    ours.take(first.node, again)
     assert not ours.checkpoints.forks
 
 

@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from nm_agents.folder import own_folder
-from nm_agents.supernode.ledger.creation import begin_anew
+from nm_agents.supernode.ledger.creation import begin_again
 from nm_agents.supernode.ledger.new_epoch import Survivor, renew, survey
 from nm_bus.core.ledger.follower import Follower, Place
 from nm_bus.core.ledger.syncing import synced
@@ -84,7 +84,7 @@ def test_a_supernode_of_the_old_epoch_stops_and_says_that_it_is_over(make_crowd:
     first.put(9)
     first.clock.run(lambda: bool(old.reason and other.reason), 60.0)
     assert "epoch 1 is over" in old.reason
-    assert "init --anew" in old.reason
+    assert "init --replace" in old.reason
     assert old.standing().state == "stopped"
     first.clock.advance(60.0)
     assert third.ledger.state.revision == 4
@@ -112,7 +112,7 @@ def test_a_lost_supernode_joins_anew_and_what_it_had_accepted_is_agreed(make_cro
     first.clock.advance(1.0)
     first.kill()
     renewed(settings_of(third))
-    made = begin_anew(settings_of(first))
+    made = begin_again(settings_of(first))
     assert made.carried == 1
     ledger = third.start()
     newcomer = first.start()
@@ -190,7 +190,7 @@ def test_of_a_damaged_file_nothing_is_taken_over(make_crowd: Make) -> None:
     third.kill()
     settings = settings_of(first)
     first.path.write_bytes(b"no database" * 1_000)
-    made = begin_anew(settings)
+    made = begin_again(settings)
     assert made.carried == 0
     assert made.aside is not None
     assert made.aside.exists()
