@@ -71,7 +71,7 @@ UpdateItem = Update | Snapshot | Quiet
 
 
 @dataclass
-class _Loading:
+class _LoadingState:
     """A snapshot that comes in pages."""
 
     entries: dict[str, LedgerEntry] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Updates(Iterator[UpdateItem]):
         self._place = start
         self._pauses = Pauses(timing.retry_first, timing.retry_most, random.random)
         self._arrived: deque[Received] = deque()
-        self._loading = _Loading()
+        self._loading = _LoadingState()
         self._refused = 0
         self._told = time.monotonic()
         self._wait: Seconds = STEP
@@ -281,7 +281,7 @@ class Updates(Iterator[UpdateItem]):
         wanted = (entry for entry in page.entries if self._wanted(entry.key))
         self._loading.entries |= {entry.key: ledger_entry(entry) for entry in wanted}
         if page.last:
-            loading, self._loading = self._loading, _Loading()
+            loading, self._loading = self._loading, _LoadingState()
             self._place = self._follower.place
             yield Snapshot(self._place, tuple(loading.entries.values()), loading.reset)
 

@@ -287,9 +287,7 @@ def test_no_ledger_and_an_empty_file_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="there is no ledger; make one: nm-bus init"):
         open_ledger(tmp_path / "none.db")
     (tmp_path / "empty.db").touch()
-    with pytest.raises(
-        StorageError, match=r"holds no ledger; join again .* nm-bus init --replace"
-    ):
+    with pytest.raises(StorageError, match=r"holds no ledger; join again .* nm-bus init --replace"):
         open_ledger(tmp_path / "empty.db")
 
 

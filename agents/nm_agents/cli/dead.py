@@ -18,7 +18,7 @@ from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.entries import pairs
 from nm_agents.cli.screen.printable import as_json, cell, first_bytes, printable
-from nm_agents.cli.screen.status import table
+from nm_agents.cli.screen.table import table
 from nm_broker.answers import Message
 from nm_broker.management import ManagementApi
 from nm_bus.boundary import Unreadable, attempt

@@ -13,7 +13,7 @@ import typer
 from nm_agents.cli.options import Json
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.printable import as_json, cell
-from nm_agents.cli.screen.status import table
+from nm_agents.cli.screen.table import table
 from nm_agents.exits import Exit
 from nm_broker.access import user_name
 from nm_broker.pki import Authority

@@ -8,7 +8,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from nm_agents.cli.screen.figures import size, span
-from nm_agents.cli.screen.status import table
+from nm_agents.cli.screen.table import table
 from nm_bus.messages import Seconds
 from nm_lab.bench.agreeing import AgreementFigures, DelaySeries, percentile
 from nm_lab.bench.aims import Measured

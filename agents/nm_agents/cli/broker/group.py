@@ -17,7 +17,7 @@ from nm_agents.cli.options import Json, Timeout
 from nm_agents.cli.placing import Placed, place
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.printable import as_json, cell
-from nm_agents.cli.screen.status import table
+from nm_agents.cli.screen.table import table
 from nm_agents.exits import Exit
 from nm_broker.links import Links
 from nm_broker.management import ManagementApi

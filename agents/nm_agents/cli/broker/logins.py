@@ -16,7 +16,7 @@ from nm_agents.cli.options import Json, Timeout
 from nm_agents.cli.screen.console import say, screen, show, warn
 from nm_agents.cli.screen.figures import plural
 from nm_agents.cli.screen.printable import as_json, cell
-from nm_agents.cli.screen.status import table
+from nm_agents.cli.screen.table import table
 from nm_agents.exits import Exit
 from nm_broker.access import Access, user_name
 from nm_broker.standing import Login, logins

@@ -13,7 +13,7 @@ from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.printable import as_json, cell
-from nm_agents.cli.screen.status import table
+from nm_agents.cli.screen.table import table
 from nm_agents.exits import Exit
 from nm_bus.client import Client
 from nm_bus.core.ledger import history as past

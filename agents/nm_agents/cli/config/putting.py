@@ -1,5 +1,6 @@
 """`nm-bus config put`, `revert` and `delete`: what changes a document."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -36,28 +37,32 @@ from nm_bus.messages import Entry, Seconds
 
 TIMEOUT = 30.0
 
+ComponentOption = Annotated[
+    str, typer.Option("--component", metavar="NAME", help="Whose document it is.")
+]
+NameOption = Annotated[
+    str, typer.Option("--name", metavar="NAME", help="Its name, unless the file's own.")
+]
+WaitOption = Annotated[
+    float,
+    typer.Option(
+        "--wait", metavar="SECONDS", min=0, help="For the members that keep the component."
+    ),
+]
+
 
 def put(
     context: typer.Context,
     file: FileArgument,
     *,
-    component: Annotated[
-        str, typer.Option("--component", metavar="NAME", help="Whose document it is.")
-    ],
-    name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="Its name, unless the file's own.")
-    ] = "",
+    component: ComponentOption,
+    name: NameOption = "",
     schema: SchemaOption = None,
     if_revision: IfRevision = None,
     note: NoteOption = "",
     force: ForceOption = False,
     dry_run: DryRun = False,
-    wait: Annotated[
-        float,
-        typer.Option(
-            "--wait", metavar="SECONDS", min=0, help="For the members that keep the component."
-        ),
-    ] = 0.0,
+    wait: WaitOption = 0.0,
     config: Config = None,
     json: Json = False,
     timeout: Timeout = TIMEOUT,
@@ -90,20 +95,9 @@ def put(
             _unchanged(before, json)
             revision = before.revision
         else:
-            agreed = ask_for(
-                document.key,
-                lambda: client.put(
-                    component,
-                    name,
-                    content,
-                    schema=given,
-                    note=note,
-                    if_revision=if_revision,
-                    force=force,
-                ),
-                json=json,
-            )
-            revision = agreed.revision
+            put_it = partial(client.put, component, name, content, schema=given, note=note)
+            asking = partial(put_it, if_revision=if_revision, force=force)
+            revision = ask_for(document.key, asking, json=json).revision
         if before is None:
             _say_if_nobody_keeps(client, component)
         if wait:

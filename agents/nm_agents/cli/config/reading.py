@@ -15,7 +15,7 @@ from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.printable import as_json, cell, printable
-from nm_agents.cli.screen.status import table
+from nm_agents.cli.screen.table import table
 from nm_bus.client import Client, content_of
 from nm_bus.codes import UNKNOWN_KEY
 from nm_bus.core.ledger.history import Version

@@ -12,7 +12,7 @@ from nm_agents.cli.options import Config, Json, Timeout, Under, connected
 from nm_agents.cli.screen.console import say, screen, show, warn
 from nm_agents.cli.screen.figures import plural
 from nm_agents.cli.screen.printable import as_json, cell
-from nm_agents.cli.screen.status import table
+from nm_agents.cli.screen.table import table
 from nm_agents.exits import Exit
 from nm_bus.client.federation.documents import MemberDocuments, RunningDocument, documents_of
 from nm_bus.client.federation.picture import under

@@ -10,7 +10,7 @@ from nm_agents.cli.screen import figures
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.listing import Field, ListView
 from nm_agents.cli.screen.printable import as_json, cell
-from nm_agents.cli.screen.status import table
+from nm_agents.cli.screen.table import table
 from nm_bus.codes import UNKNOWN_KEY
 from nm_bus.errors import RefusedError
 from nm_bus.messages import Entry, Micros

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Column, Table
 from rich.text import Text
 
 from nm_agents.cli.screen import figures
@@ -152,19 +151,6 @@ def headline(picture: Picture) -> Text:
 
 def _section(title: str, parts: Sequence[RenderableType]) -> list[RenderableType]:
     return [Text(""), Text(title, style="bold"), *parts] if parts else []
-
-
-FLEXIBLE = frozenset({"health", "broker", "ledger", "state", "summary", "checks", "output"})
-"""The columns that give way first on a narrow terminal: sentences, which can be cut."""
-
-
-def table(*columns: Column | str) -> Table:
-    """A table without lines: as good in a pipe as on a screen."""
-    made = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in made.columns:
-        column.overflow = "ellipsis"
-        column.no_wrap = column.header not in FLEXIBLE
-    return made
 
 
 ALERT = (
