@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from nm_agents.cli.tail import Stream
+from nm_agents.cli.tail import WatchedStream
 from nm_bus import messages
 from nm_bus.contracts import path_of, paths
 from nm_bus.grants import grant
@@ -38,4 +38,4 @@ def test_a_role_is_granted_the_keys_of_its_rows_and_no_others(role: Role) -> Non
 def test_what_can_be_watched_is_declared_and_offered_by_the_command() -> None:
     exchanges = {each.name for each in project_topology(Sizes()).exchanges}
     assert exchanges >= TAILED
-    assert {stream.value for stream in Stream} == TAILED
+    assert {stream.value for stream in WatchedStream} == TAILED

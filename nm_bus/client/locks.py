@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nm_bus.client.entries import moment
-from nm_bus.client.sessions import Ledger, Session
+from nm_bus.client.sessions import LedgerAsking, Session
 from nm_bus.client.updates import Snapshot, UpdateItem, Updates
 from nm_bus.codes import GONE
 from nm_bus.core.ledger.follower import Place
@@ -46,7 +46,7 @@ class Held:
             raise LockLostError(f"the lock {self.name} is lost: {self.session.reason}")
 
 
-class Locking(Ledger, Protocol):
+class Locking(LedgerAsking, Protocol):
     """What a lock needs of a `nm_bus.client.Client`."""
 
     timeout: Seconds

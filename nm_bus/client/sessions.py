@@ -18,7 +18,7 @@ SHARE = 3
 GOODBYE: Seconds = 5.0
 
 
-class Ledger(Protocol):
+class LedgerAsking(Protocol):
     """What a session needs of a `nm_bus.client.Client`."""
 
     @property
@@ -43,7 +43,7 @@ class Session(threading.Thread):
     `beside` is a ledger for the thread alone, with a timeout that fits the time to live.
     """
 
-    def __init__(self, ledger: Ledger, beside: Ledger, ttl: Seconds) -> None:
+    def __init__(self, ledger: LedgerAsking, beside: LedgerAsking, ttl: Seconds) -> None:
         name = secrets.token_hex(8)
         super().__init__(name=f"session {name}", daemon=True)
         self.key = f"session/{ledger.user}/{name}"

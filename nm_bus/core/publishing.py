@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from nm_bus.documents import named
 from nm_bus.documents.names import PREFIX
-from nm_bus.messages.base import Part
+from nm_bus.messages.base import Nested
 
 Key = str
 Digest = str
@@ -23,7 +23,7 @@ MOST_PROPOSED = 5
 """How many proposals of a document are remembered until one of them is seen in the ledger."""
 
 
-class Base(Part, frozen=True):
+class Base(Nested, frozen=True):
     """What this folder last saw of a document in the ledger: its revision (0: nothing yet) and
     content. `proposed` are the contents that it asked for since: they are no surprise."""
 

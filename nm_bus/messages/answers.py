@@ -1,11 +1,11 @@
 """What a supernode answers to a Query."""
 
 from nm_bus.messages.alerts import Alert
-from nm_bus.messages.base import Health, NodeId, Part, Seconds
+from nm_bus.messages.base import Health, Nested, NodeId, Seconds
 from nm_bus.messages.supernodes import LinkState, MemberState, PipeState, Rollup, Supernode
 
 
-class MemberView(Part, frozen=True):
+class MemberView(Nested, frozen=True):
     """A member as the answering supernode holds it. `told` is the age of its home's word."""
 
     home: NodeId
@@ -13,7 +13,7 @@ class MemberView(Part, frozen=True):
     state: MemberState
 
 
-class SupernodeView(Part, frozen=True):
+class SupernodeView(Nested, frozen=True):
     """A supernode as another one holds it: `alive` or `unknown` with the reason."""
 
     node: NodeId
@@ -24,7 +24,7 @@ class SupernodeView(Part, frozen=True):
     pipes: tuple[PipeState, ...] = ()
 
 
-class Overview(Part, frozen=True):
+class Overview(Nested, frozen=True):
     """The answer to Query `status`, in pages; supernodes, links and alerts are on page 0 alone."""
 
     answered_by: NodeId
@@ -37,14 +37,14 @@ class Overview(Part, frozen=True):
     alerts: tuple[Alert, ...] = ()
 
 
-class Window(Part, frozen=True):
+class Window(Nested, frozen=True):
     """One closed or running window of a series; `start` is seconds since 1970."""
 
     start: Seconds
     rollup: Rollup
 
 
-class Series(Part, frozen=True):
+class Series(Nested, frozen=True):
     """A series' windows, oldest first. `minute` and `five` are lengths; `hour` is merged."""
 
     unit: str = ""
@@ -55,7 +55,7 @@ class Series(Part, frozen=True):
     quantiles: dict[str, float] = {}
 
 
-class NodeDetail(Part, frozen=True):
+class NodeDetail(Nested, frozen=True):
     """The answer to Query `node`: one member with its metrics, by name, as many as fit a message;
     `left_out` counts the others."""
 

@@ -43,7 +43,7 @@ class Data(msgspec.Struct, frozen=True, gc=False):
     """What every message's data derives from. Unknown fields are ignored, so versions may mix."""
 
 
-class Part(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Nested(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A record inside a message's data."""
 
 

@@ -6,7 +6,7 @@ the number of an effective change, which is what everyone else lives by.
 
 from typing import Any
 
-from nm_bus.messages.base import Data, NodeId, Part, Seconds
+from nm_bus.messages.base import Data, Nested, NodeId, Seconds
 
 VoterId = str
 """A supernode as a voter, `<node>#<incarnation>`: who lost its disk is somebody else."""
@@ -18,7 +18,7 @@ Micros = int
 """Microseconds since 1970; of a hybrid logical clock, so that they grow where clocks do not."""
 
 
-class Change(Part, frozen=True):
+class Change(Nested, frozen=True):
     """What someone asks for. `base` is the revision its author saw; `expected`, when given, the
     revision that the key must have (0: the key must not be there).
 
@@ -40,14 +40,14 @@ class Change(Part, frozen=True):
     supernode: NodeId = ""
 
 
-class Ballot(Part, frozen=True, order=True, array_like=True):
+class Ballot(Nested, frozen=True, order=True, array_like=True):
     """The number of an attempt to decide a slot: `[round, voter]`."""
 
     round: int
     proposer: VoterId
 
 
-class Batch(Part, frozen=True):
+class Batch(Nested, frozen=True):
     """What is decided at once: changes in the order of (timestamp, supernode, id).
 
     `time` is the author's own clock when it was made, which is steady: the wall clock of its start
@@ -62,14 +62,14 @@ class Batch(Part, frozen=True):
 # --- the steps of an agreement, between supernodes ------------------------------------------
 
 
-class Prepare(Part, frozen=True, tag_field="step", tag="prepare"):
+class Prepare(Nested, frozen=True, tag_field="step", tag="prepare"):
     """May I propose for this slot with this ballot?"""
 
     slot: int
     ballot: Ballot
 
 
-class Promise(Part, frozen=True, tag_field="step", tag="promise"):
+class Promise(Nested, frozen=True, tag_field="step", tag="promise"):
     """Nothing below this ballot will be accepted; `batch` is what was, at `accepted`."""
 
     slot: int
@@ -79,7 +79,7 @@ class Promise(Part, frozen=True, tag_field="step", tag="promise"):
     pending: tuple[Change, ...] = ()
 
 
-class Accept(Part, frozen=True, tag_field="step", tag="accept"):
+class Accept(Nested, frozen=True, tag_field="step", tag="accept"):
     """Vote for this batch."""
 
     slot: int
@@ -87,7 +87,7 @@ class Accept(Part, frozen=True, tag_field="step", tag="accept"):
     batch: Batch
 
 
-class Accepted(Part, frozen=True, tag_field="step", tag="accepted"):
+class Accepted(Nested, frozen=True, tag_field="step", tag="accepted"):
     """The vote, which is on disk."""
 
     slot: int
@@ -95,7 +95,7 @@ class Accepted(Part, frozen=True, tag_field="step", tag="accepted"):
     pending: tuple[Change, ...] = ()
 
 
-class Nack(Part, frozen=True, tag_field="step", tag="nack"):
+class Nack(Nested, frozen=True, tag_field="step", tag="nack"):
     """A higher ballot was promised."""
 
     slot: int
@@ -104,7 +104,7 @@ class Nack(Part, frozen=True, tag_field="step", tag="nack"):
     pending: tuple[Change, ...] = ()
 
 
-class Decided(Part, frozen=True, tag_field="step", tag="decided"):
+class Decided(Nested, frozen=True, tag_field="step", tag="decided"):
     """A majority voted for the batch; without `batch`, the one that you accepted at `ballot`."""
 
     slot: int
@@ -112,13 +112,13 @@ class Decided(Part, frozen=True, tag_field="step", tag="decided"):
     batch: Batch | None = None
 
 
-class Submit(Part, frozen=True, tag_field="step", tag="submit"):
+class Submit(Nested, frozen=True, tag_field="step", tag="submit"):
     """Changes that should be proposed."""
 
     changes: tuple[Change, ...]
 
 
-class Echo(Part, frozen=True):
+class Echo(Nested, frozen=True):
     """What is known of a peer: its last boot, and the highest vote that was seen of it."""
 
     boot: int
@@ -127,7 +127,7 @@ class Echo(Part, frozen=True):
     ballot: Ballot | None = None
 
 
-class Beat(Part, frozen=True, tag_field="step", tag="beat"):
+class Beat(Nested, frozen=True, tag_field="step", tag="beat"):
     """How far a supernode is; `echoes` tell each peer what is known of it, by its voter id.
 
     `revision` and `head` are those of the last multiple of a hundred. `signature` (base64) is over
@@ -142,13 +142,13 @@ class Beat(Part, frozen=True, tag_field="step", tag="beat"):
     signature: str = ""
 
 
-class Fetch(Part, frozen=True, tag_field="step", tag="fetch"):
+class Fetch(Nested, frozen=True, tag_field="step", tag="fetch"):
     """Send what was decided, from this slot on."""
 
     slot: int
 
 
-class Log(Part, frozen=True, tag_field="step", tag="log"):
+class Log(Nested, frozen=True, tag_field="step", tag="log"):
     """What was decided, from `slot` on, and how far the sender is."""
 
     slot: int
@@ -156,7 +156,7 @@ class Log(Part, frozen=True, tag_field="step", tag="log"):
     height: int
 
 
-class Snap(Part, frozen=True, tag_field="step", tag="snap"):
+class Snap(Nested, frozen=True, tag_field="step", tag="snap"):
     """One page of the whole state after `slot`, as JSON text cut in pieces."""
 
     slot: int
@@ -201,7 +201,7 @@ class Update(Data, frozen=True):
     change: Change
 
 
-class Entry(Part, frozen=True):
+class Entry(Nested, frozen=True):
     """The state of one key: its value, the revision that made it, who asked, and when."""
 
     key: str
@@ -222,7 +222,7 @@ class Propose(Data, frozen=True):
     wait: Seconds = 10.0
 
 
-class Proposed(Part, frozen=True):
+class Proposed(Nested, frozen=True):
     """What became of a change: `state` is `accepted`, `agreed` or `refused`.
 
     Accepted: on one supernode's disk. Agreed: it has its revision for ever.
@@ -244,7 +244,7 @@ class Sync(Data, frozen=True):
     after: str | None = None
 
 
-class Synced(Part, frozen=True):
+class Synced(Nested, frozen=True):
     """The answer to a Sync: `state` is `updates`, `snapshot`, `lag` or `reset`.
 
     `epoch`, `revision` and `head` are the supernode's own, in a snapshot those to go on from.
@@ -279,7 +279,7 @@ class Read(Data, frozen=True):
     limit: int = 100
 
 
-class Page(Part, frozen=True):
+class Page(Nested, frozen=True):
     """The answer to a Read: what was found, at which revision, and whether there is more of it.
 
     `kept_from` is the revision after which this supernode has every update: 0 means all of them.
@@ -295,7 +295,7 @@ class Page(Part, frozen=True):
     kept_from: int = 0
 
 
-class Standing(Part, frozen=True):
+class Standing(Nested, frozen=True):
     """The answer to a Read of `ledger`: how one supernode's ledger stands."""
 
     node: NodeId

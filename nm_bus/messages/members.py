@@ -1,9 +1,9 @@
 """What members say of themselves."""
 
-from nm_bus.messages.base import CheckStatus, Data, Part, Seconds
+from nm_bus.messages.base import CheckStatus, Data, Nested, Seconds
 
 
-class Check(Part, frozen=True):
+class Check(Nested, frozen=True):
     """One self-check's last result. `output` is its first line, at most 256 characters."""
 
     name: str
@@ -25,7 +25,7 @@ class Heartbeat(Data, frozen=True):
     spooled: int = 0
 
 
-class Declared(Part, frozen=True):
+class Declared(Nested, frozen=True):
     """A metric that a node brings beyond the catalogue. `kind` is `gauge` or `counter`."""
 
     name: str
@@ -48,7 +48,7 @@ class Metrics(Data, frozen=True):
     declared: tuple[Declared, ...] = ()
 
 
-class Endpoint(Part, frozen=True):
+class Endpoint(Nested, frozen=True):
     """A service that a node offers."""
 
     name: str

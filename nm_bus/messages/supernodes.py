@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nm_bus.messages.base import Data, Health, NodeId, Part, Seconds
+from nm_bus.messages.base import Data, Health, Nested, NodeId, Seconds
 from nm_bus.messages.ledger import Running, Standing
 from nm_bus.messages.members import Check, Declared, Properties
 
@@ -24,7 +24,7 @@ class Connection(Data, frozen=True):
     reason: str = ""
 
 
-class MemberState(Part, frozen=True):
+class MemberState(Nested, frozen=True):
     """One member as its home sees it. `heard` and `changed` are seconds before the statement.
 
     `sampled` counts the metrics messages of this incarnation that were taken, `unsampled` those
@@ -55,7 +55,7 @@ class MemberState(Part, frozen=True):
     running: Running | None = None
 
 
-class PipeState(Part, frozen=True):
+class PipeState(Nested, frozen=True):
     """Whether silence can be trusted on one path. `reason` says why not."""
 
     path: str
@@ -87,7 +87,7 @@ class Statement(Data, frozen=True):
     dropped: int = 0
 
 
-class Rollup(Part, frozen=True, array_like=True):
+class Rollup(Nested, frozen=True, array_like=True):
     """A window of one series: mergeable. `rate` is a counter's growth per second.
 
     `sketch` holds a quantile sketch's bins where the catalogue asks for quantiles. `at` is when
@@ -116,7 +116,7 @@ class Rollups(Data, frozen=True):
     nodes: dict[NodeId, dict[str, Rollup]]
 
 
-class LinkState(Part, frozen=True):
+class LinkState(Nested, frozen=True):
     """One link as one end sees it. `backlog` counts messages, `delay` is seconds, one way.
 
     `heard` is how long ago the destination heard the link's last canary. A delay told by the
@@ -134,7 +134,7 @@ class LinkState(Part, frozen=True):
     heard: Seconds | None = None
 
 
-class BrokerState(Part, frozen=True):
+class BrokerState(Nested, frozen=True):
     """A supernode's broker as its own supernode sees it. `dropped` counts the refused messages that
     quarantine did not take, since the supernode's processes started."""
 

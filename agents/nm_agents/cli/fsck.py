@@ -50,7 +50,7 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class FsckReport:
     """What was checked, what was wrong, and whom nobody could ask."""
 
     walk: Walk
@@ -87,7 +87,7 @@ def fsck(
     raise typer.Exit(_verdict(report))
 
 
-def examined(client: Client) -> Report:
+def examined(client: Client) -> FsckReport:
     """Ask every supernode. Raises ConnectionLostError when none answers."""
     standings, unheard = _standings(client)
     if not standings:
@@ -108,7 +108,7 @@ def examined(client: Client) -> Report:
             flaws.append(flaw)
         else:
             agreeing[node] = revision
-    return Report(walk, agreeing, flaws, unheard)
+    return FsckReport(walk, agreeing, flaws, unheard)
 
 
 def _standings(client: Client) -> tuple[dict[NodeId, Standing], dict[NodeId, str]]:
@@ -148,13 +148,13 @@ def _head_at(client: Client, revision: int) -> str:
     return update.previous if revision == 0 else update.head
 
 
-def _verdict(report: Report) -> Exit:
+def _verdict(report: FsckReport) -> Exit:
     if report.flaws:
         return Exit.NEGATIVE
     return Exit.LATER if report.unheard else Exit.OK
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: FsckReport) -> Iterator[str]:
     walk = report.walk
     if walk.last:
         count = walk.last - walk.first + 1
@@ -172,7 +172,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"WRONG: {flaw}"
 
 
-def _data(report: Report) -> dict[str, Any]:
+def _data(report: FsckReport) -> dict[str, Any]:
     walk = report.walk
     return {
         "walked": {"at": walk.at, "first": walk.first, "last": walk.last, "head": walk.head},

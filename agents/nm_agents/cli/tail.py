@@ -18,7 +18,7 @@ from nm_bus.messages import Seconds
 ANSWER: Seconds = 10.0
 
 
-class Stream(StrEnum):
+class WatchedStream(StrEnum):
     """The exchanges that can be watched."""
 
     HEARTBEAT = topology.HEARTBEAT
@@ -34,7 +34,7 @@ class Stream(StrEnum):
 
 def tail(
     context: typer.Context,
-    exchange: Annotated[Stream, typer.Argument(help="What to watch.")],
+    exchange: Annotated[WatchedStream, typer.Argument(help="What to watch.")],
     key: Annotated[
         str, typer.Argument(metavar="[KEY]", help="A topic pattern, as 'gov.llnl.#'.")
     ] = "#",

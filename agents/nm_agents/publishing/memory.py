@@ -13,12 +13,12 @@ from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.publishing import Base
 from nm_bus.errors import ConfigError, StorageError
 from nm_bus.files.atomic import replace_file
-from nm_bus.messages.base import Part
+from nm_bus.messages.base import Nested
 
 FILE = ".nm-bus-published.json"
 
 
-class RememberedFile(Part, frozen=True):
+class RememberedFile(Nested, frozen=True):
     """The file."""
 
     project: str

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nm_bus.messages import ChangeId, Proposed
-from nm_bus.messages.base import Part
+from nm_bus.messages.base import Nested
 
 WINDOW = 1_000
 """How many answers are kept of one incarnation of a principal."""
@@ -28,7 +28,7 @@ Asker = tuple[str, str]
 """A principal and its incarnation."""
 
 
-class Answered(Part, frozen=True):
+class Answered(Nested, frozen=True):
     """The answers to one asker, in the order of their sequences.
 
     Every sequence up to `watermark` was answered or never will be.

@@ -12,13 +12,13 @@ from nm_bus.core.ledger.answers import Answered, Answers
 from nm_bus.core.ledger.usage import Usage, Used
 from nm_bus.core.ledger.voters import voter_id
 from nm_bus.messages import ChangeId, Entry, Micros, Proposed, VoterId
-from nm_bus.messages.base import Part
+from nm_bus.messages.base import Nested
 
 SUPERNODES = "supernode/"
 _LAST = "\U0010ffff"
 
 
-class StateSnapshot(Part, frozen=True):
+class StateSnapshot(Nested, frozen=True):
     """A whole state as data: entries in the order of their keys, askers in that of their use."""
 
     project: str

@@ -6,7 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from nm_bus.errors import NmBusError
-from nm_bus.messages import Part
+from nm_bus.messages import Nested
 
 
 class Level(StrEnum):
@@ -20,7 +20,7 @@ class Level(StrEnum):
 LEVELS = tuple(Level)
 
 
-class Finding(Part, frozen=True):
+class Finding(Nested, frozen=True):
     """One thing that was looked at. `fix` says what to do unless it is fine."""
 
     level: Level

@@ -13,7 +13,7 @@ from nm_agents.supernode.ledger.post import Post
 from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.ledger.state import State, StateSnapshot
 from nm_bus.messages import Log, NodeId, Seconds, Snap, VoterId
-from nm_bus.messages.base import Part
+from nm_bus.messages.base import Nested
 from nm_bus.storage.ledger import NEWCOMER, SqliteLedger
 
 PIECE = 256 * 1024
@@ -29,7 +29,7 @@ AGAIN: Seconds = 5.0
 """One supernode gets the pages no more often than this."""
 
 
-class Whole(Part, frozen=True):
+class Whole(Nested, frozen=True):
     """All that a supernode needs to go on after a slot. `file` is the identity of the project file
     that the ledger began with."""
 

@@ -15,13 +15,13 @@ from nm_bus.core.ledger.rules.outcome import Outcome, Refusal
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change
-from nm_bus.messages.base import Part
+from nm_bus.messages.base import Nested
 
 MOST_BYTES = 65_536
 """The size of a document, decoded."""
 
 
-class DocumentValue(Part, frozen=True):
+class DocumentValue(Nested, frozen=True):
     """A version of a document. An empty `schema` takes the schema away."""
 
     content: str

@@ -13,20 +13,20 @@ from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.usage import LOCK
 from nm_bus.messages import Change, Entry
-from nm_bus.messages.base import Part
+from nm_bus.messages.base import Nested
 
 MOST, MOST_OF_ONE = 10_000, 100
 """How many locks may be held in a project, and by one principal in all its sessions."""
 
 
-class Holding(Part, frozen=True):
+class Holding(Nested, frozen=True):
     """The key of the session that holds the lock or wants it; `generation` 0 is any."""
 
     session: str
     generation: int = 0
 
 
-class Freeing(Part, frozen=True):
+class Freeing(Nested, frozen=True):
     """As `Holding`; an administrator needs to name no session."""
 
     session: str = ""

@@ -17,14 +17,14 @@ from nm_bus.core.ledger.rules.outcome import Outcome, Refusal, Unchanged, Value
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change, NodeId
-from nm_bus.messages.base import Part
+from nm_bus.messages.base import Nested
 
 JOINED, MAINTENANCE, LEFT = "joined", "maintenance", "left"
 
 NEW: Mapping[str, object] = {"state": LEFT, "home": "", "weight": 1, "properties": {}}
 
 
-class Joining(Part, frozen=True):
+class Joining(Nested, frozen=True):
     """What a join may say; what it leaves out stays as it was."""
 
     weight: Annotated[int, Meta(ge=1, le=1_000)] = 1

@@ -14,14 +14,14 @@ from nm_bus.core.ledger.rules.outcome import Outcome, Refusal
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change
-from nm_bus.messages.base import Part
+from nm_bus.messages.base import Nested
 
 ROLES = "role/"
 
 Component = Annotated[str, Meta(pattern=rf"^{WORD}\Z")]
 
 
-class RoleGiven(Part, frozen=True):
+class RoleGiven(Nested, frozen=True):
     """What a principal may do: everything, or publish these components' documents."""
 
     administrator: bool = False

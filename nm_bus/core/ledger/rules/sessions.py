@@ -13,7 +13,7 @@ from nm_bus.core.ledger.rules.outcome import Effects, Outcome, Refusal
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change, Entry
-from nm_bus.messages.base import Part
+from nm_bus.messages.base import Nested
 
 MOST = 100
 """How many sessions a principal may have open."""
@@ -21,13 +21,13 @@ MOST = 100
 LOCKS = "lock/"
 
 
-class Opening(Part, frozen=True):
+class Opening(Nested, frozen=True):
     """`ttl`: after how many milliseconds of silence the session may be ended."""
 
     ttl: Annotated[int, Meta(ge=100, le=86_400_000)]
 
 
-class SessionEnd(Part, frozen=True):
+class SessionEnd(Nested, frozen=True):
     """Which opening of the session is meant; 0 is the one that there is."""
 
     generation: int = 0

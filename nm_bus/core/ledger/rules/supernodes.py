@@ -15,12 +15,12 @@ from nm_bus.core.ledger.rules.outcome import Outcome, Refusal
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import SUPERNODES, State
 from nm_bus.messages import Change
-from nm_bus.messages.base import Part
+from nm_bus.messages.base import Nested
 
 VOTER, STANDBY = "voter", "standby"
 
 
-class SupernodeValue(Part, frozen=True):
+class SupernodeValue(Nested, frozen=True):
     """A supernode's entry."""
 
     role: Literal["voter", "standby"]

@@ -8,7 +8,7 @@ from nm_bus.codes import BAD_VALUE
 from nm_bus.core.ledger.chain import canonical
 from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.messages import Change
-from nm_bus.messages.base import Part
+from nm_bus.messages.base import Nested
 
 MOST_BYTES = 192 * 1024
 """A change's size, as canonical JSON: a document in base64 and its schema fit, a message too."""
@@ -28,7 +28,7 @@ _TEXTS = {
 }
 _NUMBERS = ("base", "timestamp")
 
-P = TypeVar("P", bound=Part)
+P = TypeVar("P", bound=Nested)
 
 
 def flaw(change: Change) -> str:
