@@ -1,7 +1,7 @@
 """What comes into a program: read, vouched for, routed by its type, refused, settled; here alone.
 
-A handler takes a message that was read and vouched for. It gives None when it took it, a Rejected
-when it cannot, and LATER when it settles the delivery itself. It answers for nothing else.
+A handler gets a message that was read and whose sender was checked. It returns None: acknowledge
+it; a Rejected: put it in quarantine; LATER: the handler settles the delivery itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,9 +48,9 @@ def _silently(_delivery: Delivery, _rejected: Rejected) -> None:
 class Channel:
     """One queue as a program reads it.
 
-    `vouch` says what the sender may say here, as routes, or why it may not. `refused` is called
-    with what is refused, before that is put aside. `owed` does at once what handlers leave for
-    later, such as storing.
+    `vouch` checks the sender, and returns what it may say here as routes, or why it may say
+    nothing. `refused` is called with what is refused, before that is put aside. `owed` does at
+    once what handlers leave for later, such as storing.
     """
 
     queue: str

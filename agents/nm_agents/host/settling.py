@@ -19,7 +19,7 @@ class Settling(Protocol):
         """It was refused, and is on its way to where refused ones go."""
 
     def release(self, delivery: Delivery, kept: bool) -> None:
-        """It is safe there; or it is not, and must be read again."""
+        """`kept`: it is in quarantine, so acknowledge it; else give it back to its queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class EachAcked:
         self.transport.ack(delivery)
 
     def hold(self, delivery: Delivery) -> None:
-        """It waits, and no other one with it."""
+        """It is not acknowledged yet; the others are not held up."""
 
     def release(self, delivery: Delivery, kept: bool) -> None:
         """Acknowledge it, or give it back to its queue."""

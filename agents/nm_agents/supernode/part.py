@@ -1,7 +1,8 @@
 """A part of a supernode: it owns one feature, whole.
 
-Its messages, requests and queries, what time brings it, the conditions that it reports, what it
-says of itself to the other supernodes, what it keeps, and its end. What it leaves out, it has not.
+A part overrides the methods that it needs; the others do nothing. Its routes, requests and queries
+are asked for once, before `start`; then `connection`, `conditions`, `transitions` and `describe`
+come any number of times, and `close` at the end.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -153,6 +153,7 @@ def compose(
         tails,
         AsksPart(transport, sender, view),
     ]
+    # every part is here: one that is added later reports no alert and is not described
     alerts.parts.extend(parts)
     parts.append(QueriesPart(transport, merged(part.queries() for part in parts)))
     handlers = merged(part.requests() for part in parts)

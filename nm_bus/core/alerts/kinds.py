@@ -1,4 +1,4 @@
-"""The kinds of alerts, a row each: the one place where a kind is added.
+"""The kinds of alerts, a row each: a constant, and its place in `KINDS`.
 
 The schema's list and the table of docs/alerts.md are held to these rows by a test.
 """
@@ -25,7 +25,7 @@ class About(StrEnum):
     """A kind of another release."""
 
 
-OWN = (About.LINKS, About.BROKER, About.QUARANTINE, About.LEDGER)
+OWN = tuple(each for each in About if each not in (About.MEMBER, About.SUPERNODE, About.OTHER))
 """What each supernode reports of itself."""
 
 

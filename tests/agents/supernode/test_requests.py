@@ -34,7 +34,7 @@ from nm_bus.messages import (
     Sync,
     Tail,
 )
-from nm_bus.protocol import LEDGER_BUDGET, ROWS, SMALL
+from nm_bus.protocol import LEDGER_BUDGET, PROTOCOL, ROWS, SMALL
 from nm_bus.topology import (
     DEAD,
     UPDATES,
@@ -499,3 +499,9 @@ def test_a_request_is_refused_and_put_aside_for_its_headers(
     code, error = refused(answer_in(answers[0]))
     assert (code, error[: len(said)]) == ("bad-request", said)
     assert len(broker.queues[DEAD]) >= 1
+
+
+def test_every_request_that_the_protocol_has_is_taken_by_a_part(simulation: Simulation) -> None:
+    requests = simulation.sites[HERE].service.requests
+    asked = {row.message for row in PROTOCOL if row.asked_by or row.only}
+    assert asked == {*requests.handlers, *requests.others}

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nm_bus.core.alerts.kinds import KINDS, About, AlertKind, Scope, scope_of
+from nm_bus.core.alerts import kinds
+from nm_bus.core.alerts.kinds import KINDS, OWN, About, AlertKind, Scope, scope_of
 from nm_bus.messages import Alert, AlertState, Severity
 
 CHECKOUT = Path(__file__).parents[3]
@@ -54,3 +55,12 @@ def test_an_alert_is_of_its_subject_or_of_the_supernode_that_raised_it(
     kind: str, scope: Scope
 ) -> None:
     assert scope_of(alert(kind)) == scope
+
+
+def test_every_kind_that_there_is_is_in_the_table() -> None:
+    rows = [each for each in vars(kinds).values() if isinstance(each, AlertKind)]
+    assert rows == list(KINDS.values())
+
+
+def test_everything_that_an_alert_can_be_about_is_reported_by_somebody() -> None:
+    assert {*OWN, About.MEMBER, About.SUPERNODE, About.OTHER} == {*About}
