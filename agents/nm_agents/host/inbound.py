@@ -36,10 +36,6 @@ Vouch = Callable[[Event[Message], Delivery, Seconds], "Routes | Rejected"]
 PutAside = Callable[[Delivery, Rejected, Kept], None]
 
 
-def _decoded(delivery: Delivery) -> Decoded:
-    return decode(delivery.body)
-
-
 def _silently(_delivery: Delivery, _rejected: Rejected) -> None:
     """Nobody waits for an answer."""
 
@@ -49,14 +45,15 @@ class Channel:
     """One queue as a program reads it.
 
     `vouch` checks the sender, and returns what it may say here as routes, or why it may say
-    nothing. `refused` is called with what is refused, before that is put aside. `owed` does at
-    once what handlers leave for later, such as storing.
+    nothing. `read` decodes what is not written as principals write it. `refused` is called with
+    what is refused, before that is put aside. `owed` does at once what handlers leave for later,
+    such as storing.
     """
 
     queue: str
     vouch: Vouch
     settling: Settling
-    read: Callable[[Delivery], Decoded] = _decoded
+    read: Callable[[Delivery], Decoded] | None = None
     refused: Callable[[Delivery, Rejected], None] = _silently
     owed: Callable[[], None] | None = None
     prefetch: int = PREFETCH
@@ -72,8 +69,7 @@ class Inbound:
 
     def listen(self, channel: Channel) -> None:
         """Read a queue of messages, from now on."""
-        handler = partial(self._came, channel)
-        self._consume(channel, handler)
+        self._consume(channel, self._handler(channel))
 
     def watch(self, channel: Channel, take: Consume) -> None:
         """Read a queue of what the broker itself writes, which are no messages of ours."""
@@ -90,13 +86,19 @@ class Inbound:
             handler = self.in_hand.over(handler, deadly, channel.owed)
         self.transport.consume(channel.queue, handler, prefetch=channel.prefetch)
 
-    def _came(self, channel: Channel, delivery: Delivery) -> None:
-        channel.settling.came(delivery)
-        found = taken(channel, delivery, self.transport.now())
-        if found is None:
-            channel.settling.done(delivery)
-        elif found is not LATER:
-            self._refuse(channel, delivery, found)
+    def _handler(self, channel: Channel) -> Consume:
+        """What a delivery goes through: looked up once, as there are thousands a second."""
+        came, done, now = channel.settling.came, channel.settling.done, self.transport.now
+
+        def handle(delivery: Delivery) -> None:
+            came(delivery)
+            found = taken(channel, delivery, now())
+            if found is None:
+                done(delivery)
+            elif found is not LATER:
+                self._refuse(channel, delivery, found)
+
+        return handle
 
     def _deadly(self, channel: Channel, delivery: Delivery, rejected: Rejected) -> None:
         channel.settling.came(delivery)
@@ -113,7 +115,7 @@ def taken(channel: Channel, delivery: Delivery, now: Seconds) -> Taken:
     # before anything is read: copies would cost as often as they came
     if delivery.headers and (refusal := refused_headers(delivery.headers)) is not None:
         return refusal
-    event = channel.read(delivery)
+    event = decode(delivery.body) if channel.read is None else channel.read(delivery)
     if isinstance(event, Rejected):
         return event
     routes = channel.vouch(event, delivery, now)
