@@ -7,9 +7,10 @@ loop: a task that is cancelled there ends at once, and misses nothing that it as
 """
 
 import asyncio
+import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -84,9 +85,15 @@ class AsyncStream(AsyncIterator[T]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Leave the supernodes, once the step at which the thread is is done."""
+        """Leave the supernodes, once the step at which the thread is is done; also when this is
+        cancelled, but then without waiting for it."""
+        await asyncio.shield(asyncio.ensure_future(self._leave()))
+
+    async def _leave(self) -> None:
         if self._work is not None:
             await asyncio.wait([self._work])
+            if self.steps is None and self._work.exception() is None:
+                self.steps = self._work.result()
         if self.steps is not None:
             await self._run(self.steps.close)
 
@@ -106,9 +113,21 @@ class AsyncStream(AsyncIterator[T]):
         """What a thread does, or has begun for one that was cancelled: nothing of it is lost."""
         if self._work is None:
             self._work = asyncio.ensure_future(begin())
-        found = await asyncio.shield(self._work)
-        self._work = None
-        return found
+        try:
+            return await asyncio.shield(self._work)
+        finally:
+            if self._work.done():
+                self._work = None
+
+
+async def _to_the_end(work: Coroutine[Any, Any, Any]) -> None:
+    """Wait until it is done, though one is cancelled meanwhile: that comes after it."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def readable(sockets: list[int], timeout: Seconds) -> None:
@@ -274,11 +293,9 @@ class AsyncClient:
                 cancelled.set()
                 await asyncio.wait([entering])
                 if entering.exception() is None:
-                    await asyncio.to_thread(lock.__exit__, None, None, None)
+                    await _to_the_end(asyncio.to_thread(lock.__exit__, None, None, None))
                 raise
             try:
                 yield held
-            except BaseException as error:
-                await asyncio.to_thread(lock.__exit__, type(error), error, error.__traceback__)
-                raise
-            await asyncio.to_thread(lock.__exit__, None, None, None)
+            finally:
+                await _to_the_end(asyncio.to_thread(lock.__exit__, *sys.exc_info()))

@@ -161,8 +161,9 @@ class QueueFollowing(Iterator[FollowedItem]):
         self.close()
 
     def close(self) -> None:
-        """Leave the supernodes. Nothing that is not acknowledged is lost."""
-        for reader in self._readers:
+        """Leave the supernodes, for good. Nothing that is not acknowledged is lost."""
+        readers, self._readers = self._readers, []
+        for reader in readers:
             reader.close()
 
     def step(self, wait: Seconds) -> FollowedItem | None:
@@ -175,8 +176,16 @@ class QueueFollowing(Iterator[FollowedItem]):
             if self._inbox or left <= 0:
                 break
             soon = any(reader.opening for reader in self._readers)
-            select.select(self.sockets(), (), (), min(left, OPENING) if soon else left)
+            self._wait(min(left, OPENING) if soon else left)
         return self._inbox.popleft() if self._inbox else None
+
+    def _wait(self, seconds: Seconds) -> None:
+        """Not by `select`, which takes no file of a number from 1,024 on."""
+        waiting = select.poll()
+        for number in self.sockets():
+            if number >= 0:
+                waiting.register(number, select.POLLIN)
+        waiting.poll(seconds * 1_000)
 
     def sockets(self) -> list[int]:
         """What becomes readable when there may be something."""

@@ -182,6 +182,9 @@ class Route:
                 left = end - time.monotonic()
                 if left <= 0 < timeout:
                     return
+                if not self._connection.connected:
+                    # an acknowledgement found it lost; kombu would connect anew, and read nothing
+                    raise ConnectionLostError(f"{self.supernode}: the connection is lost")
                 try:
                     self._connection.drain_events(timeout=max(LEAST, min(TICK, left)))
                 except TimeoutError:

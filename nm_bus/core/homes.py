@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from nm_bus.messages import MemberState, NodeId, Seconds
+from nm_bus.messages import CheckStatus, MemberState, NodeId, Seconds
 
 Speaker = tuple[NodeId, int]
 """One ingest process of one supernode."""
@@ -75,4 +75,11 @@ def _differs(before: MemberState, after: MemberState) -> bool:
         after.interval,
     ):
         return True
-    return [(c.name, c.status) for c in before.checks] != [(c.name, c.status) for c in after.checks]
+    return _troubles(before) != _troubles(after)
+
+
+def _troubles(state: MemberState) -> list[tuple[str, CheckStatus, str]]:
+    """Its checks; the output of one that is well changes all the time, and is no matter here."""
+    return [
+        (c.name, c.status, "" if c.status is CheckStatus.OK else c.output) for c in state.checks
+    ]

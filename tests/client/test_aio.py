@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -11,8 +12,10 @@ import pytest
 
 from nm_bus.client import NOWHERE, Contact, Picture, PictureChange, Snapshot, Updates
 from nm_bus.client.aio import AsyncClient, AsyncStream
+from nm_bus.client.client import Client
+from nm_bus.client.sessions import Session
 from nm_bus.client.updates import UpdateItem
-from nm_bus.errors import ConflictError, RefusedError
+from nm_bus.errors import ConflictError, ConnectionLostError, RefusedError
 from nm_bus.messages import Health, MemberState, MemberView, Update
 from nm_bus.testing.project import FakeProject
 from nm_bus.testing.supernodes import FakeSupernodes
@@ -210,3 +213,117 @@ def test_nothing_runs_on_once_it_is_closed(project: FakeProject) -> None:
     asyncio.run(main())
     assert threading.active_count() <= before
     assert all(one.woken == [] for one in project.supernodes.by_node.values())
+
+
+class Steps:
+    """What can be followed, and does what a test says."""
+
+    def __init__(self, slow: float = 0.0) -> None:
+        self.slow, self.closed = slow, 0
+
+    def step(self, _wait: float) -> str | None:
+        time.sleep(self.slow)
+        return "item"
+
+    def sockets(self) -> list[int]:
+        return []
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_stream_goes_on_after_an_error_that_passed() -> None:
+    tried: list[int] = []
+
+    async def opened() -> Steps:
+        tried.append(1)
+        if len(tried) == 1:
+            raise ConnectionLostError("no supernode answers")
+        return Steps()
+
+    async def body() -> None:
+        stream = AsyncStream(opened)
+        with pytest.raises(ConnectionLostError):
+            await anext(stream)
+        assert await anext(stream) == "item"
+        await stream.aclose()
+
+    asyncio.run(body())
+
+
+def test_leaving_that_is_cancelled_leaves_all_the_same() -> None:
+    steps = Steps(slow=0.3)
+
+    async def opened() -> Steps:
+        return steps
+
+    async def body() -> None:
+        stream = AsyncStream(opened)
+        following = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0.1)
+        following.cancel()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(stream.aclose(), 0.01)
+        async with asyncio.timeout(30.0):
+            while not steps.closed:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(body())
+    assert steps.closed == 1
+
+
+def test_one_that_is_cancelled_while_it_is_opened_is_closed_too() -> None:
+    steps, go_on = Steps(), threading.Event()
+
+    async def opened() -> Steps:
+        await asyncio.to_thread(go_on.wait, 30.0)
+        return steps
+
+    async def body() -> None:
+        stream = AsyncStream(opened)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.01)
+        leaving = asyncio.ensure_future(stream.aclose())
+        go_on.set()
+        await leaving
+
+    asyncio.run(body())
+    assert steps.closed == 1
+
+
+def test_a_release_that_is_cancelled_is_made_before_its_client_leaves(
+    project: FakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    releasing, leaving = Session.close, Client.close
+
+    def slowly(session: Session, timeout: float) -> None:
+        time.sleep(0.3)
+        releasing(session, timeout)
+        done.append("released")
+
+    def left(client: Client) -> None:
+        done.append("left")
+        leaving(client)
+
+    monkeypatch.setattr(Session, "close", slowly)
+    monkeypatch.setattr(Client, "close", left)
+
+    async def body() -> None:
+        async with connected(project) as client:
+            held = asyncio.Event()
+
+            async def hold() -> None:
+                async with client.lock("backup"):
+                    held.set()
+
+            holding = asyncio.ensure_future(hold())
+            await held.wait()
+            await asyncio.sleep(0.05)
+            holding.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await holding
+
+    asyncio.run(body())
+    # the first is the session's own client, which its release takes along
+    assert done == ["left", "released", "left", "left"]

@@ -1,12 +1,13 @@
 """The way of people and components to the supernodes, on real brokers."""
 
 import random
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -45,6 +46,10 @@ from nm_bus.transport.base import Delivery, Flow, Outgoing
 from nm_bus.transport.pika import PikaTransport
 
 pytestmark = pytest.mark.broker
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
 
 BOSS = "boss.example.org"
 TIME = Query(what="time")
@@ -273,3 +278,33 @@ def test_what_was_acknowledged_is_not_shown_again(broker: Sandbox) -> None:
         with following(asker, bus) as followed:
             again = next(item for item in followed if isinstance(item, Received))
         assert (first.body, again.body) == (b"first", b"second")
+
+
+def test_an_acknowledgement_that_finds_the_connection_lost_does_not_end_the_following(
+    broker: Sandbox,
+) -> None:
+    asker = settings(peer(broker), tls=boss(broker), vhost=broker.vhost)
+    with (
+        serving(broker) as (supernode,),
+        Bus(asker) as bus,
+        following(asker, bus) as followed,
+    ):
+        until_item(followed, Contact)
+        supernode.alert(b"one")
+        one = until_item(followed, Received)
+        (reader,) = followed._readers
+        assert reader.opened is not None
+        line: Any = reader.opened.line
+        socket.socket.shutdown(line._socket, socket.SHUT_RDWR)
+        one.ack()
+        supernode.alert(b"two")
+        until_item(followed, Received)
+
+
+def until_item(followed: QueueFollowing, kind: type[T]) -> T:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        item = followed.step(0.5)
+        if isinstance(item, kind):
+            return item
+    raise AssertionError(f"no {kind.__name__} came")

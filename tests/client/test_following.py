@@ -1,15 +1,19 @@
 """Following queues at all supernodes at once, in one thread."""
 
+import os
+import resource
+import socket
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
+from typing import cast
 
 from nm_bus.client import Client, Contact, Quiet
 from nm_bus.client.carrier import FollowedItem, Received, SupernodeLine
 from nm_bus.client.following import QueueFollowing
-from nm_bus.messages import Tail
-from nm_bus.settings import Peer, timing
+from nm_bus.messages import Answer, Message, Tail
+from nm_bus.settings import Broker, Peer, Timing, timing
 from nm_bus.testing.supernodes import FakeSupernodes
 from nm_bus.topology import UPDATES
 
@@ -100,3 +104,61 @@ def test_a_connection_that_comes_too_late_is_closed(
         if thread.name.startswith("connect to"):
             thread.join(30)
     assert supernodes[0].woken == []
+
+
+class OpenLine:
+    """A line to a supernode whose socket has a number that the test gives."""
+
+    supernode = "sn1"
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def fileno(self) -> int:
+        return self.number
+
+    def ask(self, _message: Message, _request: str, _timeout: float) -> Answer:
+        return Answer("r", ok=True, data={"queue": "q"})
+
+    def wait(self, _done: Callable[[], bool], _timeout: float) -> None: ...
+
+    @contextmanager
+    def reading(self, _queue: str, _came: object, _prefetch: int) -> Iterator[None]:
+        yield
+
+
+def over(number: int, opened: list[int]) -> QueueFollowing:
+    @contextmanager
+    def lines(_peer: Peer) -> Iterator[SupernodeLine]:
+        opened.append(number)
+        yield cast(SupernodeLine, OpenLine(number))
+
+    return QueueFollowing([Peer("sn1", Broker("h"))], lines, Tail("updates"), Timing())
+
+
+def test_a_program_may_have_thousands_of_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    one, two = socket.socketpair()
+    number = 2000
+    os.dup2(one.fileno(), number)
+    following = over(number, [])
+    try:
+        assert isinstance(next(following), Contact)
+        assert following.step(0.2) is None
+    finally:
+        following.close()
+        os.close(number)
+        one.close()
+        two.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_once_it_is_closed_nothing_is_opened_again() -> None:
+    opened: list[int] = []
+    following = over(0, opened)
+    following.step(0.2)
+    following.close()
+    before = len(opened)
+    following.step(0.2)
+    assert len(opened) == before

@@ -110,7 +110,8 @@ class IngestService:
 
     def _watch_thrown(self) -> None:
         queue = thrown_queue(self.ingest.partition)
-        channel = Channel(queue, self.reader.vouch, EachAcked(self.transport))
+        settling = EachAcked(self.transport)
+        channel = Channel(queue, self.reader.vouch, settling, owed=self._settle)
         self.inbound.watch(channel, self._thrown)
 
     def _settle(self) -> None:

@@ -18,7 +18,7 @@ from nm_agents.host.sender import Sender
 from nm_agents.host.settling import EachAcked
 from nm_agents.supernode.broker.watch import Look
 from nm_agents.supernode.part import Requested
-from nm_bus.codec import LONG, Rejected, id_of
+from nm_bus.codec import LONG, UNKNOWN, Reason, Rejected, id_of
 from nm_bus.codes import BAD_REQUEST, NOT_ALLOWED, UNAVAILABLE
 from nm_bus.core.admission import vouched
 from nm_bus.core.rate import Rate
@@ -126,7 +126,9 @@ class RequestChannel:
 
     def _rejected(self, role: Role, delivery: Delivery, rejected: Rejected) -> None:
         """Say why a message cannot be taken, so that its asker need not wait in vain."""
-        asker = self._asker(role, delivery, id_of(delivery.body))
+        # what ended the program is not read once more for its id
+        is_deadly = rejected.reason is Reason.KILLED
+        asker = self._asker(role, delivery, UNKNOWN if is_deadly else id_of(delivery.body))
         if asker is None:
             return
         if self._rates[SMALL].allows(asker.user, self.transport.now()):

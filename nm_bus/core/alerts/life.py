@@ -62,17 +62,20 @@ class Alerts:
             self._keys.setdefault(scope_of(alert), set()).add(key)
         self.review()
 
-    def report(self, scope: Scope, conditions: Iterable[Condition], now: Seconds) -> list[Alert]:
+    def report(
+        self, scope: Scope, conditions: Iterable[Condition], now: Seconds, *, whole: bool = True
+    ) -> list[Alert]:
         """All that is wrong with one thing now, by the supernode that is responsible for it.
 
         Gives the transitions, to be told once each. What the report does not name does not hold
         any more, whoever raised it; what `holds` None neither raises nor resolves anything. A
         condition with patience is raised only after it has held that long, and its clock starts
-        again whenever it stops holding.
+        again whenever it stops holding. A report that is not `whole`, since not all is known yet,
+        ends only what it names.
         """
         told = {condition.key: condition for condition in conditions}
         raised = [self._take(scope, key, each, now) for key, each in told.items()]
-        over = [key for key in self._keys.get(scope, ()) if key not in told]
+        over = [key for key in self._keys.get(scope, ()) if whole and key not in told]
         resolved = [self._not_named(scope, key, now) for key in over]
         return [alert for alert in (*raised, *resolved) if alert is not None]
 

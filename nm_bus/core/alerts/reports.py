@@ -8,7 +8,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from nm_bus.core.alerts.conditions import member_conditions, supernode_silent
-from nm_bus.core.alerts.kinds import About, Scope
+from nm_bus.core.alerts.kinds import OWN, About, Scope
 from nm_bus.core.alerts.life import Alerts
 from nm_bus.core.alerts.responsible import (
     responsible,
@@ -60,7 +60,7 @@ class ViewReports:
 
     def _member(self, node: NodeId, now: Seconds) -> Iterator[Alert]:
         scope = Scope(About.MEMBER, node)
-        if self.view.is_doubted(node) and not self.alerts.concerns(scope):
+        if self.view.is_doubted(node) and not (self._complete and self.alerts.concerns(scope)):
             return  # there is nothing to end, and what is not known is not raised
         reporter = responsible_for_member(self.view, node, now)
         if reporter is None:
@@ -84,7 +84,8 @@ class ViewReports:
         is_reported = (
             scope.about is About.MEMBER
             or (scope.about is About.SUPERNODE and scope.of in self._supernodes())
-            or (scope.about is not About.OTHER and scope.of == self.view.origin)
+            or (scope.about in OWN and scope.of == self.view.origin)
+            or (scope == (About.SUPERNODE, self.view.origin) and bool(self._supernodes()))
         )
         if not is_reported:
             yield from self._ended(scope, now)

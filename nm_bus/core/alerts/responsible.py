@@ -8,7 +8,9 @@ from nm_bus.messages import Alert, NodeId, Seconds
 def responsible_for_member(view: View, node: NodeId, now: Seconds) -> NodeId | None:
     """A member's home, while it is heard; else the speaker. None for a member without a home."""
     home = view.home(node)
-    if home is None or home == view.origin or not view.silence(home, now):
+    if home is None or home == view.origin or view.is_expected(home, now):
+        return home
+    if not view.silence(home, now):
         return home
     return speaker(view, now)
 

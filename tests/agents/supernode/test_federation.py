@@ -154,3 +154,32 @@ def test_a_supernode_that_is_removed_leaves_no_member_and_no_alert_behind(
         assert {key.rpartition("/")[0] for key, _ in site.store.load(KIND)} <= set(SN[:2])
     ended = simulation.transitions(SN[1], TROUBLE.kind.name)
     assert [each.rpartition("/")[2] for each in ended] == ["1", "2"]
+
+
+def test_a_supernode_that_starts_again_leaves_other_homes_alerts_alone(
+    make_simulation: Make,
+) -> None:
+    """What it kept of a member may be older than the alert."""
+    simulation = make_simulation(*SN)
+    simulation.connect()
+    simulation.start()
+    node, (first, second) = "n1.example.org", (simulation.sites[each] for each in SN[:2])
+    member = simulation.member(node, SN[1], interval=1.0)
+    simulation.clock.advance(50.0)
+    member.beat(leaving=True)
+    simulation.clock.advance(0.2)
+    member.kill()
+    simulation.clock.run(lambda: first.health(node) is Health.LEFT, 60.0)
+    simulation.clock.advance(40.0)
+    again = simulation.member(node, SN[1], interval=1.0)
+    again.boot = "next"
+    simulation.clock.advance(3.2)
+    again.kill()
+    simulation.clock.advance(8.0)
+    assert first.health(node) is Health.DOWN
+    first.kill()
+    simulation.clock.advance(1.0)
+    first.start()
+    simulation.clock.advance(20.0)
+    assert second.health(node) is Health.DOWN
+    assert len(simulation.transitions(SN[0], "member-down")) == 1

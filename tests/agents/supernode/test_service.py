@@ -15,7 +15,9 @@ from nm_agents.supernode.broker.watch import BrokerWatch
 from nm_agents.supernode.broker.worker import Worker
 from nm_agents.supernode.host import SupernodeHost
 from nm_agents.supernode.ingest.part import AGAIN, IngestPart
+from nm_agents.supernode.part import Part
 from nm_bus.codec import quarantine
+from nm_bus.core.alerts.conditions import Condition, ledger_peer_ignored
 from nm_bus.errors import ConnectionLostError, NmBusError
 from nm_bus.messages import Health, domain_key
 from nm_bus.topology import EVENTS, HEARTBEAT
@@ -235,3 +237,26 @@ def test_an_error_of_our_own_in_a_call_to_the_broker_is_not_taken_for_the_broker
     with pytest.raises(AttributeError, match="no_such_method"):
         calls.call(lambda watch: watch.no_such_method(), print, refused.append)  # type: ignore[attr-defined]
     assert refused == []
+
+
+def test_what_the_ledger_does_not_know_yet_after_a_start_is_not_over(make_simulation: Make) -> None:
+    """Which peer is ignored is only known once it spoke."""
+    simulation = make_simulation(HERE, THERE)
+    simulation.connect()
+    site = simulation.sites[HERE]
+
+    @dataclass
+    class Ignores(Part):
+        since: float
+
+        def conditions(self, now: float) -> list[Condition]:
+            known = now - self.since >= 1.0
+            return [ledger_peer_ignored(HERE, THERE, "another beginning")] if known else []
+
+    for pause in (60.0, 1.0):
+        site.start()
+        site.alerts.parts.append(Ignores(simulation.clock.now()))
+        simulation.clock.advance(60.0)
+        site.kill()
+        simulation.clock.advance(pause)
+    assert len(simulation.transitions(HERE, "ledger-peer-ignored")) == 1

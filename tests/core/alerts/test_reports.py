@@ -260,3 +260,63 @@ def test_what_is_told_step_by_step_is_what_a_look_at_the_whole_tells(steps: list
         found = homes(part.view)
         assert {member.state.node: member.home for member in part.view.members(now)} == found
         assert {node: part.view.home(node) for node in found} == found
+
+
+def test_what_a_removed_supernode_said_of_this_one_ends_with_it() -> None:
+    other = Supernode(SECOND)
+    for node in (SECOND, THIRD):
+        other.view.heard(node, 100.0)
+    other.inside = {HERE, SECOND}
+    (silent,) = [a for a in other.tick(100.0) if a.subject == HERE]
+    here = Supernode(HERE)
+    here.inside = {HERE, SECOND}
+    here.view.heard(SECOND, 101.0)
+    here.alerts.learn(silent)
+    assert here.tick(101.0) == [], "the one that raised it still lives"
+    here.inside = {HERE}
+    assert kinds(here.tick(102.0)) == [("supernode-silent", AlertState.RESOLVED)]
+
+
+def restarted(before: Supernode, now: Seconds) -> Supernode:
+    """Its next life, with the alerts and the words that the last one kept."""
+    after = Supernode(before.view.origin)
+    after.view, after.alerts = View(HERE, limit=10.0), Alerts(HERE, dict(before.alerts.active))
+    after.reports = ViewReports(after.view, after.alerts)
+    for speaker, stream in before.view.streams.items():
+        after.view.restore(speaker, stream)
+    for node in SN:
+        after.view.expect(node, now)
+    return after
+
+
+@pytest.mark.parametrize(
+    ("known", "health", "checks"),
+    [
+        (Health.LEFT, Health.DOWN, ()),
+        (Health.ALIVE, Health.ALIVE, (Check("disk", CheckStatus.CRITICAL, "full"),)),
+    ],
+    ids=["down", "check"],
+)
+def test_after_a_start_an_old_view_ends_no_alert_of_another_home(
+    known: Health, health: Health, checks: tuple[Check, ...]
+) -> None:
+    home, before = Supernode(SECOND), Supernode(HERE)
+    stated(home.view, 50.0, health, origin=SECOND, sequence=9, checks=checks)
+    told = [*home.tick(50.0), *home.tick(55.0)]
+    (raised,) = [alert for alert in told if alert.subject == "n1"]
+    stated(before.view, 1.0, known, origin=SECOND, sequence=1)
+    before.alerts.learn(raised)
+    assert restarted(before, 58.0).tick(58.0, complete=False) == []
+
+
+def test_a_check_that_waited_is_raised_as_it_is_by_then() -> None:
+    here = Supernode()
+    stated(here.view, 1.0, sequence=1)
+    here.tick(1.0)
+    for sequence, (now, output) in enumerate(((2.0, "90 % full"), (6.5, "99 % full")), 2):
+        checks = (Check("disk", CheckStatus.CRITICAL, output),)
+        state = MemberState("n1", Health.ALIVE, heard=0.0, interval=5.0, checks=checks)
+        here.view.stated(Statement(HERE, 0, "i", sequence, PIPE, (state,)), now)
+        here.tick(now)
+    (raised,) = here.tick(7.5)
+    assert "99 % full" in raised.summary

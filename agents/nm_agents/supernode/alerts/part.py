@@ -100,9 +100,11 @@ class AlertsPart(Part):
         now = self.transport.now()
         transitions = [alert for part in self.parts for alert in part.transitions(now)]
         holding = [condition for part in self.parts for condition in part.conditions(now)]
+        # what is known of a peer is known once it spoke: until then nothing of it is over
+        whole = not any(self.view.is_expected(node, now) for node in self.view.supernodes)
         for about in OWN:
             own = [condition for condition in holding if condition.kind.about is about]
-            transitions += self.alerts.report(Scope(about, self.view.origin), own, now)
+            transitions += self.alerts.report(Scope(about, self.view.origin), own, now, whole=whole)
         self.raised([*transitions, *self.alerts.tick(now)])
         self.transport.later(TICK, self._tick)
 
