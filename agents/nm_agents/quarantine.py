@@ -80,11 +80,3 @@ class Quarantine:
         while len(self._tries) > REMEMBERED:
             self._tries.popitem(last=False)
         return False
-
-
-def settle(transport: Transport, delivery: Delivery, kept: bool) -> None:
-    """Acknowledge a delivery that is safe elsewhere; one that is not goes back to its queue."""
-    if kept:
-        transport.ack(delivery)
-    else:
-        transport.reject(delivery, requeue=True)

@@ -34,6 +34,7 @@ class SupernodeHost:
     view: View
     requests: RequestChannel
     parts: tuple[Part, ...]
+    _is_connected: bool = False
 
     def start(self) -> None:
         """Declare, listen, and let every part begin."""
@@ -62,10 +63,13 @@ class SupernodeHost:
         return next(part for part in self.parts if isinstance(part, kind))
 
     def _status(self, status: Status) -> None:
-        if status.flow not in (Flow.UP, Flow.BLOCKED) and self.inbound.in_hand is not None:
+        before, self._is_connected = self._is_connected, status.flow in (Flow.UP, Flow.BLOCKED)
+        if not self._is_connected and self.inbound.in_hand is not None:
             self.inbound.in_hand.lost()
         for part in self.parts:
             part.connection(status)
+            if self._is_connected and not before:
+                part.connected()
 
     def _channels(self) -> list[Channel]:
         own = merged(part.from_own() for part in self.parts)

@@ -46,6 +46,9 @@ class Part:
     def start(self) -> None:
         """Begin; all parts are there."""
 
+    def connected(self) -> None:
+        """A new connection to the broker is there."""
+
     def connection(self, status: Status) -> None:
         """The connection to the broker is another than before."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from nm_agents.host.inbound import LATER, Later, Routes
-from nm_agents.quarantine import settle
+from nm_agents.host.settling import EachAcked
 from nm_agents.supernode.alerts.outbox import Outbox
 from nm_agents.supernode.asker import Asker
 from nm_agents.supernode.broker.calls import BrokerCalls
@@ -119,7 +119,7 @@ class AlertsPart(Part):
             return None
         ended = self.alerts.learn(alert)
         self.outbox.put([] if ended is None else [ended], self.alerts.active, key_of(alert))
-        self.outbox.relay(alert, partial(settle, self.transport, delivery))
+        self.outbox.relay(alert, partial(EachAcked(self.transport).release, delivery))
         return LATER
 
     def _query(self, _query: Query, asker: Asker, _now: Seconds) -> None:

@@ -28,19 +28,19 @@ class ConnectionsPart(Part):
     view: View
     calls: BrokerCalls
     connections: Connections = field(default_factory=Connections)
-    _is_connected: bool = False
 
     def start(self) -> None:
         """Read the broker's events."""
         settling = EachAcked(self.transport)
         self.inbound.watch(Channel(EVENTS_QUEUE, lambda *_: {}, settling), self.take)
 
+    def connected(self) -> None:
+        """Ask who is connected, once the broker can tell."""
+        self.transport.later(LISTED_AFTER, self._list)
+
     def connection(self, status: Status) -> None:
-        """Ask who is connected, once the broker can tell; forget it when nobody tells any more."""
-        before, self._is_connected = self._is_connected, status.flow in (Flow.UP, Flow.BLOCKED)
-        if self._is_connected and not before:
-            self.transport.later(LISTED_AFTER, self._list)
-        elif not self._is_connected:
+        """Forget who is connected, when nothing tells of them any more."""
+        if status.flow not in (Flow.UP, Flow.BLOCKED):
             self.connections.forgotten()
 
     def take(self, delivery: Delivery) -> None:

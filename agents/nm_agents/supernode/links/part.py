@@ -20,7 +20,7 @@ from nm_bus.core.links import LinkAudit, LinkSeen, limits_for
 from nm_bus.messages import Canary, Event, LinkState, Seconds, Supernode
 from nm_bus.settings import SupernodeSettings, timing
 from nm_bus.topology import OUT, LinkKind, peer_queue
-from nm_bus.transport.base import Delivery, Flow, Status, Transport
+from nm_bus.transport.base import Delivery, Transport
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +39,6 @@ class LinksPart(Part):
     _ends: dict[str, LinkEnd] = field(init=False)
     _states: dict[Link, LinkState] = field(default_factory=dict)
     _sent: int = 0
-    _is_connected: bool = False
 
     def __post_init__(self) -> None:
         limits, links = timing(self.settings), list(links_of(self.settings.peers))
@@ -56,11 +55,9 @@ class LinksPart(Part):
         """Send a canary into each link, now and then."""
         self._send()
 
-    def connection(self, status: Status) -> None:
-        """At a new connection, make the shovels what the settings say."""
-        before, self._is_connected = self._is_connected, status.flow in (Flow.UP, Flow.BLOCKED)
-        if self._is_connected and not before:
-            self.calls.call(BrokerWatch.apply_links, nothing)
+    def connected(self) -> None:
+        """Make the shovels what the settings say."""
+        self.calls.call(BrokerWatch.apply_links, nothing)
 
     def conditions(self, now: Seconds) -> Iterator[Condition]:
         """Links that end here and bring nothing."""
