@@ -7,6 +7,7 @@ What it is told is in `configuration.py`, how it is run in `machine.py` and `pro
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -31,10 +32,38 @@ from nm_broker.machine import ErlangMachine
 from nm_broker.management import ManagementApi
 from nm_broker.program import Installed, Program
 from nm_broker.service import EVERY_ADDRESS
-from nm_broker.telling import telling_line
 from nm_bus.errors import BrokerStartError
 from nm_bus.files.atomic import replace_file
 from nm_bus.settings import SupernodeSettings, Tls, in_url
+
+# --- Why a broker did not start, out of what it wrote: the one line that tells a person.
+
+LENGTH = 300
+
+PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \S+ \[\w+\] <[\d.]+> ")
+"""The date, level and process in front of a line."""
+
+CAUSES = (
+    (r"\b(?:no space left|enospc)\b", "the disk is full"),
+    (r"\b(?:eaddrinuse|eaddrnotavail|address already in use)\b", ""),
+    (r"\[error\].*(?:\binvalid\b|\bno setting\b)", ""),
+    (r"\[error\].*\b(?:permission denied|eacces|enoent)\b", ""),
+    (r"\b(?:cannot|could not|unable|permission denied|no such file|no setting)\b", ""),
+    (r"\[error\].*\w{3}", ""),
+)
+"""A pattern and what to say of it: the line itself when nothing is given. The plainest cause comes
+first: what follows from it is now and then written earlier and louder."""
+
+
+def telling_line(text: str) -> str:
+    """What names the cause in a log, or "" when nothing does."""
+    lines = text.split("\n")
+    for pattern, words in CAUSES:
+        for line in lines:
+            if re.search(pattern, line, re.IGNORECASE):
+                return words or PREFIX.sub("", line).strip()[:LENGTH]
+    return ""
+
 
 START_LIMIT = 90.0
 """Seconds for a start; three to seven are usual, several at once on a busy machine take longer."""

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from nm_bus import codec
+from nm_bus.client.asking import Said
 from nm_bus.client.carrier import Contact, Quiet, Received
 from nm_bus.client.following import QUIET, QueueFollowing
-from nm_bus.client.silence import Said
 from nm_bus.messages import Alert, Seconds
 from nm_bus.topology import PEER_BYTES
 

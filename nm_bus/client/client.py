@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from nm_bus.client.alerts import AlertFeed, AlertMemory, Recent
+from nm_bus.client.asking import MAY_PASS
 from nm_bus.client.federation.changes import PictureChanges
-from nm_bus.client.federation.picture import Picture
-from nm_bus.client.federation.questions import FederationQuestions
+from nm_bus.client.federation.picture import FederationQuestions, Picture
 from nm_bus.client.following import QueueFollowing
 from nm_bus.client.ledger import LedgerClient
-from nm_bus.client.silence import MAY_PASS
 from nm_bus.messages import (
     Alert,
     DomainKey,

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 
-from nm_bus.client.asking import ROUNDS, Asking
+from nm_bus.client.asking import MAY_PASS, ROUNDS, Asking, Said, quietly
 from nm_bus.client.carrier import Carrier, Connect
 from nm_bus.client.entries import LedgerEntry, as_bytes, check_family
 from nm_bus.client.locks import LOOK, Held, Lock
 from nm_bus.client.proposing import Proposing
 from nm_bus.client.reading import Reading
 from nm_bus.client.sessions import SHARE, Session
-from nm_bus.client.silence import MAY_PASS, Said, quietly
 from nm_bus.client.updates import Updates, of_component
 from nm_bus.codes import BAD_VALUE
 from nm_bus.core.ledger.follower import Place

@@ -11,8 +11,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from nm_bus.client.asking import Asking, good, understood
-from nm_bus.client.silence import MAY_PASS
+from nm_bus.client.asking import MAY_PASS, Asking, good, understood
 from nm_bus.codes import CONFLICT, HELD
 from nm_bus.errors import ConflictError, RefusedError, UndecidedError
 from nm_bus.messages import Answer, Change, ChangeId, NodeId, Propose, Proposed, Seconds

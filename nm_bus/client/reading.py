@@ -5,9 +5,8 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from nm_bus.client.asking import Asking, Struct, good, understood
+from nm_bus.client.asking import MAY_PASS, Asking, Struct, good, understood
 from nm_bus.client.entries import LedgerEntry, ledger_entry
-from nm_bus.client.silence import MAY_PASS
 from nm_bus.codes import UNKNOWN_KEY
 from nm_bus.core.ledger.reading import is_whole
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOutError

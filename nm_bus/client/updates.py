@@ -15,10 +15,9 @@ from functools import partial
 from uuid import uuid4
 
 from nm_bus import codec
-from nm_bus.client.asking import good, understood
+from nm_bus.client.asking import MAY_PASS, good, understood
 from nm_bus.client.carrier import PREFETCH, Lines, Quiet, Received, SupernodeLine
 from nm_bus.client.entries import LedgerEntry, ledger_entry
-from nm_bus.client.silence import MAY_PASS
 from nm_bus.core.ledger.follower import Alarm, Apply, Follower, Load, Move, Place, Wait
 from nm_bus.errors import ConfigError, ConnectionLostError, NmBusError, RefusedError
 from nm_bus.messages import (

@@ -4,20 +4,37 @@
 becomes when it ends is a value for the caller to send; what peers tell is taken over by `absorb`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
+from nm_bus.catalogue import find, metric_of
 from nm_bus.codec import size_of
 from nm_bus.core import series as view
-from nm_bus.core.kinds import Kinds
 from nm_bus.core.late import Late
 from nm_bus.core.ring import KEPT, MINUTE, SIZE, Ring
 from nm_bus.core.rollup import Tally
 from nm_bus.core.sketch import Sketch, read
 from nm_bus.messages import Declared, NodeId, Rollup, Rollups, Seconds, Series
 from nm_bus.topology import PEER_BYTES
+
+# --- What a series is: its unit and kind, by the catalogue or by what its node declared.
+
+Kinds = Callable[[str], Declared]
+"""What a series is, by its name."""
+
+
+def kinds(declared: Mapping[str, Declared]) -> Kinds:
+    """The lookup for one node; the catalogue cannot be overruled, the unknown is a gauge."""
+    return partial(_kind, declared)
+
+
+def _kind(declared: Mapping[str, Declared], series: str) -> Declared:
+    name = metric_of(series)
+    return find(series) or declared.get(name) or Declared(name, unit="")
+
 
 HORIZON: Seconds = 86_400.0
 """Samples older than this are dropped: a member's spool keeps no older ones."""

@@ -5,14 +5,6 @@ Nothing here reads a clock or touches bytes: `nm_bus.codec` does the second.
 """
 
 from nm_bus.messages.alerts import Alert, AlertState, Severity
-from nm_bus.messages.answers import (
-    MemberView,
-    NodeDetail,
-    Overview,
-    Series,
-    SupernodeView,
-    Window,
-)
 from nm_bus.messages.base import (
     CheckStatus,
     Data,
@@ -66,17 +58,21 @@ from nm_bus.messages.members import (
     Metrics,
     Properties,
 )
-from nm_bus.messages.quarantined import (
-    Quarantined,
-)
 from nm_bus.messages.requests import (
     Answer,
     Ask,
     Hello,
+    MemberView,
+    NodeDetail,
+    Overview,
+    Quarantined,
     Query,
     Report,
+    Series,
     Subscribe,
+    SupernodeView,
     Tail,
+    Window,
 )
 from nm_bus.messages.supernodes import (
     BrokerState,

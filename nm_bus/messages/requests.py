@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from nm_bus.messages.alerts import Severity
-from nm_bus.messages.base import Data, DomainKey, NodeId
+from nm_bus.messages.alerts import Alert, Severity
+from nm_bus.messages.base import Data, DomainKey, Health, Nested, NodeId, Seconds
+from nm_bus.messages.supernodes import LinkState, MemberState, PipeState, Rollup, Supernode
 
 
 class Hello(Data, frozen=True):
@@ -66,3 +67,81 @@ class Answer(Data, frozen=True):
     code: str = "ok"
     error: str = ""
     data: dict[str, Any] = {}
+
+
+# --- What is kept of a refused message.
+
+
+class Quarantined(Data, frozen=True):
+    """A message that was refused: its first 4 KiB (base64), the whole's sha256, who, why."""
+
+    reason: str
+    detail: str
+    who: str
+    exchange: str
+    key: str
+    size: int
+    sha256: str
+    first: str
+
+
+# --- What a supernode answers to a Query.
+
+
+class MemberView(Nested, frozen=True):
+    """A member as the answering supernode holds it. `told` is the age of its home's word."""
+
+    home: NodeId
+    told: Seconds
+    state: MemberState
+
+
+class SupernodeView(Nested, frozen=True):
+    """A supernode as another one holds it: `alive` or `unknown` with the reason."""
+
+    node: NodeId
+    health: Health
+    reason: str = ""
+    heard: Seconds | None = None
+    state: Supernode | None = None
+    pipes: tuple[PipeState, ...] = ()
+
+
+class Overview(Nested, frozen=True):
+    """The answer to Query `status`, in pages; supernodes, links and alerts are on page 0 alone."""
+
+    answered_by: NodeId
+    now: Seconds
+    page: int
+    pages: int
+    members: tuple[MemberView, ...] = ()
+    supernodes: tuple[SupernodeView, ...] = ()
+    links: tuple[LinkState, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+
+
+class Window(Nested, frozen=True):
+    """One closed or running window of a series; `start` is seconds since 1970."""
+
+    start: Seconds
+    rollup: Rollup
+
+
+class Series(Nested, frozen=True):
+    """A series' windows, oldest first. `minute` and `five` are lengths; `hour` is merged."""
+
+    unit: str = ""
+    kind: str = "gauge"
+    minute: tuple[Window, ...] = ()
+    five: tuple[Window, ...] = ()
+    hour: Window | None = None
+    quantiles: dict[str, float] = {}
+
+
+class NodeDetail(Nested, frozen=True):
+    """The answer to Query `node`: one member with its metrics, by name, as many as fit a message;
+    `left_out` counts the others."""
+
+    member: MemberView
+    series: dict[str, Series] = {}
+    left_out: int = 0

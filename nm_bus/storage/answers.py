@@ -9,7 +9,7 @@ import msgspec
 
 from nm_bus.core.ledger.answers import Answered, Answers, Asker
 from nm_bus.messages import Proposed
-from nm_bus.storage.sqlitefile import SqliteFile
+from nm_bus.storage.sqlite import SqliteFile
 
 TABLES = """
 CREATE TABLE askers (

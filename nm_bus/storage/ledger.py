@@ -33,7 +33,7 @@ from nm_bus.messages import (
 from nm_bus.project import Project
 from nm_bus.storage.answers import TABLES, AnswerRows
 from nm_bus.storage.retention import last_old_revision, last_old_slot
-from nm_bus.storage.sqlitefile import SqliteFile
+from nm_bus.storage.sqlite import SqliteFile
 
 SCHEMA = 1
 """The version of the tables below. A file of another one is not touched."""

@@ -4,7 +4,7 @@ Here is asked which rows may go; `ledger` deletes them.
 """
 
 from nm_bus.messages import Micros
-from nm_bus.storage.sqlitefile import SqliteFile
+from nm_bus.storage.sqlite import SqliteFile
 
 LOG_SLOTS, LOG_BYTES = 5_000, 256 * 1024**2
 """How much of the log is kept for supernodes that were away; who lacks more gets a snapshot."""

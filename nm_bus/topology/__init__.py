@@ -4,16 +4,6 @@ A transport or the management API declares what this describes. Each broker of a
 same topology but for its own name and its peers. Who may write and read is in `nm_bus.grants`.
 """
 
-from nm_bus.topology.keys import (
-    KEY_BYTES,
-    OF_A_NODE,
-    alert_bindings,
-    alert_key,
-    refused_key,
-    request_key,
-    thrown_key,
-    update_key,
-)
 from nm_bus.topology.layout import (
     DELIVERY_LIMIT,
     PEER_BYTES,
@@ -35,7 +25,9 @@ from nm_bus.topology.names import (
     EVENTS,
     EVENTS_QUEUE,
     HEARTBEAT,
+    KEY_BYTES,
     METRICS,
+    OF_A_NODE,
     OUT,
     REPORTS,
     REQUESTS,
@@ -43,6 +35,8 @@ from nm_bus.topology.names import (
     UPDATES,
     UPDATES_LOG,
     LinkKind,
+    alert_bindings,
+    alert_key,
     alerts_queue,
     hash_exchange,
     heartbeat_queue,
@@ -52,10 +46,14 @@ from nm_bus.topology.names import (
     out_queue,
     peer_exchange,
     peer_queue,
+    refused_key,
     request_exchange,
+    request_key,
     request_queue,
     tail_queue,
+    thrown_key,
     thrown_queue,
+    update_key,
     vhost,
 )
 from nm_bus.topology.parts import (

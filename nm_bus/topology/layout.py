@@ -5,7 +5,6 @@ from typing import Any
 
 from nm_bus.identity.role import ASKERS
 from nm_bus.messages import NodeId
-from nm_bus.topology.keys import thrown_key
 from nm_bus.topology.names import (
     ALERTS,
     DEAD,
@@ -30,6 +29,7 @@ from nm_bus.topology.names import (
     request_exchange,
     request_queue,
     tail_queue,
+    thrown_key,
     thrown_queue,
 )
 from nm_bus.topology.parts import Arguments, Binding, Exchange, Queue, Topology

@@ -13,6 +13,7 @@ from nm_bus.messages import Seconds
 from nm_bus.settings import LOCAL, Timing
 from nm_bus.topology import Topology
 from nm_bus.transport.base import (
+    REPLY_TO,
     Answered,
     Changed,
     Consume,
@@ -27,7 +28,6 @@ from nm_bus.transport.base import (
 from nm_bus.transport.memory_broker import MemoryBroker, delivery
 from nm_bus.transport.memory_queue import Clock, Consumer, Stored
 from nm_bus.transport.reconnect import Pauses
-from nm_bus.transport.reply_address import REPLY_TO
 
 _GOODBYE: Seconds = 3.0
 

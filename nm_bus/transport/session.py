@@ -13,10 +13,10 @@ import pika
 from nm_bus.errors import ConfigError
 from nm_bus.settings import Broker
 from nm_bus.transport.base import Flow
-from nm_bus.transport.deliveries import DeliveryConnection
 from nm_bus.transport.diagnosis import ConnectionFailure
 from nm_bus.transport.endpoints import Endpoints
 from nm_bus.transport.loop import Loop, LoopTimer
+from nm_bus.transport.reader import DeliveryConnection
 from nm_bus.transport.reconnect import Pauses
 
 LOGGER = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from nm_broker.private import PrivateBroker, RunningBroker
 from nm_broker.program import Program
 from nm_broker.project import Principals, bring_up, sizes_for
 from nm_broker.testing.sandbox import Sandbox
-from nm_bus.client.route import Route
+from nm_bus.client.connection import Route
 from nm_bus.core.links import ShovelState
 from nm_bus.grants import link_user
 from nm_bus.identity.role import Role

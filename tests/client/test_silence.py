@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from nm_bus.client import Client
-from nm_bus.client.silence import Silence, is_cheap, nobody
+from nm_bus.client.asking import Silence, is_cheap, nobody
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOutError
 from nm_bus.messages import Answer, Ask, Message, NodeId, Query, Read, Seconds
 from nm_bus.settings import AdministratorSettings

@@ -6,7 +6,7 @@ import pytest
 
 from nm_bus.codec import decode, encode
 from nm_bus.contracts import validator
-from nm_bus.core.measurement import LONGEST, MOST, MOST_BYTES, fitting, label
+from nm_bus.core.agent import LONGEST, MOST, MOST_BYTES, fitting, label
 from nm_bus.messages import Event, Metrics
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nm_bus.core.measurement import fitting
+from nm_bus.core.agent import fitting
 from nm_bus.core.nagios import (
     MOST_LEFT_OUT,
     MOST_SERIES,

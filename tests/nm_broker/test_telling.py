@@ -1,6 +1,6 @@
 import pytest
 
-from nm_broker.telling import telling_line
+from nm_broker.private import telling_line
 
 STAMP = "2026-11-21 21:55:02.618343+00:00"
 

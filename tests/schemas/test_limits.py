@@ -12,7 +12,7 @@ from nm_agents.member.documents import REASON_LENGTH
 from nm_agents.member.following import _bounded as bounded
 from nm_agents.supernode.ledger.snapshots import Cutting, Whole
 from nm_bus.codec import LONG, decode, encode, quarantine
-from nm_bus.core.agent import Agent
+from nm_bus.core.agent import Agent, fitting
 from nm_bus.core.alerts.conditions import (
     Condition,
     check_conditions,
@@ -26,7 +26,6 @@ from nm_bus.core.ingest import Ingest
 from nm_bus.core.ledger.batches import fill
 from nm_bus.core.ledger.boots import Boots
 from nm_bus.core.ledger.state import State
-from nm_bus.core.measurement import fitting
 from nm_bus.core.nagios import PluginVerdict
 from nm_bus.core.overview import overview
 from nm_bus.core.pages import first_page

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from nm_bus.transport.base import Outcome, Outgoing
-from nm_bus.transport.confirms import Confirms, Told, Unconfirmed, names
+from nm_bus.transport.publisher import Confirms, Told, Unconfirmed, names
 
 BEAT = Outgoing("heartbeat", "gov.llnl.n1", b"12345", user_id="n1.llnl.gov")
 

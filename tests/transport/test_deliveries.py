@@ -12,7 +12,7 @@ from pika.callback import CallbackManager
 from pika.exceptions import InvalidFrameError
 
 from nm_bus.codec import Reason
-from nm_bus.transport.deliveries import LARGE, DeliveryConnection, read_delivery
+from nm_bus.transport.reader import LARGE, DeliveryConnection, read_delivery
 
 FRAME_MAX = 131_072
 

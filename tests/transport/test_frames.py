@@ -13,9 +13,8 @@ from nm_bus.codec import Reason
 from nm_bus.core.admission import refused_headers
 from nm_bus.identity.role import Role
 from nm_bus.topology import Binding, Exchange, Queue, Topology
-from nm_bus.transport.base import Delivery, Flow, Outcome, Outgoing
-from nm_bus.transport.frames import LONG, read_frame
-from nm_bus.transport.reply_address import REPLY_PREFIX
+from nm_bus.transport.base import REPLY_PREFIX, Delivery, Flow, Outcome, Outgoing
+from nm_bus.transport.reader import LONG, read_frame
 from tests.transport.test_pika import USER, at, running, until
 
 _encode_value = pika.data.encode_value

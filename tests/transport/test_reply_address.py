@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from nm_bus.transport.reply_address import REPLY_PREFIX, address_of, is_reply_address, reply_node
+from nm_bus.transport.base import REPLY_PREFIX, address_of, is_reply_address, reply_node
 
 PROCESS = b"\x83Xv\x00\x0freply@104048116\x00\x00\x1c\xe6\x00\x00\x00\x00k\x02\x11\xf8"
 SECRET = "TnQpjvnXY7mraiDH8C7waw=="

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from nm_bus.transport.routing import spread, topic_matches
+from nm_bus.transport.memory_broker import spread, topic_matches
 
 KEYS = [f"gov.llnl.n{n}" for n in range(1_000)]
 

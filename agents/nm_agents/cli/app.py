@@ -11,9 +11,28 @@ from typer.main import get_group
 
 from nm_agents.cli.mistakes import plain, say_as_json, wants_json
 from nm_agents.cli.table import ROWS, TABLE, Command
-from nm_agents.cli.version import print_version
 from nm_agents.exits import MEANING, ended_well
+from nm_bus import __version__
 from nm_bus.errors import NmBusError
+
+# --- `nm-bus version`, and the option `--version`.
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and end, when it is wanted."""
+    if wanted:
+        typer.echo(f"nm-bus {__version__}")
+        raise typer.Exit
+
+
+def version() -> None:
+    """Print the version of nm-bus.
+
+    Example: nm-bus version
+
+    Exit codes: 0 printed.
+    """
+    print_version(True)
 
 
 class Shelf(Mapping[str, Any]):

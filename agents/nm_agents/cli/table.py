@@ -86,7 +86,7 @@ TABLE = {
     ),
     "About nm-bus": (
         Command("help", "How a command is used.", "nm_agents.cli.help:help_on"),
-        Command("version", "The version.", "nm_agents.cli.version:version"),
+        Command("version", "The version.", "nm_agents.cli.app:version"),
         Command("completion", "Tab for bash, zsh, fish.", "nm_agents.cli.completion:completion"),
     ),
 }

@@ -13,8 +13,7 @@ from nm_agents.host.sender import Sender
 from nm_agents.ingest.inheritance import Inheritance
 from nm_agents.ingest.memory import Memory, database
 from nm_agents.ingest.reader import PartitionReader
-from nm_agents.ingest.service import IngestService
-from nm_agents.ingest.statements import Statements
+from nm_agents.ingest.service import IngestService, Statements
 from nm_agents.inhand import InHand
 from nm_agents.quarantine import Quarantine
 from nm_agents.service import log_status, log_to_stderr, on_termination, served, started_by

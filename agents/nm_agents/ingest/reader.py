@@ -11,10 +11,9 @@ from nm_agents.host.inbound import Routes
 from nm_bus.codec import Reason, Rejected
 from nm_bus.core.admission import admit
 from nm_bus.core.ingest import Ingest
-from nm_bus.core.kinds import kinds
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.sequence import Novelty
-from nm_bus.core.windows import Windows
+from nm_bus.core.windows import Windows, kinds
 from nm_bus.messages import (
     Canary,
     Connection,

@@ -5,23 +5,143 @@ It reads heartbeats and metrics of its share of the members, and tells what it k
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from nm_agents.host.inbound import Channel, Inbound
+from nm_agents.host.inbound import Channel, EachAcked, Inbound
 from nm_agents.host.sender import Sender
-from nm_agents.host.settling import EachAcked
-from nm_agents.ingest.acks import Acks
+from nm_agents.ingest.inheritance import Inheritance
 from nm_agents.ingest.memory import Memory
 from nm_agents.ingest.reader import PartitionReader
-from nm_agents.ingest.statements import Statements
 from nm_agents.inhand import SHORT_LIFE
 from nm_agents.quarantine import Quarantine
 from nm_bus.codec import Rejected
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
-from nm_bus.messages import Canary, Seconds
-from nm_bus.topology import thrown_queue
+from nm_bus.core.windows import Windows
+from nm_bus.messages import Canary, Rollups, Seconds, Statement
+from nm_bus.settings import Timing
+from nm_bus.topology import REPORTS, LinkKind, thrown_queue
 from nm_bus.transport.base import Delivery, Flow, Status, Transport
+
+# --- What an ingest process says of its members, to its supernode and to all others at once.
+
+CLOSED_AT_ONCE = 200
+"""How many members' minutes are told in one tick: all of thousands would delay their heartbeats."""
+
+
+@dataclass(slots=True)
+class Statements:
+    """The changes at once or every few seconds, all members now and then, minutes as they end."""
+
+    sender: Sender
+    timing: Timing
+    ingest: Ingest
+    windows: Windows
+    memory: Memory
+    inheritance: Inheritance
+    _rollups: int = 0
+    _next_statement: Seconds = 0.0
+    _next_roster: Seconds = 0.0
+
+    def again(self) -> None:
+        """What was said before may not have been received: say all of it soon."""
+        self._next_roster = 0.0
+
+    def tick(self, now: Seconds) -> None:
+        """Judge the members, and say what is to be said now."""
+        self._forget(self.ingest.tick(now))
+        if self.inheritance.is_settled:
+            self._say(now)
+        else:
+            # all members are named once the others have spoken too: none shall be missing meanwhile
+            self._forget(self.inheritance.tick(now))
+            self._next_roster = now + self.timing.roster
+
+    def _forget(self, nodes: list[str]) -> None:
+        for node in nodes:
+            self.windows.forget(node)
+            self.memory.changed(node)
+
+    def _say(self, now: Seconds) -> None:
+        if now >= self._next_roster:
+            self._next_roster = now + self.timing.roster
+            self._next_statement = now + self.timing.statement
+            self._state(said := list(self.ingest.roster(now)))
+            if said[-1].roster is None:
+                _LOG.warning("too many members for one list of them: raise limits.partitions")
+        elif now >= self._next_statement or self.ingest.urgent:
+            self._next_statement = now + self.timing.statement
+            self._state(list(self.ingest.changes(now)))
+        self._close_minutes(now)
+
+    def _state(self, statements: list[Statement]) -> None:
+        for statement in statements:
+            for state in statement.members:
+                self.memory.changed(state.node)
+            self.sender.publish(REPORTS, f"{LinkKind.BULK}.statement", statement)
+
+    def _close_minutes(self, now: Seconds) -> None:
+        origin, partition, life = self.ingest.origin, self.ingest.partition, self.ingest.incarnation
+        for closed in self.windows.close(now, CLOSED_AT_ONCE):
+            self._rollups += 1
+            span = closed.start, closed.length, closed.nodes
+            rollups = Rollups(origin, partition, life, self._rollups, *span)
+            self.sender.publish(REPORTS, f"{LinkKind.BULK}.rollups", rollups)
+
+
+# --- Acknowledging many deliveries at once, but never one that quarantine has not confirmed yet.
+
+
+@dataclass(slots=True)
+class Acks:
+    """The deliveries of one queue, in their order. A new connection starts from nothing by itself.
+
+    After `at_once` deliveries they are acknowledged without being asked for.
+    """
+
+    transport: Transport
+    at_once: int | None = None
+    last: Delivery | None = None
+    count: int = 0
+    """Deliveries since the last acknowledgement."""
+    _acked: int = 0
+    _held: set[int] = field(default_factory=set)
+
+    def came(self, delivery: Delivery) -> None:
+        """A delivery came; it is acknowledged by a later flush."""
+        if self.last is None or delivery.epoch != self.last.epoch:
+            self._held, self._acked, self.count = set(), 0, 0
+        self.last = delivery
+        self.count += 1
+
+    def hold(self, delivery: Delivery) -> None:
+        """Nothing from this delivery on may be acknowledged until it is released."""
+        self._held.add(delivery.tag)
+
+    def done(self, delivery: Delivery) -> None:
+        """It was handled."""
+        if self.at_once is not None and self.count >= self.at_once:
+            self.flush()
+
+    def release(self, delivery: Delivery, kept: bool) -> None:
+        """It may be acknowledged now; what was not `kept` is given back to be read again."""
+        if self.last is None or delivery.epoch != self.last.epoch:
+            return
+        self._held.discard(delivery.tag)
+        if not kept:
+            self.transport.reject(delivery, requeue=True)
+
+    def flush(self, upto: Delivery | None = None) -> None:
+        """Acknowledge everything that came, or came before and with `upto`."""
+        target = upto or self.last
+        if target is None or self.last is None or target.epoch != self.last.epoch:
+            return
+        tag = min([target.tag, *(held - 1 for held in self._held)])
+        if tag > self._acked:
+            self.transport.ack(replace(target, tag=tag), multiple=True)
+            self.count = max(0, self.count - (tag - self._acked))
+            self._acked = tag
+
 
 _LOG = logging.getLogger(__name__)
 

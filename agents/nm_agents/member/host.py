@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from nm_bus.boundary import Unreadable, attempt
-from nm_bus.core.measurement import Measurement, label
+from nm_bus.core.agent import Measurement, label
 
 LOOK_WITHIN = 0.1
 """How long a look at a mount point may hold up the loop. A dead network file system hangs for

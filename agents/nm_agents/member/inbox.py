@@ -9,9 +9,8 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from nm_agents.host.inbound import Channel, Inbound, Routes
+from nm_agents.host.inbound import AckedFirst, Channel, Inbound, Routes
 from nm_agents.host.sender import Sender
-from nm_agents.host.settling import AckedFirst
 from nm_agents.quarantine import Kept
 from nm_bus import codec
 from nm_bus.codec import Decoded, Reason, Rejected

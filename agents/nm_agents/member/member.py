@@ -23,12 +23,10 @@ from nm_agents.member.host import Host
 from nm_agents.member.inbox import Inbox
 from nm_agents.member.metricfile import MetricFile
 from nm_agents.member.outbox import Durable, MetricsOutbox
-from nm_agents.member.reports import Reports
-from nm_agents.member.statefile import StateFile
+from nm_agents.member.reports import Reports, StateFile
 from nm_agents.service import log_status
 from nm_bus import __version__
-from nm_bus.core.agent import Agent
-from nm_bus.core.measurement import Measurement, fitting, printable
+from nm_bus.core.agent import Agent, Measurement, fitting, printable
 from nm_bus.core.nagios import PluginVerdict, series, shortened
 from nm_bus.messages import (
     CheckStatus,

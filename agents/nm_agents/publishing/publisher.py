@@ -5,6 +5,7 @@ What is decided is decided in `nm_bus.core.publishing`; here files are read and 
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,8 +14,7 @@ from nm_agents.publishing import scanning
 from nm_agents.publishing.inhand import FILE as IN_HAND
 from nm_agents.publishing.inhand import FileInHand
 from nm_agents.publishing.memory import PublishingMemory
-from nm_agents.publishing.reasons import Reasons
-from nm_agents.publishing.scanning import Found, Signature
+from nm_agents.publishing.scanning import Found, Signature, reason_path
 from nm_agents.publishing.told import FileEvent, Happened
 from nm_bus.checking.checker import NoCheckError
 from nm_bus.core.ledger.history import diff
@@ -36,6 +36,40 @@ from nm_bus.core.settling import Rest
 from nm_bus.documents import MOST_BYTES, Document, content_of, named, why_not
 from nm_bus.errors import RefusedError, UndecidedError
 from nm_bus.messages import Entry, Proposed, Seconds
+
+# --- Why documents were refused: told once, and kept in a file beside each until it is well.
+
+
+@dataclass
+class Reasons:
+    """What is refused, by key. Without `writes`, it is only told."""
+
+    root: Path
+    tell: Callable[[Happened], None]
+    writes: bool
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def show(self, found: Found, refused: dict[str, str]) -> None:
+        """From now on this is refused, and nothing else."""
+        for key, reason in refused.items():
+            if self.refused.get(key) != reason:
+                self.tell(Happened(FileEvent.REFUSED, key, reason))
+        for key in sorted(self.refused.keys() - refused.keys()):
+            self.tell(Happened(FileEvent.WELL, key))
+        if self.writes:
+            self._write(found, refused)
+        self.refused = refused
+
+    def _write(self, found: Found, refused: dict[str, str]) -> None:
+        # a name too long for a reason file, or a folder that may not be written: it was told
+        for key, reason in refused.items():
+            if key not in found.reasons or self.refused.get(key) != reason:
+                with suppress(OSError):
+                    reason_path(self.root, key).write_text(f"{reason}\n")
+        for key in found.reasons - refused.keys():
+            with suppress(OSError):
+                reason_path(self.root, key).unlink(missing_ok=True)
+
 
 FOLDER = "a folder is where the file was: its document stays in the ledger; remove the folder"
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from nm_agents.host.inbound import Channel, Inbound, Routes, Vouch
-from nm_agents.host.settling import EachAcked
+from nm_agents.host.inbound import Channel, EachAcked, Inbound, Routes, Vouch
 from nm_agents.supernode.part import Part
 from nm_agents.supernode.requests import RequestChannel
 from nm_broker.project import log_of, topology_of

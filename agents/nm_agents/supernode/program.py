@@ -17,9 +17,8 @@ from nm_agents.supernode.alerts.outbox import Outbox
 from nm_agents.supernode.alerts.part import AlertsPart
 from nm_agents.supernode.asks import AsksPart
 from nm_agents.supernode.broker.calls import BrokerCalls
-from nm_agents.supernode.broker.connections import ConnectionsPart
+from nm_agents.supernode.broker.connections import ConnectionsPart, RefusalsPart
 from nm_agents.supernode.broker.part import BrokerPart
-from nm_agents.supernode.broker.refusals import RefusalsPart
 from nm_agents.supernode.broker.watch import BrokerWatch
 from nm_agents.supernode.broker.worker import Worker
 from nm_agents.supernode.hello import HelloPart
@@ -34,13 +33,9 @@ from nm_agents.supernode.ledger.part import LedgerPart, Serving
 from nm_agents.supernode.ledger.sessions import sessions_of
 from nm_agents.supernode.links.part import LinksPart
 from nm_agents.supernode.part import Part
-from nm_agents.supernode.queries import QueriesPart
-from nm_agents.supernode.requests import RequestChannel
+from nm_agents.supernode.requests import QueriesPart, RequestChannel
 from nm_agents.supernode.tails import TailsPart
-from nm_agents.supernode.view.loopback import LoopbackPart
-from nm_agents.supernode.view.part import ViewPart
-from nm_agents.supernode.view.statement import StatementPart
-from nm_agents.supernode.view.store import ViewStore
+from nm_agents.supernode.view.part import LoopbackPart, StatementPart, ViewPart, ViewStore
 from nm_broker.management import ManagementApi
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.rules.members import how_it_left

@@ -13,22 +13,21 @@ from typing import Any
 
 import msgspec
 
-from nm_agents.host.inbound import Channel, Handler, Routes
+from nm_agents.host.inbound import Channel, EachAcked, Handler, Routes
 from nm_agents.host.sender import Sender
-from nm_agents.host.settling import EachAcked
+from nm_agents.supernode.asker import Asker
 from nm_agents.supernode.broker.watch import Look
-from nm_agents.supernode.part import Requested
+from nm_agents.supernode.part import Part, Queried, Requested
 from nm_bus.codec import LONG, UNKNOWN, Reason, Rejected, id_of
 from nm_bus.codes import BAD_REQUEST, NOT_ALLOWED, UNAVAILABLE
 from nm_bus.core.admission import vouched
 from nm_bus.core.rate import Rate
 from nm_bus.core.turns import Turns
 from nm_bus.identity.role import Role
-from nm_bus.messages import Answer, Event, Message, NodeId, Seconds
+from nm_bus.messages import Answer, Event, Message, NodeId, Query, Seconds
 from nm_bus.protocol import BUDGETS, ROWS, SMALL, Budget
 from nm_bus.topology import request_key, request_queue
-from nm_bus.transport.base import Delivery, Outcome, Outgoing, Transport
-from nm_bus.transport.reply_address import REPLY_PREFIX, reply_node
+from nm_bus.transport.base import REPLY_PREFIX, Delivery, Outcome, Outgoing, Transport, reply_node
 
 _LOG = logging.getLogger(__name__)
 
@@ -190,3 +189,29 @@ class DirectAsker:
     def _outgoing(self, answer: Answer) -> Outgoing:
         body = self.channel.sender.encoded(answer)
         return Outgoing("", self.reply_to, body, correlation_id=self.correlation_id)
+
+
+# --- Queries: each `what` is answered by the part that knows it.
+
+
+@dataclass(slots=True)
+class QueriesPart(Part):
+    """`known` has the queries of all parts, by `what`."""
+
+    transport: Transport
+    known: Mapping[str, Queried]
+
+    def requests(self) -> dict[type[Message], Requested]:
+        """Query."""
+        return {Query: self._query}
+
+    def _query(self, query: Query, asker: Asker) -> None:
+        now = self.transport.now()
+        if query.what == "time":
+            asker.reply({"now": now})
+        elif query.what in self.known:
+            self.known[query.what](query, asker, now)
+        else:
+            *names, last = sorted({*self.known, "time"})
+            known = f"{', '.join(names)} or {last}"
+            asker.refuse(BAD_REQUEST, f"what is {query.what!r}; use {known}")

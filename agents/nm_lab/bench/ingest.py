@@ -22,8 +22,7 @@ from nm_bus.transport.base import Outgoing
 from nm_lab.bench.aims import Measured
 from nm_lab.bench.crowd import channel, fill
 from nm_lab.bench.ground import BenchBroker, sizes
-from nm_lab.bench.readers.program import INGEST, KOMBU, PIKA
-from nm_lab.bench.readers.task import Spent, Task
+from nm_lab.bench.readers.task import INGEST, KOMBU, PIKA, Spent, Task
 from nm_lab.bench.traffic import heartbeats, members, metrics
 
 MEMBERS = 500
@@ -149,7 +148,7 @@ def run(tasks: list[Task]) -> list[Spent]:
 
 
 def _start(task: Task) -> "subprocess.Popen[bytes]":
-    program = [sys.executable, "-m", "nm_lab.bench.readers.program"]
+    program = [sys.executable, "-m", "nm_lab.bench.readers.task"]
     return subprocess.Popen(
         [*program, msgspec.json.encode(task).decode()],
         stdin=subprocess.DEVNULL,

@@ -33,8 +33,41 @@ from nm_bus.settings import (
     SupernodeSettings,
     in_url,
 )
-from nm_lab.federation.lifeline import ProcessGroup
 from nm_lab.federation.relay import Relay, Relays
+
+# --- A process group that dies with this process, however hard that dies.
+#
+# Its leader is a shell that waits for a word from us. When we die, the pipe ends without one, and
+# the shell kills the group, itself included.
+
+WAIT = "read -r _ || kill -s KILL 0"
+
+
+class ProcessGroup:
+    """Start programs with `process_group=lifeline.group`, which also keeps Ctrl-C from them."""
+
+    def __init__(self) -> None:
+        self._shell: subprocess.Popen[bytes] | None = None
+
+    @property
+    def group(self) -> int:
+        """The group's id; the group begins when it is first asked for."""
+        if self._shell is None:
+            self._shell = subprocess.Popen(
+                ["sh", "-c", WAIT],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                process_group=0,
+            )
+        return self._shell.pid
+
+    def let_go(self) -> None:
+        """Whatever still runs in the group lives on without us. Harmless when it never began."""
+        if self._shell is not None:
+            self._shell.communicate(b"go on\n")
+            self._shell = None
+
 
 PATIENCE: Seconds = 20.0
 """How long a program may take to end in good order before it is killed."""

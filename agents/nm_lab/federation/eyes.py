@@ -23,7 +23,7 @@ from nm_bus.messages import (
     NodeId,
     Seconds,
 )
-from nm_lab.federation.lifeline import ProcessGroup
+from nm_lab.federation.building import ProcessGroup
 
 LOOK: Seconds = 0.5
 ANSWER: Seconds = 10.0

@@ -61,7 +61,7 @@ def ledger(
 
     Exit codes: 0 no rule broke, 1 one did (its seed and how to see it again is shown), 2 bad usage.
     """
-    from nm_lab.simulate.hunt import hunt  # noqa: PLC0415  slow to load
+    from nm_lab.simulate.runs import hunt  # noqa: PLC0415  slow to load
 
     kinds = _kinds(kind, planted)
     if trace:

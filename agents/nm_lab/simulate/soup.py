@@ -10,10 +10,9 @@ from random import Random
 
 from nm_bus.core.ledger.effects import Pace
 from nm_bus.messages import Beat, Change, VoterId
-from nm_lab.simulate.monitor import Monitor
+from nm_lab.simulate.monitor import Monitor, described
 from nm_lab.simulate.node import Kept, Said, SimulatedDisk, SimulatedNode, WholeState
 from nm_lab.simulate.variant import SOUND, Variant
-from nm_lab.simulate.words import described
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from nm_bus.client.asking import MAY_PASS
 from nm_bus.client.carrier import Quiet
 from nm_bus.client.federation.picture import Picture
-from nm_bus.client.silence import MAY_PASS
 from nm_bus.messages import (
     Alert,
     LinkState,

@@ -7,9 +7,8 @@ from typing import cast
 
 import pytest
 
-from nm_agents.host.inbound import Channel, Inbound
+from nm_agents.host.inbound import Channel, EachAcked, Inbound
 from nm_agents.host.sender import Sender
-from nm_agents.host.settling import EachAcked
 from nm_agents.inhand import _OWED, DEATHS, SIZE, InHand
 from nm_agents.quarantine import Kept
 from nm_agents.supernode import requests
@@ -17,8 +16,7 @@ from nm_agents.supernode.requests import RequestChannel
 from nm_bus.codec import Decoded, Rejected
 from nm_bus.identity.role import Role
 from nm_bus.messages import Seconds
-from nm_bus.transport.base import Consume, Delivery, Transport
-from nm_bus.transport.reply_address import REPLY_PREFIX
+from nm_bus.transport.base import REPLY_PREFIX, Consume, Delivery, Transport
 
 
 @dataclass

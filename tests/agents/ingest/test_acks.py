@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from nm_agents.ingest.acks import Acks
+from nm_agents.ingest.service import Acks
 from nm_agents.quarantine import PAUSE, Quarantine
 from nm_bus.codec import Reason, Rejected
 from nm_bus.messages import Seconds

@@ -5,8 +5,7 @@ from typing import cast
 
 import pytest
 
-from nm_agents.host.inbound import Channel, taken
-from nm_agents.host.settling import AckedFirst
+from nm_agents.host.inbound import AckedFirst, Channel, taken
 from nm_agents.ingest.memory import MEMBERS, MINUTES, Memory
 from nm_agents.ingest.reader import PartitionReader
 from nm_bus.codec import decode, encode

@@ -7,8 +7,7 @@ from typing import cast
 
 import pytest
 
-from nm_agents.host.inbound import Channel, Taken, taken
-from nm_agents.host.settling import AckedFirst
+from nm_agents.host.inbound import AckedFirst, Channel, Taken, taken
 from nm_agents.ingest.reader import PartitionReader
 from nm_bus.codec import Reason, Rejected, encode
 from nm_bus.core.ingest import Ingest

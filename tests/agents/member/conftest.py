@@ -13,7 +13,7 @@ from nm_agents.member.hooks import Environment
 from nm_agents.member.member import Member
 from nm_agents.member.plugins import Run, Timers, Told
 from nm_bus import codec
-from nm_bus.core.measurement import Measurement
+from nm_bus.core.agent import Measurement
 from nm_bus.core.nagios import PluginVerdict
 from nm_bus.grants import grant
 from nm_bus.identity.role import MEMBER, Role

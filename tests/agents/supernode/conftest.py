@@ -16,7 +16,7 @@ from nm_agents.ingest.service import IngestService
 from nm_agents.inhand import InHand
 from nm_agents.quarantine import Quarantine
 from nm_agents.supernode.alerts.part import AlertsPart
-from nm_agents.supernode.broker.refusals import RefusalsPart
+from nm_agents.supernode.broker.connections import RefusalsPart
 from nm_agents.supernode.broker.worker import Worker
 from nm_agents.supernode.host import SupernodeHost
 from nm_agents.supernode.ingest.children import Children

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
-from nm_agents.supernode.view.store import KIND
+from nm_agents.supernode.view.part import KIND
 from nm_bus.core.alerts.conditions import Condition
 from nm_bus.core.alerts.kinds import LEDGER_STOPPED
 from nm_bus.core.alerts.life import raised

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
-from nm_agents.supernode.view.loopback import LoopbackPart
+from nm_agents.supernode.view.part import LoopbackPart
 from nm_bus.codec import Reason, decode, encode
 from nm_bus.grants import grant, link_user
 from nm_bus.identity.role import Role

@@ -14,7 +14,7 @@ from nm_agents.supernode.tails import MOST_TAILS, TailsPart
 from nm_agents.supernode.view import part as view_part
 from nm_agents.supernode.view.part import ViewPart
 from nm_bus.codec import LONG, Reason, decode, encode
-from nm_bus.core.kinds import kinds
+from nm_bus.core.windows import kinds
 from nm_bus.grants import grant
 from nm_bus.identity.role import Role
 from nm_bus.messages import (

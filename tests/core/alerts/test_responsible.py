@@ -1,6 +1,6 @@
 """One supernode is responsible for each thing, by what is known of the federation."""
 
-from nm_bus.core.alerts.responsible import (
+from nm_bus.core.alerts.reports import (
     responsible,
     responsible_for_member,
     responsible_for_supernode,

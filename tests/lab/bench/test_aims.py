@@ -4,7 +4,7 @@ import pytest
 
 from nm_lab.bench.aims import Measured
 from nm_lab.bench.ingest import TWO, StreamFigures
-from nm_lab.bench.readers.program import INGEST, KOMBU, PIKA
+from nm_lab.bench.readers.task import INGEST, KOMBU, PIKA
 from nm_lab.bench.tables import stream_json
 
 

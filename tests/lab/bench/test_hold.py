@@ -15,8 +15,7 @@ from nm_bus.testing.clock import VirtualClock
 from nm_bus.topology import HEARTBEAT, METRICS, Binding, Exchange, Queue, Topology
 from nm_bus.transport.memory import MemoryTransport
 from nm_bus.transport.memory_broker import MemoryBroker
-from nm_lab.bench.footprint import ProcessUsage
-from nm_lab.bench.hold import HoldFigures, HoldSamples
+from nm_lab.bench.hold import HoldFigures, HoldSamples, ProcessUsage
 from nm_lab.bench.simulate import PublishedCount, Simulation
 from nm_lab.bench.tables import held_json
 from nm_lab.bench.traffic import members

@@ -8,13 +8,13 @@ import time
 import psutil
 import pytest
 
-from nm_lab.federation.lifeline import ProcessGroup
+from nm_lab.federation.building import ProcessGroup
 
 PATIENCE = 30.0
 
 HOLDER = """
 import subprocess, sys
-from nm_lab.federation.lifeline import ProcessGroup
+from nm_lab.federation.building import ProcessGroup
 lifeline = ProcessGroup()
 for _ in range(2):
     held = subprocess.Popen(["sleep", "600"], process_group=lifeline.group)

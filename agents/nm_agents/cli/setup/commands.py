@@ -1,28 +1,149 @@
 """The commands: ask, read the certificate, write one settings file, say what comes next."""
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import tomli_w
 import typer
+from rich.prompt import Prompt
 
 from nm_agents.cli.configuration import USUAL
 from nm_agents.cli.options import Json
 from nm_agents.cli.placing import Placed, place
-from nm_agents.cli.screen.console import say
+from nm_agents.cli.screen.console import say, screen
 from nm_agents.cli.screen.printable import as_json
-from nm_agents.cli.setup.certificates import Identity, likely
-from nm_agents.cli.setup.places import place_of
-from nm_agents.cli.setup.questions import Questions
 from nm_bus.errors import ConfigError
+from nm_bus.grants import LINK_PREFIX, link_user
+from nm_bus.identity.certificates import user_of
 from nm_bus.settings import (
     PRESETS,
     AdministratorSettings,
     MemberSettings,
     SupernodeSettings,
+    Tls,
     check,
 )
 from nm_bus.tables import expanded
+
+# --- Questions to a person at a terminal; elsewhere every answer comes from an option or a default.
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Asks only where somebody can answer."""
+
+    asks: bool
+
+    @classmethod
+    def at_terminal(cls) -> "Questions":
+        """Ask when input and messages are a terminal."""
+        return cls(sys.stdin.isatty() and sys.stderr.isatty())
+
+    def one(self, option: str, question: str, given: str, default: str = "") -> str:
+        """The answer to one question. Raises ConfigError when there is none."""
+        if given:
+            return given
+        if self.asks:
+            return self._answer(question, default)
+        if default:
+            return default
+        raise ConfigError(option, "is needed", f"give {option}, or run this at a terminal")
+
+    def several(self, option: str, question: str, given: list[str], default: str = "") -> list[str]:
+        """The answer to a question for a list, separated by blanks; it may be empty with `-`."""
+        if given:
+            return given
+        answer = self.one(option, f"{question} (separated by blanks)", "", default)
+        return [] if answer == "-" else answer.split()
+
+    def _answer(self, question: str, default: str) -> str:
+        """Ask until there is an answer; an end of input is a Ctrl-C."""
+        console, answer = screen(sys.stderr), ""
+        while not answer:
+            try:
+                given: Any = Prompt.ask(question, console=console, default=default or ...)
+                answer = given.strip()
+            except EOFError:
+                raise KeyboardInterrupt from None
+        return answer
+
+
+# --- Where a broker is, as it is written on a command line: `sn1.llnl.gov[@ADDRESS][:PORT]`.
+
+AMQPS = 5671
+
+
+def place_of(option: str, text: str) -> tuple[str, dict[str, Any]]:
+    """A node and its table `broker` in a settings file; raises ConfigError.
+
+    An IPv6 address stands in brackets: `sn1.llnl.gov@[2001:db8::1]:5671`.
+    """
+    node, at, rest = text.partition("@")
+    if not at:
+        node, colon, port = text.partition(":")
+        rest = f"{colon}{port}"
+    try:
+        parts = urlsplit(f"//{rest}")
+        address, port_number = parts.hostname or "", parts.port
+        is_place = not (parts.path or parts.query or parts.fragment or "@" in rest)
+    except ValueError:
+        is_place = False
+    if not is_place or port_number == 0:
+        fix = "give NODE[@ADDRESS][:PORT], an IPv6 address in brackets: NODE@[::1]:5671"
+        raise ConfigError(option, f"{text!r} cannot be read", fix)
+    table: dict[str, Any] = {"host": node, "port": port_number or AMQPS}
+    return node, table | ({"address": address} if address else {})
+
+
+# --- The certificate files of a node or a person: found beside each other, and read once.
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a certificate is of, and its files."""
+
+    name: str
+    tls: Tls
+
+    @classmethod
+    def read(cls, certificate: Path) -> "Identity":
+        """Read NAME.crt, with NAME.key and ca.crt beside it.
+
+        Raises ConfigError when a file is missing or the broker would refuse the certificate.
+        """
+        here = expanded(str(certificate)).absolute()
+        tls = Tls(here.with_name("ca.crt"), here, here.with_suffix(".key"))
+        return cls(user_of(tls), tls)
+
+    def link(self) -> "Identity":
+        """The certificate of this supernode's links, which lies beside its own."""
+        name = link_user(self.name)
+        return Identity.read(self.tls.certificate.with_name(f"{name}.crt"))
+
+    def table(self) -> dict[str, str]:
+        """The three files as a table of a settings file."""
+        return {
+            "ca": str(self.tls.ca),
+            "certificate": str(self.tls.certificate),
+            "key": str(self.tls.key),
+        }
+
+
+def likely(folder: Path) -> str:
+    """The one certificate in a folder that is no authority's and no link's; empty if unclear."""
+    try:
+        found = [
+            file
+            for file in folder.glob("*.crt")
+            if file.name != "ca.crt" and not file.name.startswith(LINK_PREFIX)
+        ]
+    except OSError as error:
+        raise ConfigError(folder, f"cannot be read: {error.strerror}") from None
+    return str(found[0]) if len(found) == 1 else ""
+
 
 setup = typer.Typer(
     help="Settings files from a few questions and a certificate.", no_args_is_help=True

@@ -5,8 +5,7 @@ import logging
 from dataclasses import dataclass, field
 from functools import partial
 
-from nm_agents.host.inbound import LATER, Later, Routes
-from nm_agents.host.settling import EachAcked
+from nm_agents.host.inbound import LATER, EachAcked, Later, Routes
 from nm_agents.supernode.alerts.outbox import Outbox
 from nm_agents.supernode.asker import Asker
 from nm_agents.supernode.broker.calls import BrokerCalls

@@ -22,7 +22,7 @@ from nm_bus.topology import (
     alerts_topology,
     vhost,
 )
-from nm_bus.transport.reply_address import address_of
+from nm_bus.transport.base import address_of
 
 MOST_SUBSCRIPTIONS = 20
 """The named alert queues that a principal may have: each takes a copy of every alert."""

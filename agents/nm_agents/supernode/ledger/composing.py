@@ -5,6 +5,8 @@ import random as chance
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -13,7 +15,6 @@ from nm_agents.supernode.ledger.checking import Judge
 from nm_agents.supernode.ledger.checkpoints import Checkpoints, Witness
 from nm_agents.supernode.ledger.driver import LedgerDriver, Sign
 from nm_agents.supernode.ledger.feed import UpdateFeed
-from nm_agents.supernode.ledger.joins import Joins
 from nm_agents.supernode.ledger.machine import LedgerMachine
 from nm_agents.supernode.ledger.post import Post
 from nm_agents.supernode.ledger.requests import LedgerRequests
@@ -24,13 +25,56 @@ from nm_bus.core.ledger.batches import FAR_AHEAD, is_far_ahead
 from nm_bus.core.ledger.boots import Boots
 from nm_bus.core.ledger.effects import Pace
 from nm_bus.core.ledger.hybrid import HybridClock
+from nm_bus.core.ledger.rules.members import LEFT
 from nm_bus.core.ledger.state import State
 from nm_bus.errors import ConfigError
 from nm_bus.identity.signing import Signer
-from nm_bus.messages import Change, ChangeId, Micros, NodeId
+from nm_bus.messages import Change, ChangeId, Micros, NodeId, Proposed, Seconds
 from nm_bus.settings import SupernodeSettings, Timing, timing
 from nm_bus.storage.ledger import SqliteLedger, open_ledger
 from nm_bus.transport.base import Transport
+
+# --- Members that introduce themselves and that the ledger does not know yet are made to join.
+
+MOST = 1_000
+"""How many joins may be under way; who is left out introduces itself again."""
+
+AGAIN: Seconds = 60.0
+"""A join that was refused is asked for again after this."""
+
+
+@dataclass(slots=True)
+class Joins:
+    """The joins that one supernode proposes on its members' behalf."""
+
+    driver: LedgerDriver
+    _under_way: set[NodeId] = field(default_factory=set)
+    _refused: dict[NodeId, Seconds] = field(default_factory=dict)
+
+    def joined(self, node: NodeId) -> None:
+        """A member for which the broker vouches has said hello: it joins, again too after it left,
+        but not when an administrator removed it."""
+        now = self.driver.transport.now()
+        if node in self._under_way or not self._may_join(node):
+            return
+        if len(self._under_way) >= MOST or now < self._refused.get(node, now):
+            return
+        self._under_way.add(node)
+        change = self.driver.own_change("join", f"member/{node}", {})
+        if self.driver.propose(change, partial(self._done, node)) == "full":
+            self._under_way.discard(node)
+
+    def _may_join(self, node: NodeId) -> bool:
+        entry = self.driver.state.get(f"member/{node}")
+        return entry is None or (entry.value["state"] == LEFT and not entry.value.get("removed"))
+
+    def _done(self, node: NodeId, answer: Proposed) -> None:
+        now = self.driver.transport.now()
+        self._under_way.discard(node)
+        self._refused = {node: until for node, until in self._refused.items() if until > now}
+        if answer.state == "refused":
+            self._refused[node] = now + AGAIN
+
 
 _LOG = logging.getLogger(__name__)
 

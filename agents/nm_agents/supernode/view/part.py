@@ -1,27 +1,32 @@
 """The view at work: statements of all supernodes and of this one's own processes go in, queries
 about the federation are answered from it, and it is kept over a restart."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
 from nm_agents.host.inbound import Routes
+from nm_agents.host.sender import Sender
 from nm_agents.supernode.alerts.part import AlertsPart
 from nm_agents.supernode.asker import Asker
 from nm_agents.supernode.ledger.part import LedgerPart
 from nm_agents.supernode.part import Part, Queried
-from nm_agents.supernode.view.store import ViewStore
+from nm_bus import __version__
+from nm_bus.boundary import attempt
 from nm_bus.codes import UNKNOWN_NODE
 from nm_bus.core.alerts.reports import ViewReports
-from nm_bus.core.kinds import kinds
 from nm_bus.core.overview import overview
 from nm_bus.core.pages import first_page
 from nm_bus.core.pipe import Pipe
-from nm_bus.core.view import View, unknown
-from nm_bus.core.windows import Windows
+from nm_bus.core.view import Stream, View, unknown
+from nm_bus.core.windows import Windows, kinds
 from nm_bus.messages import (
     Alert,
+    BrokerState,
+    Canary,
     Event,
     NodeDetail,
     NodeId,
@@ -32,8 +37,53 @@ from nm_bus.messages import (
     Supernode,
 )
 from nm_bus.settings import SupernodeSettings, timing
-from nm_bus.topology import PEER_BYTES
+from nm_bus.storage.base import Store
+from nm_bus.topology import OUT, PEER_BYTES, REPORTS, LinkKind
 from nm_bus.transport.base import Delivery, Transport
+
+# --- A supernode's view over a restart: what the others said last, shown as old until they speak.
+
+KIND = "stream"
+
+_LOG = logging.getLogger(__name__)
+
+_decoder = msgspec.msgpack.Decoder(Stream)
+
+
+@dataclass(slots=True)
+class ViewStore:
+    """Stores a view's streams, one row each."""
+
+    store: Store
+    view: View
+    _stored: set[str] = field(default_factory=set)
+
+    def save(self) -> None:
+        """Store every stream as it is now."""
+        rows = {
+            f"{origin}/{partition}": msgspec.msgpack.encode(stream)
+            for (origin, partition), stream in self.view.streams.items()
+        }
+        with self.store.transaction():
+            self.store.put_many(KIND, rows)
+            self.store.delete(KIND, self._stored - rows.keys())
+        self._stored = set(rows)
+
+    def load(self) -> None:
+        """Take up what was stored. A row of another layout is left out, and reported again."""
+        unread = 0
+        for key, body in self.store.load(KIND):
+            self._stored.add(key)
+            origin, _, partition = key.rpartition("/")
+            stream = attempt(partial(_decoder.decode, body))
+            if isinstance(stream, Stream) and partition.isdecimal():
+                self.view.restore((origin, int(partition)), stream)
+            else:
+                unread += 1
+        if unread:
+            what = "the supernode's store: %d rows of kind %r cannot be read, and are left out"
+            _LOG.warning(what, unread, KIND)
+
 
 DETAIL_BYTES = PEER_BYTES // 2
 """How large the series of one answer may be, beside the member's state; it counts the others."""
@@ -133,3 +183,75 @@ class ViewPart(Part):
         series = self.windows.node(query.node, now)
         shown, _ = first_page(series.items(), len(series), DETAIL_BYTES)
         asker.reply(NodeDetail(member, dict(shown), len(series) - len(shown)))
+
+
+# --- What a supernode says of itself to the others, gathered from its parts.
+
+
+@dataclass(slots=True)
+class StatementPart(Part):
+    """Speaks every few seconds; each part adds what it knows."""
+
+    settings: SupernodeSettings
+    transport: Transport
+    sender: Sender
+    view: View
+    parts: Sequence[Part]
+    _started: Seconds = 0.0
+    _sequence: int = 0
+
+    def start(self) -> None:
+        """Speak, now and then."""
+        self._started = self.transport.now()
+        self._speak()
+
+    def _speak(self) -> None:
+        now = self.transport.now()
+        self._sequence += 1
+        state = Supernode(
+            origin=self.sender.source,
+            incarnation=self.sender.life,
+            sequence=self._sequence,
+            started=self._started,
+            sent=now,
+            agent=f"nm-bus/{__version__}",
+            broker=BrokerState("starting"),
+            partitions=self.settings.limits.partitions,
+        )
+        for part in self.parts:
+            state = part.describe(state, now)
+        self.view.described(state, now)
+        self.sender.publish(OUT, f"{LinkKind.CONTROL}.supernode", state)
+        self.transport.later(timing(self.settings).statement, self._speak)
+
+
+# --- A canary through the supernode's own broker: who does not hear itself calls nobody silent.
+
+
+@dataclass(slots=True)
+class LoopbackPart(Part):
+    """Sends a canary every `interval` seconds; `pipe` knows when they come back."""
+
+    transport: Transport
+    sender: Sender
+    pipe: Pipe
+    interval: Seconds
+    _sent: int = 0
+
+    def from_own(self) -> Routes:
+        """Its canaries."""
+        return {Canary: self._returned}
+
+    def start(self) -> None:
+        """Send one, now and then."""
+        self._send()
+
+    def _send(self) -> None:
+        self._sent += 1
+        canary = Canary(REPORTS, self.sender.life, self._sent, self.transport.now())
+        self.sender.publish("", REPORTS, canary, expiration=self.pipe.limit)
+        self.transport.later(self.interval, self._send)
+
+    def _returned(self, event: Event[Canary], _delivery: Delivery, now: Seconds) -> None:
+        if event.data.incarnation == self.sender.life:
+            self.pipe.heard(event.data.sent, now)

@@ -1,13 +1,18 @@
 """What a reader has to do, and what it spent on it. No library of any reader is loaded here."""
 
+import logging
 import resource
+import sys
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
 
 from nm_bus.messages import Seconds
+from nm_bus.settings import SupernodeSettings, load
+from nm_lab.bench.processors import measure_on_the_first
 
 ACK_EACH = 200
 """Messages that are acknowledged at once, by every reader."""
@@ -70,3 +75,21 @@ def processor() -> Seconds:
     """Processor time of this process so far, the kernel's part included."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+PIKA, INGEST, KOMBU = "pika_alone", "ingest", "kombu_jsonschema"
+"""The readers, named after their modules: each process loads its own libraries alone."""
+
+
+def main() -> None:
+    """Do the task that the only argument holds as JSON."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    measure_on_the_first()
+    task = msgspec.json.decode(sys.argv[1], type=Task)
+    reader = import_module(f"nm_lab.bench.readers.{task.reader}")
+    spent: Spent = reader.read(task, load(task.settings_file, SupernodeSettings))
+    print(msgspec.json.encode(spent).decode())
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from nm_agents.cli.setup.places import place_of
+from nm_agents.cli.setup.commands import place_of
 from nm_bus.errors import ConfigError
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from nm_agents.supernode.ledger.composing import FILE
 from nm_agents.supernode.ledger.creation import begin
-from nm_agents.supernode.ledger.troubles import troubles
+from nm_agents.supernode.ledger.part import troubles
 from nm_bus.core.alerts.conditions import Condition
 from nm_bus.core.alerts.kinds import LEDGER_PEER_IGNORED as IGNORED
 from nm_bus.core.ledger.boots import MOST_KNOWN

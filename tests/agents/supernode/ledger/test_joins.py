@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nm_agents.supernode.ledger.joins import AGAIN, Joins
+from nm_agents.supernode.ledger.composing import AGAIN, Joins
 from nm_bus.messages import Change
 
 from .conftest import ADMIN, Crowd

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from nm_agents.supernode.view.store import KIND, ViewStore
+from nm_agents.supernode.view.part import KIND, ViewStore
 from nm_bus.core.view import Stream, View
 from nm_bus.storage.memory import MemoryStore
 
