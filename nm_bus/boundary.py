@@ -40,14 +40,10 @@ def attempt(read: Callable[[], T]) -> T | Unreadable:
     except Exception as error:  # noqa: BLE001  # libraries do not list what they raise
         return Unreadable(_reason(error))
     except BaseException as error:
-        if not _is_panic(error):
+        # a library in Rust gave up: the class of pyo3 for that is no Exception, nor importable
+        if type(error).__module__ != "pyo3_runtime":
             raise
         return Unreadable(_reason(error))
-
-
-def _is_panic(error: BaseException) -> bool:
-    """Whether a library in Rust gave up: pyo3's class for that is no Exception, nor importable."""
-    return type(error).__module__ == "pyo3_runtime"
 
 
 def _reason(error: BaseException) -> str:

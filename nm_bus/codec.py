@@ -189,7 +189,11 @@ def _checked(event: Any, body: bytes) -> Decoded:
         return _unknown(event)
     is_valid, typed = _reader(message)
     if not is_valid(event):
-        return _invalid(message, event, len(body))
+        size = len(body)
+        if not _is_cloudevent(event):
+            return Rejected(Reason.NO_CLOUDEVENT, "specversion: not a CloudEvent 1.0")
+        why = _first_wrong(message, event) if size > EXPLAINED else _most_wrong(message, event)
+        return Rejected(Reason.INVALID, why or "does not fit its schema")
     try:
         return typed(body)  # reading the bytes again is faster than converting what was read
     except msgspec.ValidationError:
@@ -243,13 +247,6 @@ def _is_cloudevent(event: Any) -> bool:
 def _field_first(problem: str) -> str:
     what, _, where = problem.partition(" - at `$.")
     return f"{where.rstrip('`')}: {what}" if where else what
-
-
-def _invalid(message: type[Message], event: Any, size: int) -> Rejected:
-    if not _is_cloudevent(event):
-        return Rejected(Reason.NO_CLOUDEVENT, "specversion: not a CloudEvent 1.0")
-    why = _first_wrong(message, event) if size > EXPLAINED else _most_wrong(message, event)
-    return Rejected(Reason.INVALID, why or "does not fit its schema")
 
 
 def _most_wrong(message: type[Message], event: Any) -> str:

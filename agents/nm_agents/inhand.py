@@ -85,7 +85,8 @@ class InHand:
             file = self._file = _mapped(self.path)
         except OSError as error:
             raise StorageError(f"{self.path}: {error.strerror or error}") from None
-        self.suspects = _suspects(file)
+        rows = (file[at : at + ROW] for at in range(SIZE, BYTES, ROW))
+        self.suspects = {row[:SIZE]: row[SIZE] for row in rows if row[SIZE]}
         last = file[:SIZE]
         if last != _NOTHING:
             self._suspect(last)
@@ -199,11 +200,6 @@ def _mapped(path: Path) -> mmap.mmap:
         return mmap.mmap(file, BYTES)
     finally:
         os.close(file)
-
-
-def _suspects(file: mmap.mmap) -> dict[bytes, int]:
-    rows = (file[at : at + ROW] for at in range(SIZE, BYTES, ROW))
-    return {row[:SIZE]: row[SIZE] for row in rows if row[SIZE]}
 
 
 def digest_of(delivery: Delivery) -> bytes:

@@ -110,7 +110,7 @@ def looks(
 def _look(shovel: Shovel, queue: QueueAnswer, heard: Seconds | None) -> LinkSeen:
     return LinkSeen(
         state=_state(shovel.state),
-        reason=_one_line(shovel.reason),
+        reason=" ".join((shovel.reason or "").split())[:REASON_LENGTH],
         ready=queue.messages_ready or 0,
         unacked=queue.messages_unacknowledged or 0,
         acked=queue.acked,
@@ -123,10 +123,6 @@ def _state(said: str | None) -> ShovelState:
     if said is None:
         return ShovelState.MISSING
     return ShovelState(said) if said in list(ShovelState) else ShovelState.RUNNING
-
-
-def _one_line(reason: str | None) -> str:
-    return " ".join((reason or "").split())[:REASON_LENGTH]
 
 
 def link_state(

@@ -24,7 +24,7 @@ from nm_bus.boundary import Unreadable, attempt
 from nm_bus.errors import ConfigError, ConnectionLostError, RefusedError, TimedOutError
 from nm_bus.grants import NOTHING, Grant
 from nm_bus.settings import Management
-from nm_bus.topology import Binding, Exchange, Queue, Topology
+from nm_bus.topology import Topology
 
 Json = dict[str, Any]
 
@@ -132,25 +132,16 @@ class ManagementApi:
     def declare(self, topology: Topology, vhost: str) -> None:
         """Declare all of it in order; RefusedError when something is there but different."""
         for exchange in topology.exchanges:
-            self._declare_exchange(exchange, vhost)
+            durable = {"type": exchange.type, "durable": True, "auto_delete": False}
+            self.put({**durable, "arguments": {}}, "exchanges", vhost, exchange.name)
         for queue in topology.queues:
-            self._declare_queue(queue, vhost)
+            arguments = queue.declared_arguments()
+            body = {"durable": True, "auto_delete": False, "arguments": arguments}
+            self.put(body, "queues", vhost, queue.name)
         for binding in topology.bindings:
-            self._bind(binding, vhost)
-
-    def _declare_exchange(self, exchange: Exchange, vhost: str) -> None:
-        durable = {"type": exchange.type, "durable": True, "auto_delete": False}
-        self.put({**durable, "arguments": {}}, "exchanges", vhost, exchange.name)
-
-    def _declare_queue(self, queue: Queue, vhost: str) -> None:
-        arguments = queue.declared_arguments()
-        body = {"durable": True, "auto_delete": False, "arguments": arguments}
-        self.put(body, "queues", vhost, queue.name)
-
-    def _bind(self, binding: Binding, vhost: str) -> None:
-        to = "e" if binding.to_exchange else "q"
-        ends = ("e", binding.source, to, binding.destination)
-        self.call("POST", "bindings", vhost, *ends, body={"routing_key": binding.key})
+            to = "e" if binding.to_exchange else "q"
+            ends = ("e", binding.source, to, binding.destination)
+            self.call("POST", "bindings", vhost, *ends, body={"routing_key": binding.key})
 
     def delete_queue(self, vhost: str, name: str) -> None:
         """Delete a queue and what is in it."""

@@ -92,7 +92,10 @@ class Authority:
         certificate = (
             _builder(_subject(name), key, starts, life)
             .issuer_name(self.certificate.subject)
-            .add_extension(_issuer_key(self.key), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
+                critical=False,
+            )
             .add_extension(names, critical=len(name) > COMMON_NAME_LENGTH)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
@@ -134,10 +137,6 @@ def _builder(
         .not_valid_after(starts + life)
         .add_extension(own, critical=False)
     )
-
-
-def _issuer_key(key: ec.EllipticCurvePrivateKey) -> x509.AuthorityKeyIdentifier:
-    return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -163,7 +163,11 @@ class PrivateBroker:
 
         Raises BrokerStartError with the reason; nothing of it is left running then.
         """
-        return replace(self, folder=self.folder.absolute(), tls=_absolute(self.tls))._start(timeout)
+        return replace(
+            self,
+            folder=self.folder.absolute(),
+            tls=Tls(*(path.absolute() for path in _files(self.tls))),
+        )._start(timeout)
 
     def _start(self, timeout: float) -> "RunningBroker":
         deadline = time.monotonic() + timeout
@@ -380,10 +384,6 @@ def _files(tls: Tls) -> tuple[Path, ...]:
 
 def _place(address: str, port: int) -> str:
     return f"{in_url(address)}:{port}" if address else f"port {port}"
-
-
-def _absolute(tls: Tls) -> Tls:
-    return Tls(*(path.absolute() for path in _files(tls)))
 
 
 def _secret(path: Path, mode: int = 0o600) -> str:

@@ -64,19 +64,11 @@ def admit_all(access: Access, settings: SupernodeSettings, principals: Principal
     """Give the supernode, its shovels, its peers' links and the principals their rights."""
     access.admit(Role.SUPERNODE, settings.node)
     access.admit(Role.SHOVEL)
-    _admit_peers(access, settings)
-    _admit(access, principals)
-
-
-def _admit_peers(access: Access, settings: SupernodeSettings) -> None:
     peers = {peer.node for peer in settings.peers}
     for origin in access.origins() - peers:
         access.revoke(Role.LINK, origin)
     for origin in sorted(peers):
         access.admit(Role.LINK, origin)
-
-
-def _admit(access: Access, principals: Principals) -> None:
     admitted = {
         Role.MEMBER: principals.members,
         Role.ADMINISTRATOR: principals.administrators,

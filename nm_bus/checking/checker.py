@@ -46,7 +46,11 @@ class CheckerProcess:
     def start(cls, limits: CheckLimits) -> "CheckerProcess":
         """Start one and wait until it is ready. Raises NoCheckError."""
         line, theirs = Pipe()
-        _bound_sending(line, limits.patience)
+        # let a write fail that takes so long: a process that is stopped reads nothing.
+        fraction, whole = math.modf(limits.patience)
+        with socket.socket(fileno=os.dup(line.fileno())) as same:
+            limit = struct.pack("ll", int(whole), int(fraction * 1e6))
+            same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         words = [str(theirs.fileno()), msgspec.json.encode(limits).decode()]
         try:
             process = subprocess.Popen(
@@ -125,7 +129,14 @@ class Checker:
             return said
         code = child.end()
         self.close()
-        return self._exceeded(code)
+        # the limit that a process met, by the code with which it ended; or raises
+        # NoCheckError.
+        if code == -signal.SIGXCPU:
+            return f"takes too long to check: more than {self.limits.seconds} s; make it simpler"
+        if code == NO_MEMORY:
+            return "needs too much memory to be checked; make it simpler"
+        within = f"{self.limits.patience:g} s"
+        raise NoCheckError(f"the process that checks was killed, or silent for {within} ({code})")
 
     def why_no_document(self, document: Document, *, forced: bool = False) -> str:
         """Why a document may not be proposed, as `nm_bus.documents.why_not`, under limits."""
@@ -147,20 +158,3 @@ class Checker:
         self._child = child = CheckerProcess.start(self.limits)
         self._end = weakref.finalize(self, child.end)
         return child
-
-    def _exceeded(self, code: int) -> str:
-        """The limit that a process met, by the code with which it ended; or raises NoCheckError."""
-        if code == -signal.SIGXCPU:
-            return f"takes too long to check: more than {self.limits.seconds} s; make it simpler"
-        if code == NO_MEMORY:
-            return "needs too much memory to be checked; make it simpler"
-        within = f"{self.limits.patience:g} s"
-        raise NoCheckError(f"the process that checks was killed, or silent for {within} ({code})")
-
-
-def _bound_sending(line: "Connection[bytes, bytes]", patience: float) -> None:
-    """Let a write fail that takes so long: a process that is stopped reads nothing."""
-    fraction, whole = math.modf(patience)
-    with socket.socket(fileno=os.dup(line.fileno())) as same:
-        limit = struct.pack("ll", int(whole), int(fraction * 1e6))
-        same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

@@ -16,7 +16,8 @@ from nm_bus.documents.media import JSON
 def main(words: list[str]) -> None:
     """Serve the checks that come by an inherited socket; `words` are its number and the limits."""
     limits = msgspec.json.decode(words[1], type=CheckLimits)
-    _bound_memory(limits.memory)
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with Connection(int(words[0])) as line:
         _load()
         line.send_bytes(b"")
@@ -28,7 +29,9 @@ def _serve(line: "Connection[bytes, bytes]", limits: CheckLimits) -> None:
     while True:
         try:
             asked = line.recv_bytes()
-            _bound_time(limits.seconds)
+            # from now on; at the limit the kernel ends this process with SIGXCPU.
+            used = math.ceil(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+            resource.setrlimit(resource.RLIMIT_CPU, (used + limits.seconds, resource.RLIM_INFINITY))
             said = found(decoder.decode(asked)).encode()
         except EOFError:
             return
@@ -40,17 +43,6 @@ def _serve(line: "Connection[bytes, bytes]", limits: CheckLimits) -> None:
 def _load() -> None:
     """Load the libraries before the first check, whose time that must not take."""
     found(OfDocument(b"1", JSON, '{"type": "object"}'))
-
-
-def _bound_memory(most: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _bound_time(seconds: int) -> None:
-    """From now on; at the limit the kernel ends this process with SIGXCPU."""
-    used = math.ceil(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
-    resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, resource.RLIM_INFINITY))
 
 
 if __name__ == "__main__":

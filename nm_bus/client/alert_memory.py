@@ -34,8 +34,26 @@ class AlertFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._open()
-            self._lock()
-            self._read()
+            # the lock is beside the file, since replacing the file would replace its lock.
+            beside = self._path.with_suffix(".lock")
+            self._lock_file = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(self._lock_file)
+                os.close(self._file)
+                raise ConfigError(
+                    self._path,
+                    "another `alerts watch` of yours reads this queue",
+                    "give it a --name",
+                ) from None
+            text = self._path.read_text(encoding="utf-8", errors="replace")
+            lines = text.splitlines()
+            self._lines = len(lines)
+            for line in lines:
+                self._keep(line)
+            if text and not text.endswith("\n"):
+                os.write(self._file, b"\n")
         except OSError as error:
             raise ConfigError(self._path, f"cannot be used: {error.strerror}") from None
         return self
@@ -80,28 +98,6 @@ class AlertFile:
 
     def _open(self) -> None:
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-
-    def _lock(self) -> None:
-        """The lock is beside the file, since replacing the file would replace its lock."""
-        beside = self._path.with_suffix(".lock")
-        self._lock_file = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock_file)
-            os.close(self._file)
-            raise ConfigError(
-                self._path, "another `alerts watch` of yours reads this queue", "give it a --name"
-            ) from None
-
-    def _read(self) -> None:
-        text = self._path.read_text(encoding="utf-8", errors="replace")
-        lines = text.splitlines()
-        self._lines = len(lines)
-        for line in lines:
-            self._keep(line)
-        if text and not text.endswith("\n"):
-            os.write(self._file, b"\n")
 
     def _replace(self) -> None:
         # a line that is lost to a power cut is an alert that is shown again, as each `add` is too

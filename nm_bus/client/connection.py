@@ -271,21 +271,19 @@ class Bus:
     ) -> Answer:
         """Ask one supernode, once, over a connection that is kept until another one is asked."""
         try:
-            route = self._to(supernode, min(self._timing.connect, timeout))
+            connect = min(self._timing.connect, timeout)
+            if self._route is None or self._route.supernode != supernode:
+                self.close()
+                peer = self._peers.get(supernode)
+                if peer is None:
+                    text = f"{supernode} is none of the supernodes in the settings"
+                    raise ConnectionLostError(text)
+                self._route = self._opened(peer, connect).__enter__()
+            route = self._route
             return route.ask(message, request or str(uuid4()), timeout)
         except NmBusError:
             self.close()
             raise
-
-    def _to(self, supernode: NodeId, connect: Seconds) -> Route:
-        if self._route is None or self._route.supernode != supernode:
-            self.close()
-            peer = self._peers.get(supernode)
-            if peer is None:
-                text = f"{supernode} is none of the supernodes in the settings"
-                raise ConnectionLostError(text)
-            self._route = self._opened(peer, connect).__enter__()
-        return self._route
 
     def line(self, peer: Peer) -> Route:
         """A connection of one's own to a supernode; open it by `with`."""

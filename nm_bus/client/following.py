@@ -79,32 +79,24 @@ class QueueReader:
             if self.opened is not None:
                 self.opened.line.wait(lambda: False, 0.0)
             elif self.opening is None:
-                self._begin()
+                if time.monotonic() >= self._again:
+                    self.opening = Future()
+                    named = f"connect to {self._node}"
+                    work = (self.opening, self._opener)
+                    threading.Thread(target=_run, args=work, name=named, daemon=True).start()
             elif self.opening.done():
-                self._read(self.opening.result())
+                opened = self.opening.result()
+                self.opening, self.opened = None, opened
+                opened.read(self._inbox.append)
+                self._pauses.reset()
+                self._told = ""
+                self._inbox.append(Contact(self._node))
         except NmBusError as error:
-            self._lost(error)
-
-    def _begin(self) -> None:
-        if time.monotonic() >= self._again:
-            self.opening = Future()
-            named = f"connect to {self._node}"
-            work = (self.opening, self._opener)
-            threading.Thread(target=_run, args=work, name=named, daemon=True).start()
-
-    def _read(self, opened: Opened) -> None:
-        self.opening, self.opened = None, opened
-        opened.read(self._inbox.append)
-        self._pauses.reset()
-        self._told = ""
-        self._inbox.append(Contact(self._node))
-
-    def _lost(self, error: NmBusError) -> None:
-        self.close(error)
-        self._again = time.monotonic() + self._pauses.next()
-        if str(error) != self._told:
-            self._told = str(error)
-            self._inbox.append(Contact(self._node, self._told))
+            self.close(error)
+            self._again = time.monotonic() + self._pauses.next()
+            if str(error) != self._told:
+                self._told = str(error)
+                self._inbox.append(Contact(self._node, self._told))
 
     def close(self, error: NmBusError | None = None) -> None:
         """Leave the supernode, or what an error has left of the connection to it."""
@@ -176,16 +168,14 @@ class QueueFollowing(Iterator[FollowedItem]):
             if self._inbox or left <= 0:
                 break
             soon = any(reader.opening for reader in self._readers)
-            self._wait(min(left, OPENING) if soon else left)
+            # not by `select`, which takes no file of a number from 1,024 on.
+            seconds = min(left, OPENING) if soon else left
+            waiting = select.poll()
+            for number in self.sockets():
+                if number >= 0:
+                    waiting.register(number, select.POLLIN)
+            waiting.poll(seconds * 1_000)
         return self._inbox.popleft() if self._inbox else None
-
-    def _wait(self, seconds: Seconds) -> None:
-        """Not by `select`, which takes no file of a number from 1,024 on."""
-        waiting = select.poll()
-        for number in self.sockets():
-            if number >= 0:
-                waiting.register(number, select.POLLIN)
-        waiting.poll(seconds * 1_000)
 
     def sockets(self) -> list[int]:
         """What becomes readable when there may be something."""

@@ -203,7 +203,10 @@ class Updates(Iterator[UpdateItem]):
                 answered = yield from self._ask(line, question)
                 heard = time.monotonic()
             elif now - heard >= probe:
-                self._look(line)
+                # make sure that the supernode still takes part in what is agreed.
+                standing = self._standing(line)
+                if standing.state != RUNNING:
+                    raise ConnectionLostError(f"{line.supernode} does not go on: {standing.reason}")
                 self._follower.reconnected()
                 answered = True
                 if now - compared >= COMPARE:
@@ -220,12 +223,6 @@ class Updates(Iterator[UpdateItem]):
 
     def _patience(self) -> Seconds:
         return min(STEP, self._wait, STEP if self._quiet is None else self._quiet)
-
-    def _look(self, line: SupernodeLine) -> None:
-        """Make sure that the supernode still takes part in what is agreed."""
-        standing = self._standing(line)
-        if standing.state != RUNNING:
-            raise ConnectionLostError(f"{line.supernode} does not go on: {standing.reason}")
 
     def _compare(self, line: SupernodeLine) -> None:
         """A supernode that is cut off from the others cannot know what it misses."""

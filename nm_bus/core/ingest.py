@@ -129,7 +129,10 @@ class Ingest:
         member.heard = now
         rival = _living(member, now)
         if rival is not None and beat.leaving:
-            self._left_to(member, rival, now)
+            # one of two agents said goodbye: the member lives on as the other one.
+            member.beats.take_back(rival.incarnation, rival.sequence)
+            member.rival, member.refused = None, ""
+            self._judge(member, now)
             return novelty
         member.interval = beat.interval
         member.uptime = beat.uptime
@@ -157,12 +160,6 @@ class Ingest:
         self._judge(member, now)
         return Novelty.RIVAL
 
-    def _left_to(self, member: IngestedMember, rival: Rival, now: Seconds) -> None:
-        """One of two agents said goodbye: the member lives on as the other one."""
-        member.beats.take_back(rival.incarnation, rival.sequence)
-        member.rival, member.refused = None, ""
-        self._judge(member, now)
-
     def _turn(self, member: IngestedMember, beat: Heartbeat, now: Seconds) -> None:
         member.agent, member.checks, member.leaving = beat.agent, beat.checks, beat.leaving
         member.connection_lost = ""
@@ -178,24 +175,22 @@ class Ingest:
         if novelty is Novelty.NEXT or novelty is Novelty.RESTARTED:
             self.received += 1
             if metrics.age <= FRESH:
-                self._latest(member, metrics.values)
+                member.latest.update(metrics.values)
+                while len(member.latest) > LATEST:
+                    del member.latest[next(iter(member.latest))]
+                self._changed.add(member.key)
             if metrics.declared:
-                self._declare(member, metrics.declared)
+                new = {
+                    each.name: each
+                    for each in metrics.declared
+                    if member.declared.get(each.name) != each
+                }
+                room = DECLARED - len(member.declared)
+                if kept := dict(list(new.items())[: max(0, room)]):
+                    member.declared.update(kept)
+                    self._changed.add(member.key)
+                    self._described.add(member.key)
         return novelty
-
-    def _declare(self, member: IngestedMember, declared: tuple[Declared, ...]) -> None:
-        new = {each.name: each for each in declared if member.declared.get(each.name) != each}
-        room = DECLARED - len(member.declared)
-        if kept := dict(list(new.items())[: max(0, room)]):
-            member.declared.update(kept)
-            self._changed.add(member.key)
-            self._described.add(member.key)
-
-    def _latest(self, member: IngestedMember, values: dict[str, float]) -> None:
-        member.latest.update(values)
-        while len(member.latest) > LATEST:
-            del member.latest[next(iter(member.latest))]
-        self._changed.add(member.key)
 
     def described(self, node: NodeId, properties: Properties, now: Seconds) -> None:
         """Take what a member says of itself."""

@@ -139,27 +139,21 @@ class LinkAudit:
         """Judge what is seen now; ask for a restart where that may help, with growing pauses."""
         if self._first is None:
             self._first = self._moved = now
-        self._note_movement(seen, now)
-        self._note_connection(seen, now)
-        unheard = now - (self._first if seen.heard is None else seen.heard)
-        verdict = judge(seen, now - self._still_since(), unheard, self.limits)
-        if verdict.health is LinkHealth.RUNNING and now >= self._next:
-            self._restarts = 0
-        return verdict, self._fix(verdict, now)
-
-    def _note_movement(self, seen: LinkSeen, now: Seconds) -> None:
         idle = seen.state is ShovelState.RUNNING and not seen.ready + seen.unacked
         if idle or seen.acked != self._acked:
             self._moved = now
         elif seen.heard is not None:
             self._moved = max(self._moved, seen.heard)
         self._acked = seen.acked
-
-    def _note_connection(self, seen: LinkSeen, now: Seconds) -> None:
         if seen.state is not ShovelState.RUNNING:
             self._connected = None
         elif self._connected is None:
             self._connected = now
+        unheard = now - (self._first if seen.heard is None else seen.heard)
+        verdict = judge(seen, now - self._still_since(), unheard, self.limits)
+        if verdict.health is LinkHealth.RUNNING and now >= self._next:
+            self._restarts = 0
+        return verdict, self._fix(verdict, now)
 
     def _still_since(self) -> Seconds:
         """A link that has just come back is given its time to move."""

@@ -84,7 +84,11 @@ class Ring:
         if known is None or tally > known:
             offset = round((tally.at - minute * MINUTE) * 1000)
             _pack(self.slots, minute % KEPT * SIZE, tally.samples, offset, *tally[2:])
-            self._replace_sketch(minute, sketch)
+            if self.sketches is not None:
+                self.sketches.pop(minute, None)
+            if sketch is not None:
+                self.sketches = self.sketches or {}
+                self.sketches[minute] = sketch
 
     def tally(self, minute: int) -> Tally | None:
         """What is known of a minute."""
@@ -122,10 +126,3 @@ class Ring:
     def sketch(self, minute: int) -> Sketch | None:
         """The minute's quantile sketch, where one is kept."""
         return self.sketches.get(minute) if self.sketches else None
-
-    def _replace_sketch(self, minute: int, sketch: Sketch | None) -> None:
-        if self.sketches is not None:
-            self.sketches.pop(minute, None)
-        if sketch is not None:
-            self.sketches = self.sketches or {}
-            self.sketches[minute] = sketch

@@ -29,14 +29,31 @@ class Seen:
         """Take a number, or say that it was taken before, or leaps too far."""
         ranges = self.lives.get(incarnation)
         if ranges is None:
-            return self._begin(incarnation, number)
+            self.lives[incarnation] = [[number, number]]
+            while len(self.lives) > LIVES:
+                del self.lives[next(iter(self.lives))]
+            return Novelty.RESTARTED
         last = ranges[-1]
         if number == last[1] + 1:
             last[1] = number
             return Novelty.NEXT
         if number > last[1]:
-            return _leap(ranges, number)
-        return _fill(ranges, number)
+            if number - ranges[-1][1] > LARGEST_JUMP:
+                return Novelty.FAR
+            ranges.append([number, number])
+            _bound(ranges)
+            return Novelty.NEXT
+        # take a number below the highest one: into a gap, closing it where it touches.
+        at = bisect_right(ranges, number, key=lambda each: each[0]) - 1
+        if at >= 0 and number <= ranges[at][1]:
+            return Novelty.REPEATED
+        ranges.insert(at + 1, [number, number])
+        if ranges[at + 1][1] + 1 == ranges[at + 2][0]:
+            ranges[at + 1][1] = ranges.pop(at + 2)[1]
+        if at >= 0 and ranges[at][1] + 1 == number:
+            ranges[at][1] = ranges.pop(at + 1)[1]
+        _bound(ranges)
+        return Novelty.NEXT
 
     def taken(self, incarnation: str) -> int:
         """How many numbers of an incarnation were taken."""
@@ -46,34 +63,6 @@ class Seen:
         """How many numbers below the highest one have not come, or not yet."""
         ranges = self.lives.get(incarnation)
         return 0 if not ranges else ranges[-1][1] - self.taken(incarnation)
-
-    def _begin(self, incarnation: str, number: int) -> Novelty:
-        self.lives[incarnation] = [[number, number]]
-        while len(self.lives) > LIVES:
-            del self.lives[next(iter(self.lives))]
-        return Novelty.RESTARTED
-
-
-def _leap(ranges: list[Range], number: int) -> Novelty:
-    if number - ranges[-1][1] > LARGEST_JUMP:
-        return Novelty.FAR
-    ranges.append([number, number])
-    _bound(ranges)
-    return Novelty.NEXT
-
-
-def _fill(ranges: list[Range], number: int) -> Novelty:
-    """Take a number below the highest one: into a gap, closing it where it touches."""
-    at = bisect_right(ranges, number, key=lambda each: each[0]) - 1
-    if at >= 0 and number <= ranges[at][1]:
-        return Novelty.REPEATED
-    ranges.insert(at + 1, [number, number])
-    if ranges[at + 1][1] + 1 == ranges[at + 2][0]:
-        ranges[at + 1][1] = ranges.pop(at + 2)[1]
-    if at >= 0 and ranges[at][1] + 1 == number:
-        ranges[at][1] = ranges.pop(at + 1)[1]
-    _bound(ranges)
-    return Novelty.NEXT
 
 
 def _bound(ranges: list[Range]) -> None:

@@ -162,7 +162,17 @@ class Windows:
         late = self._late.settled(now - self.grace)
         pages = list(_pages([*late, *(found for m in ended for found in self._told(m, most))]))
         if ended and ended[-1] not in self._untold:
-            self._sweep(now)
+            # forget the series, and then the nodes, of which nothing came for an hour.
+            oldest = int(now // MINUTE) - KEPT
+            for node, rings in list(self._nodes.items()):
+                gone = [name for name, ring in rings.items() if ring.newest <= oldest]
+                for name in gone:
+                    del rings[name]
+                self._held -= len(gone)
+                if not rings:
+                    self.forget(node)
+                elif node in self._unstored:
+                    self._unstored[node] -= {p for p in self._unstored[node] if p < oldest // PART}
         return pages
 
     def absorb(self, rollups: Rollups, now: Seconds, kinds: Kinds) -> None:
@@ -176,7 +186,13 @@ class Windows:
             self.dropped.ahead += 1
         elif minute > this - KEPT and rollups.length == MINUTE:
             for node, told in rollups.nodes.items():
-                self._absorb(self._nodes.setdefault(node, {}), told, minute, kinds)
+                rings = self._nodes.setdefault(node, {})
+                for name, rollup in told.items():
+                    ring = rings.get(name) or self._begin(rings, name, minute, kinds)
+                    if ring is None:
+                        self.dropped.crowded += 1
+                    elif ring.reach(minute):
+                        ring.put(minute, _tally(minute, rollup), read(rollup.sketch))
                 self._unstored.setdefault(node, set()).add(minute // PART)
 
     def series(self, node: NodeId, name: str, now: Seconds) -> Series | None:
@@ -225,19 +241,6 @@ class Windows:
         for minute in kept.untold:
             self._untold.setdefault(minute, set()).add(node)
 
-    def _sweep(self, now: Seconds) -> None:
-        """Forget the series, and then the nodes, of which nothing came for an hour."""
-        oldest = int(now // MINUTE) - KEPT
-        for node, rings in list(self._nodes.items()):
-            gone = [name for name, ring in rings.items() if ring.newest <= oldest]
-            for name in gone:
-                del rings[name]
-            self._held -= len(gone)
-            if not rings:
-                self.forget(node)
-            elif node in self._unstored:
-                self._unstored[node] -= {p for p in self._unstored[node] if p < oldest // PART}
-
     def _begin(self, rings: dict[str, Ring], name: str, minute: int, kinds: Kinds) -> Ring | None:
         if len(rings) >= self.per_node or self._held >= self.most:
             return None
@@ -265,16 +268,6 @@ class Windows:
                 rollup = view.told(ring, minute)
                 if rollup is not None:
                     yield minute, node, name, rollup
-
-    def _absorb(
-        self, rings: dict[str, Ring], told: dict[str, Rollup], minute: int, kinds: Kinds
-    ) -> None:
-        for name, rollup in told.items():
-            ring = rings.get(name) or self._begin(rings, name, minute, kinds)
-            if ring is None:
-                self.dropped.crowded += 1
-            elif ring.reach(minute):
-                ring.put(minute, _tally(minute, rollup), read(rollup.sketch))
 
     def _kept(self, node: NodeId, first: int, last: int) -> KeptWindow:
         rings = {}
@@ -305,8 +298,15 @@ def _pages(found: Iterable[tuple[int, NodeId, str, Rollup]]) -> Iterator[Closed]
     """Group rollups by minute, in pages of a bounded size."""
     page, size = None, 0
     for minute, node, name, rollup in found:
-        more = _bytes(node, name, rollup)
-        if page is None or page.start != minute * MINUTE or _is_full(page, node, size + more):
+        # how many bytes a rollup takes on a page at most: a name may have hundreds, of any
+        # letters.
+        sketch = 0 if rollup.sketch is None else size_of(rollup.sketch)
+        more = len(node) + size_of(name) + ROLLUP_BYTES + sketch
+        if (
+            page is None
+            or page.start != minute * MINUTE
+            or (size + more > PAGE_BYTES or len(page.nodes.get(node, ())) >= PAGE_SERIES)
+        ):
             if page is not None:
                 yield page
             page, size = Closed(minute * MINUTE, {}), 0
@@ -314,13 +314,3 @@ def _pages(found: Iterable[tuple[int, NodeId, str, Rollup]]) -> Iterator[Closed]
         size += more
     if page is not None:
         yield page
-
-
-def _is_full(page: Closed, node: NodeId, size: int) -> bool:
-    return size > PAGE_BYTES or len(page.nodes.get(node, ())) >= PAGE_SERIES
-
-
-def _bytes(node: NodeId, name: str, rollup: Rollup) -> int:
-    """How many bytes a rollup takes on a page at most: a name may have hundreds, of any letters."""
-    sketch = 0 if rollup.sketch is None else size_of(rollup.sketch)
-    return len(node) + size_of(name) + ROLLUP_BYTES + sketch

@@ -43,7 +43,10 @@ def why_unreadable(content: bytes, media_type: str) -> str:
 def _why_unreadable(content: bytes, media_type: str) -> str:
     try:
         if media_type == XML:
-            _read_xml(content)
+            try:
+                expat.ParserCreate().Parse(content, True)
+            except expat.ExpatError as error:
+                raise ValueError(f"is no XML: {error}") from None
         elif media_type in READABLE:
             parsed(content, media_type)
     except ValueError as error:
@@ -122,10 +125,3 @@ def _children(value: Any) -> Iterator[Any]:
         yield from value.values()
     elif isinstance(value, list):
         yield from value
-
-
-def _read_xml(content: bytes) -> None:
-    try:
-        expat.ParserCreate().Parse(content, True)
-    except expat.ExpatError as error:
-        raise ValueError(f"is no XML: {error}") from None

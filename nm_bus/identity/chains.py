@@ -77,7 +77,12 @@ def why_untrusted(
         found = [each for each in issuers if _is_issued_by(certificate, each)]
         if any(_is_in_force(each, moment) for each in found):
             if below == 0:
-                return _why_unusable(certificate, moment)
+                # why a certificate that a trusted issuer signed may not sign now.
+                if not _is_in_force(certificate, moment):
+                    return f"the certificate that signed is not in force now, {_life(certificate)}"
+                if not is_usable(certificate.public_key()):
+                    return "the key that signed is of a kind or size that is not taken"
+                return ""
             if is_usable(certificate.public_key()) and _may_issue(certificate, below - 1):
                 issuers.append(certificate)
         elif found:
@@ -98,15 +103,6 @@ def is_usable(key: CertificatePublicKeyTypes) -> bool:
             return key.key_size <= MOST_RSA_BITS and key.public_numbers().e <= MOST_RSA_EXPONENT
         case _:
             return False
-
-
-def _why_unusable(certificate: Certificate, moment: datetime) -> str:
-    """Why a certificate that a trusted issuer signed may not sign now."""
-    if not _is_in_force(certificate, moment):
-        return f"the certificate that signed is not in force now, {_life(certificate)}"
-    if not is_usable(certificate.public_key()):
-        return "the key that signed is of a kind or size that is not taken"
-    return ""
 
 
 def _is_in_force(certificate: Certificate, moment: datetime) -> bool:

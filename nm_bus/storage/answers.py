@@ -48,18 +48,15 @@ class AnswerRows:
                 watermark, count = held
                 id = self._used(asker, watermark)
                 if count > len(new):
-                    self._add(id, watermark, new)
+                    self._put(id, new)
+                    if watermark:
+                        gone = "DELETE FROM answers WHERE asker = ? AND sequence <= ?"
+                        self._file.run(gone, (id, watermark))
                 else:  # the first ones, or forgotten and begun again meanwhile
                     self._replace(id, answers.window(asker))
         ((stored,),) = self._file.rows("SELECT count(*) FROM askers")
         if stored > answers.askers:
             self._forget(stored - answers.askers)
-
-    def _add(self, id: int, watermark: int, new: list[Proposed]) -> None:
-        self._put(id, new)
-        if watermark:
-            gone = "DELETE FROM answers WHERE asker = ? AND sequence <= ?"
-            self._file.run(gone, (id, watermark))
 
     def _replace(self, id: int, window: Answered | None) -> None:
         self._file.run("DELETE FROM answers WHERE asker = ?", (id,))

@@ -283,15 +283,12 @@ class SqliteLedger:
         with self.transaction():
             slot = last_old_slot(self._file, self.position.height)
             self._file.run("DELETE FROM log WHERE slot <= ?", (slot,))
-            self._compact_feed()
-
-    def _compact_feed(self) -> None:
-        upto = last_old_revision(self._file, self.position.revision, self.position.time)
-        if self._file.run("DELETE FROM feed WHERE revision <= ?", (upto,)):
-            self._file.run("DELETE FROM touched WHERE revision <= ?", (upto,))
-            moved = msgspec.structs.replace(self.position, feed_from=upto)
-            self._set("position", moved)
-            self.position = moved
+            upto = last_old_revision(self._file, self.position.revision, self.position.time)
+            if self._file.run("DELETE FROM feed WHERE revision <= ?", (upto,)):
+                self._file.run("DELETE FROM touched WHERE revision <= ?", (upto,))
+                moved = msgspec.structs.replace(self.position, feed_from=upto)
+                self._set("position", moved)
+                self.position = moved
 
     # --- small things
 
@@ -325,7 +322,14 @@ def open_ledger(path: Path, *, max_bytes: int = MAX_BYTES) -> SqliteLedger:
         raise StorageError(f"{path}: it is no file; {_FIX}")
     file = SqliteFile(path, max_bytes=max_bytes, fix=_FIX)
     try:
-        _check_schema(file)
+        ((found,),) = file.rows("PRAGMA user_version")
+        if found > SCHEMA:
+            raise StorageError(
+                f"{file.path}: it was written by a later version of nm-bus (tables {found}, known"
+                f" {SCHEMA}); upgrade"
+            )
+        if found != SCHEMA:
+            raise StorageError(f"{file.path}: it holds no ledger; {_FIX}")
         return SqliteLedger(file)
     except BaseException:
         file.close()
@@ -373,14 +377,3 @@ def _make(file: SqliteFile, about: dict[str, object]) -> None:
     for name, value in about.items():
         file.run("INSERT INTO about VALUES (?, ?)", (name, _encode(value)))
     file.run(f"PRAGMA user_version = {SCHEMA}")
-
-
-def _check_schema(file: SqliteFile) -> None:
-    ((found,),) = file.rows("PRAGMA user_version")
-    if found > SCHEMA:
-        raise StorageError(
-            f"{file.path}: it was written by a later version of nm-bus (tables {found}, known"
-            f" {SCHEMA}); upgrade"
-        )
-    if found != SCHEMA:
-        raise StorageError(f"{file.path}: it holds no ledger; {_FIX}")

@@ -68,7 +68,10 @@ class Spool:
         except sqlite3.OperationalError as error:
             raise StorageError(f"{path}: the spool cannot be opened: {error}") from None
         except (sqlite3.DatabaseError, UnicodeDecodeError):
-            _put_aside(path)
+            for suffix in ("", "-wal", "-shm"):
+                part = path.with_name(path.name + suffix)
+                if part.exists():
+                    part.replace(path.with_name(f"{path.name}.damaged{suffix}"))
             return cls(_connect(path), max_bytes, max_age)
 
     def put(self, body: bytes, measured: Seconds, now: Seconds) -> Record:
@@ -78,7 +81,9 @@ class Spool:
             record = Record(row.lastrowid or 0, measured, body)
             self._grow(1, len(body) + OVERHEAD)
             self._drop_old(db, now)
-            self._drop_surplus(db)
+            # the newest record stays, even one that is larger than the whole spool.
+            while self.bytes > self._max_bytes and self.count > 1:
+                self.dropped += self._delete(db, "id = (SELECT min(id) FROM spool)", ())
         return record
 
     def oldest(self, limit: int, beyond: frozenset[int] = frozenset()) -> list[Record]:
@@ -122,11 +127,6 @@ class Spool:
     def _drop_old(self, db: sqlite3.Connection, now: Seconds) -> None:
         self.dropped += self._delete(db, "measured < ?", (now - self._max_age,))
 
-    def _drop_surplus(self, db: sqlite3.Connection) -> None:
-        """The newest record stays, even one that is larger than the whole spool."""
-        while self.bytes > self._max_bytes and self.count > 1:
-            self.dropped += self._delete(db, "id = (SELECT min(id) FROM spool)", ())
-
     def _delete(self, db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> int:
         """`where` is one of this file's own conditions, never data."""
         count, size = _held(db, where, values)
@@ -155,10 +155,3 @@ def _held(
     query = f"SELECT count(*), coalesce(sum(length(body) + {OVERHEAD}), 0) FROM spool WHERE {where}"
     count, size = connection.execute(query, values).fetchone()
     return count, size
-
-
-def _put_aside(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.replace(path.with_name(f"{path.name}.damaged{suffix}"))

@@ -47,20 +47,16 @@ def _values(schema: Schema, resolver: "Resolver[Any]") -> SearchStrategy[Any]:
     if "anyOf" in schema:
         return st.one_of([_values(choice, resolver) for choice in schema["anyOf"]])
     if "type" not in schema:
-        return _free()
+        return st.recursive(
+            JSON_SCALARS,
+            lambda inner: (
+                st.lists(inner, max_size=MOST)
+                | st.dictionaries(st.text(max_size=8), inner, max_size=MOST)
+            ),
+            max_leaves=MOST,
+        )
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     return st.one_of([_KINDS[kind](schema, resolver) for kind in kinds])
-
-
-def _free() -> SearchStrategy[Any]:
-    return st.recursive(
-        JSON_SCALARS,
-        lambda inner: (
-            st.lists(inner, max_size=MOST)
-            | st.dictionaries(st.text(max_size=8), inner, max_size=MOST)
-        ),
-        max_leaves=MOST,
-    )
 
 
 def _text(schema: Schema, _resolver: "Resolver[Any]") -> SearchStrategy[str]:

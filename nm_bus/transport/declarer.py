@@ -78,24 +78,26 @@ class Declarer:
         elif self._channel is None:
             self._connection.channel(on_open_callback=self._opened)
         else:
-            self._send(self._channel, self._due[self._current])
+            topology = self._due[self._current]
+            for exchange in topology.exchanges:
+                self._channel.exchange_declare(exchange.name, exchange.type, durable=True)
+            for queue in topology.queues:
+                self._channel.queue_declare(
+                    queue.name, durable=True, arguments=queue.declared_arguments()
+                )
+            for binding in topology.bindings:
+                if binding.to_exchange:
+                    self._channel.exchange_bind(binding.destination, binding.source, binding.key)
+                else:
+                    self._channel.queue_bind(binding.destination, binding.source, binding.key)
+            self._channel.basic_qos(
+                prefetch_count=1, callback=lambda _: self._finish(Outcome.CONFIRMED)
+            )
 
     def _opened(self, channel: Channel) -> None:
         self._channel = channel
         channel.add_on_close_callback(self._closed)
         self._next()
-
-    def _send(self, channel: Channel, topology: Topology) -> None:
-        for exchange in topology.exchanges:
-            channel.exchange_declare(exchange.name, exchange.type, durable=True)
-        for queue in topology.queues:
-            channel.queue_declare(queue.name, durable=True, arguments=queue.declared_arguments())
-        for binding in topology.bindings:
-            if binding.to_exchange:
-                channel.exchange_bind(binding.destination, binding.source, binding.key)
-            else:
-                channel.queue_bind(binding.destination, binding.source, binding.key)
-        channel.basic_qos(prefetch_count=1, callback=lambda _: self._finish(Outcome.CONFIRMED))
 
     def _closed(self, _channel: Channel, reason: Exception) -> None:
         self._channel = None

@@ -118,21 +118,18 @@ class MemoryTransport:
             return
         refusal = self._broker.connect(self)
         if refusal is None:
-            self._connected_now()
+            self._ever_up = True
+            self._reconnect.reset()
+            self._open_channel()
+            self._become(Flow.BLOCKED if self._broker.alarm else Flow.UP, self._broker.alarm or "")
+            for key in list(self._topologies):
+                self._declare(self._topologies[key], key)
+            for reading in list(self._readings.values()):
+                self._read(reading)
         elif self._ever_up:
             self._try_again(refusal.text)
         else:
             self._failure = ConfigError(self._broker.name, refusal.text)
-
-    def _connected_now(self) -> None:
-        self._ever_up = True
-        self._reconnect.reset()
-        self._open_channel()
-        self._become(Flow.BLOCKED if self._broker.alarm else Flow.UP, self._broker.alarm or "")
-        for key in list(self._topologies):
-            self._declare(self._topologies[key], key)
-        for reading in list(self._readings.values()):
-            self._read(reading)
 
     def _open_channel(self) -> None:
         self._channel += 1

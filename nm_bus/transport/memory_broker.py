@@ -339,9 +339,6 @@ class MemoryBroker:
         if len(message.body) > self._max_bytes:
             size = f"message size {len(message.body)} is larger than {self._max_bytes}"
             return BrokerRefusal(406, f"PRECONDITION_FAILED - {size}")
-        return self._may_use_topic(grant, message)
-
-    def _may_use_topic(self, grant: Grant, message: Outgoing) -> BrokerRefusal | None:
         write, _ = grant.topics.get(message.exchange, ("", ""))
         if _matches(write, message.key):
             return None

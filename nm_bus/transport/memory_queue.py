@@ -187,13 +187,11 @@ class MemoryQueue:
                 break
             self.consumers.remove(consumer)
             self.consumers.append(consumer)
-            self._give(consumer, self._take())
+            stored = self._take()
+            tag = next(consumer.tags)
+            consumer.unacked[tag] = stored
+            self._clock.later(0.0, partial(self._arrive, consumer, stored, tag))
         self._expire()
-
-    def _give(self, consumer: Consumer, stored: Stored) -> None:
-        tag = next(consumer.tags)
-        consumer.unacked[tag] = stored
-        self._clock.later(0.0, partial(self._arrive, consumer, stored, tag))
 
     @staticmethod
     def _arrive(consumer: Consumer, stored: Stored, tag: int) -> None:

@@ -211,16 +211,13 @@ class Publisher:
             channel.basic_publish(message.exchange, message.key, message.body, properties(message))
             self._tag += 1
             self._confirms.add(self._tag, waiting)
-        self._arm()
+        if self._sweep is None:
+            self._sweep = self._loop.later(self._limit, self._expire)
 
     def _confirmed(self, frame: Any) -> None:
         method = frame.method
         outcome = Outcome.CONFIRMED if isinstance(method, Basic.Ack) else Outcome.NACKED
         self._tell(self._confirms.settle(method.delivery_tag, outcome, multiple=method.multiple))
-
-    def _arm(self) -> None:
-        if self._sweep is None:
-            self._sweep = self._loop.later(self._limit, self._expire)
 
     def _expire(self) -> None:
         now = self._loop.now()

@@ -4,7 +4,6 @@ The files are read for each connection, so a renewed certificate counts at the n
 """
 
 import ssl
-from pathlib import Path
 
 from nm_bus.errors import ConfigError
 from nm_bus.settings import Tls
@@ -19,22 +18,18 @@ def client_context(tls: Tls) -> ssl.SSLContext:
     Raises ConfigError when a file is missing, is no PEM, or the key is not the certificate's.
     """
     for path in (tls.ca, tls.certificate, tls.key):
-        _check_readable(path)
+        try:
+            with path.open("rb"):
+                pass
+        except FileNotFoundError:
+            raise ConfigError(path, "the file is not there", "see the table `tls`") from None
+        except OSError as error:
+            raise ConfigError(path, f"cannot be read: {error.strerror}") from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     load_files(context, tls)
     return context
-
-
-def _check_readable(path: Path) -> None:
-    try:
-        with path.open("rb"):
-            pass
-    except FileNotFoundError:
-        raise ConfigError(path, "the file is not there", "see the table `tls`") from None
-    except OSError as error:
-        raise ConfigError(path, f"cannot be read: {error.strerror}") from None
 
 
 def load_files(context: ssl.SSLContext, tls: Tls) -> None:

@@ -170,10 +170,7 @@ class Ending:
         if isinstance(item, Contact):
             self._told.add(item.supernode)
             self._heard |= set() if item.reason else {item.supernode}
-        return self._is_over(now, self._begun)
-
-    def _is_over(self, now: Seconds, begun: Seconds) -> bool:
-        if self._duration is not None and now - begun >= self._duration:
+        if self._duration is not None and now - self._begun >= self._duration:
             return True
         everyone = len(self._told) >= self._supernodes
         return self._once and everyone and now - self._last >= IDLE

@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from nm_agents.cli.mistakes import plain, say_as_json, wants_json
-from nm_agents.cli.table import ROWS, TABLE, Command
+from nm_agents.cli.table import ROWS, TABLE
 from nm_agents.exits import MEANING, ended_well
 from nm_bus import __version__
 from nm_bus.errors import NmBusError
@@ -43,7 +43,17 @@ class Shelf(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._taken:
-            self._taken[name] = _made(ROWS[name])
+            # A row's command, out of its module.
+            row = ROWS[name]
+            around = typer.Typer(rich_markup_mode=None)
+            around.callback()(_only_a_group)
+            found = resolve_name(row.place)
+            if isinstance(found, typer.Typer):
+                around.add_typer(found, name=row.name, short_help=row.summary)
+            else:
+                around.command(row.name, short_help=row.summary)(found)
+            command: Any = get_group(around).commands[row.name]
+            self._taken[name] = command
         return self._taken[name]
 
     def __contains__(self, name: object) -> bool:
@@ -54,19 +64,6 @@ class Shelf(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(ROWS)
-
-
-def _made(row: Command) -> Any:
-    """A row's command, out of its module."""
-    around = typer.Typer(rich_markup_mode=None)
-    around.callback()(_only_a_group)
-    found = resolve_name(row.place)
-    if isinstance(found, typer.Typer):
-        around.add_typer(found, name=row.name, short_help=row.summary)
-    else:
-        around.command(row.name, short_help=row.summary)(found)
-    command: Any = get_group(around).commands[row.name]
-    return command
 
 
 def _only_a_group() -> None:

@@ -64,11 +64,9 @@ def ask(
         say(as_json(answer, indent=True))
     else:
         show(screen(), answer_page(answer))
-    raise typer.Exit(Exit.NEGATIVE if what is What.CHECK and _not_ok(answer) else Exit.OK)
-
-
-def _not_ok(answer: dict[str, Any]) -> bool:
-    return answer.get("status") != CheckStatus.OK
+    raise typer.Exit(
+        Exit.NEGATIVE if what is What.CHECK and answer.get("status") != CheckStatus.OK else Exit.OK
+    )
 
 
 def answer_page(answer: dict[str, Any]) -> RenderableType:

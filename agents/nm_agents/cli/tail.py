@@ -11,7 +11,7 @@ from nm_agents.cli.screen.console import note, say
 from nm_agents.cli.screen.message_line import MessageLine, message_line
 from nm_agents.cli.screen.printable import as_json
 from nm_bus import topology
-from nm_bus.client.carrier import Contact, FollowedItem, Received
+from nm_bus.client.carrier import Contact, Received
 from nm_bus.identity.role import Role
 from nm_bus.messages import Seconds
 
@@ -54,13 +54,9 @@ def tail(
     """
     with connected(context, config, ANSWER) as client, client.tail(exchange, key) as followed:
         for item in followed:
-            _print(item, json)
-
-
-def _print(item: FollowedItem, json: bool) -> None:
-    if isinstance(item, Contact):
-        note(item)
-    elif isinstance(item, Received):
-        said: MessageLine = message_line(item, time.time())
-        say(as_json(said.data()) if json else said.line())
-        item.ack()
+            if isinstance(item, Contact):
+                note(item)
+            elif isinstance(item, Received):
+                said: MessageLine = message_line(item, time.time())
+                say(as_json(said.data()) if json else said.line())
+                item.ack()

@@ -48,17 +48,14 @@ class Inheritance:
             self._unasked, self._asked = set(self.ingest.inherited), None
         elif self._unasked:
             for key in list(islice(self._unasked, AT_ONCE)):
-                self._ask(key, now)
+                self._waiting += 1
+                canary = Canary(HEARTBEAT, self.ingest.incarnation, 1, now)
+                self.sender.publish(HEARTBEAT, key, canary, partial(self._sent, key))
         elif self._asked is None:
             self._asked = now
         elif all(pipe.frontier and pipe.frontier > self._asked for pipe in self.pipes):
             return self.ingest.disown()
         return []
-
-    def _ask(self, key: DomainKey, now: Seconds) -> None:
-        self._waiting += 1
-        canary = Canary(HEARTBEAT, self.ingest.incarnation, 1, now)
-        self.sender.publish(HEARTBEAT, key, canary, partial(self._sent, key))
 
     def _sent(self, key: DomainKey, outcome: Outcome) -> None:
         self._waiting -= 1

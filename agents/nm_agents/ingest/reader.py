@@ -73,7 +73,10 @@ class PartitionReader:
         if novelty is Novelty.FAR:
             return FAR
         if novelty is Novelty.NEXT or novelty is Novelty.RESTARTED:
-            self._feed(node, metrics, now)
+            lookup = partial(self._kind, node)
+            if metrics.declared:
+                self.windows.declare(node, lookup)
+            self.windows.feed(node, metrics.values, now - metrics.age, now, lookup)
         self.changed(node)
         return None
 
@@ -84,12 +87,6 @@ class PartitionReader:
     def _running(self, event: Event[Running], _delivery: Delivery, now: Seconds) -> None:
         self.ingest.runs(event.source, event.data, now)
         self.changed(event.source)
-
-    def _feed(self, node: NodeId, metrics: Metrics, now: Seconds) -> None:
-        lookup = partial(self._kind, node)
-        if metrics.declared:
-            self.windows.declare(node, lookup)
-        self.windows.feed(node, metrics.values, now - metrics.age, now, lookup)
 
     def _kind(self, node: NodeId, series: str) -> Declared:
         return kinds(self.ingest.declared(node))(series)

@@ -51,7 +51,25 @@ class Statements:
         """Judge the members, and say what is to be said now."""
         self._forget(self.ingest.tick(now))
         if self.inheritance.is_settled:
-            self._say(now)
+            if now >= self._next_roster:
+                self._next_roster = now + self.timing.roster
+                self._next_statement = now + self.timing.statement
+                self._state(said := list(self.ingest.roster(now)))
+                if said[-1].roster is None:
+                    _LOG.warning("too many members for one list of them: raise limits.partitions")
+            elif now >= self._next_statement or self.ingest.urgent:
+                self._next_statement = now + self.timing.statement
+                self._state(list(self.ingest.changes(now)))
+            origin, partition, life = (
+                self.ingest.origin,
+                self.ingest.partition,
+                self.ingest.incarnation,
+            )
+            for closed in self.windows.close(now, CLOSED_AT_ONCE):
+                self._rollups += 1
+                span = closed.start, closed.length, closed.nodes
+                rollups = Rollups(origin, partition, life, self._rollups, *span)
+                self.sender.publish(REPORTS, f"{LinkKind.BULK}.rollups", rollups)
         else:
             # all members are named once the others have spoken too: none shall be missing meanwhile
             self._forget(self.inheritance.tick(now))
@@ -62,31 +80,11 @@ class Statements:
             self.windows.forget(node)
             self.memory.changed(node)
 
-    def _say(self, now: Seconds) -> None:
-        if now >= self._next_roster:
-            self._next_roster = now + self.timing.roster
-            self._next_statement = now + self.timing.statement
-            self._state(said := list(self.ingest.roster(now)))
-            if said[-1].roster is None:
-                _LOG.warning("too many members for one list of them: raise limits.partitions")
-        elif now >= self._next_statement or self.ingest.urgent:
-            self._next_statement = now + self.timing.statement
-            self._state(list(self.ingest.changes(now)))
-        self._close_minutes(now)
-
     def _state(self, statements: list[Statement]) -> None:
         for statement in statements:
             for state in statement.members:
                 self.memory.changed(state.node)
             self.sender.publish(REPORTS, f"{LinkKind.BULK}.statement", statement)
-
-    def _close_minutes(self, now: Seconds) -> None:
-        origin, partition, life = self.ingest.origin, self.ingest.partition, self.ingest.incarnation
-        for closed in self.windows.close(now, CLOSED_AT_ONCE):
-            self._rollups += 1
-            span = closed.start, closed.length, closed.nodes
-            rollups = Rollups(origin, partition, life, self._rollups, *span)
-            self.sender.publish(REPORTS, f"{LinkKind.BULK}.rollups", rollups)
 
 
 # --- Acknowledging many deliveries at once, but never one that quarantine has not confirmed yet.
@@ -202,7 +200,10 @@ class IngestService:
         self.transport.on_status(self._status)
         self.inbound.listen(self._channel(self.heartbeats, self._beats, HEARTBEATS_AHEAD))
         self.inbound.listen(self._channel(self.metrics, self._samples, METRICS_AHEAD))
-        self._watch_thrown()
+        queue = thrown_queue(self.ingest.partition)
+        settling = EachAcked(self.transport)
+        channel = Channel(queue, self.reader.vouch, settling, owed=self._settle)
+        self.inbound.watch(channel, self._thrown)
         self._tick()
         self._canary()
         self._keep()
@@ -227,12 +228,6 @@ class IngestService:
             owed=self._settle,
             prefetch=prefetch,
         )
-
-    def _watch_thrown(self) -> None:
-        queue = thrown_queue(self.ingest.partition)
-        settling = EachAcked(self.transport)
-        channel = Channel(queue, self.reader.vouch, settling, owed=self._settle)
-        self.inbound.watch(channel, self._thrown)
 
     def _settle(self) -> None:
         """Do at once what else waits for its time: judge, report, store, acknowledge."""

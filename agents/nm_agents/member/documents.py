@@ -154,14 +154,11 @@ class Documents:
         if changed or held.revision < revision or key in self.followed.owed:
             self._settled(key)
         if changed:
-            self._changed(key, revision)
-
-    def _changed(self, key: str, revision: int) -> None:
-        LOGGER.info("%s is at revision %d", key, revision)
-        if self._home_and_name(key)[0].settings.hook:
-            self.followed.unhooked[key] = revision
-            self.followed.attempts.pop(key, None)
-            self._tell(key, revision)
+            LOGGER.info("%s is at revision %d", key, revision)
+            if self._home_and_name(key)[0].settings.hook:
+                self.followed.unhooked[key] = revision
+                self.followed.attempts.pop(key, None)
+                self._tell(key, revision)
 
     def _tell(self, key: str, revision: int) -> None:
         kept = self._home(key)

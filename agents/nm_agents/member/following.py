@@ -227,7 +227,10 @@ class Following:
                 case Wait(reason):
                     self._wait(reason)
                 case Alarm(reason):
-                    self._raise(reason)
+                    LOGGER.error("the ledger: %s; a snapshot is asked for", reason)
+                    self._alarm = reason
+                    self._news(True)
+                    self._transport.later(ALARM_TOLD, partial(self._calm, reason))
         if not moves or isinstance(moves[-1], Apply | Load):
             self._wait("")
         self._documents.settle()
@@ -245,12 +248,6 @@ class Following:
         elif self._waits and not reason:
             LOGGER.info("the ledger: the supernode answers again")
         self._waits = reason
-
-    def _raise(self, reason: str) -> None:
-        LOGGER.error("the ledger: %s; a snapshot is asked for", reason)
-        self._alarm = reason
-        self._news(True)
-        self._transport.later(ALARM_TOLD, partial(self._calm, reason))
 
     def _calm(self, reason: str) -> None:
         if self._alarm == reason:

@@ -67,7 +67,8 @@ class Inbox:
 
     def _say_hello(self, connection: int) -> None:
         if connection == self._connection:
-            hello = self._request(self._hello)
+            body = self._sender.encoded(self._hello)
+            hello = Outgoing(request_exchange(MEMBER), request_key(self._hello), body)
             answered = partial(self._welcomed, connection)
             self._transport.request(hello, answered, timeout=ANSWER_WITHIN)
 
@@ -75,7 +76,12 @@ class Inbox:
         if connection != self._connection:
             return
         complaint = _complaint(answer)
-        self._say(complaint)
+        # one line when it changes, not one an attempt.
+        if complaint and complaint != self._complaint:
+            LOGGER.warning("no inbox yet: %s", complaint)
+        elif self._complaint and not complaint:
+            LOGGER.info("the supernode has made the inbox")
+        self._complaint = complaint
         if answer is not None and not complaint:
             self._supernode = answer.user_id
         if complaint:
@@ -83,14 +89,6 @@ class Inbox:
         elif not self._consuming:
             self._consuming = True
             self._listen()
-
-    def _say(self, complaint: str) -> None:
-        """One line when it changes, not one an attempt."""
-        if complaint and complaint != self._complaint:
-            LOGGER.warning("no inbox yet: %s", complaint)
-        elif self._complaint and not complaint:
-            LOGGER.info("the supernode has made the inbox")
-        self._complaint = complaint
 
     def _listen(self) -> None:
         settling = AckedFirst(self._transport)
@@ -120,10 +118,6 @@ class Inbox:
 
     def _reply(self, report: Report) -> None:
         self._sender.publish(request_exchange(MEMBER), request_key(report), report)
-
-    def _request(self, message: Message) -> Outgoing:
-        body = self._sender.encoded(message)
-        return Outgoing(request_exchange(MEMBER), request_key(message), body)
 
 
 def _read(delivery: Delivery) -> Decoded:

@@ -53,15 +53,13 @@ def read(body: bytes) -> MetricFile | str:
         return f"not JSON: {error}"
     except RecursionError:
         return "nested too deeply"
-    form = raw if _is_full(raw) else {"values": raw}
+    form = (
+        raw if (isinstance(raw, dict) and isinstance(raw.get("values"), dict)) else {"values": raw}
+    )
     try:
         return msgspec.convert(form, MetricFile)
     except msgspec.ValidationError as error:
         return _why(form["values"], error)
-
-
-def _is_full(raw: object) -> bool:
-    return isinstance(raw, dict) and isinstance(raw.get("values"), dict)
 
 
 def _why(values: object, error: msgspec.ValidationError) -> str:

@@ -52,15 +52,12 @@ class TailsPart(Part):
             error = "you have too many tail queues; end some readers, or wait a minute"
             asker.refuse(UNAVAILABLE, error)
         else:
-            self._make(tail, asker)
+            name = secrets.token_hex(8)
+            sizes = sizes_for(self.settings.limits)
+            topology = tail_topology(asker.user, name, tail.exchange, tail.key, sizes)
+            answer = {"queue": tail_queue(asker.user, name)}
+            self.transport.declare(topology, partial(declared, asker, answer), renew=False)
 
     def _may(self, user: NodeId) -> bool:
         is_few = self._seen.get(user, 0) < MOST_TAILS
         return is_few and self._rate.allows(user, self.transport.now())
-
-    def _make(self, tail: Tail, asker: Asker) -> None:
-        name = secrets.token_hex(8)
-        sizes = sizes_for(self.settings.limits)
-        topology = tail_topology(asker.user, name, tail.exchange, tail.key, sizes)
-        answer = {"queue": tail_queue(asker.user, name)}
-        self.transport.declare(topology, partial(declared, asker, answer), renew=False)

@@ -123,7 +123,13 @@ def fanout(place: BenchBroker, queues: int, updates: int, told: Told) -> FannedO
         for n in range(1, updates + 1):
             told(f"update {n} of {updates}")
             ours.append(_ours(transport, source, ears, n))
-            body, key = _bytes(source)
+            # the last update as the feed published it.
+            (update,) = source.updates(source.state.revision - 1, 1)
+            id = f"{update.epoch}.{update.revision}"
+            (body, key) = (
+                encode(update, source=AUTHOR, id=id, time=time.time()),
+                update_key(update.change),
+            )
             plain.append(_plain(plainly, body, key, ears, n))
     return FannedOut(queues, len(body), ours, plain)
 
@@ -160,13 +166,6 @@ def _ours(transport: PikaTransport, source: Source, ears: Ears, n: int) -> Secon
     began = time.time()
     transport.call_threadsafe(source.change)
     return ears.when(ARRIVAL, revision=n) - began
-
-
-def _bytes(source: Source) -> tuple[bytes, str]:
-    """The last update as the feed published it."""
-    (update,) = source.updates(source.state.revision - 1, 1)
-    id = f"{update.epoch}.{update.revision}"
-    return encode(update, source=AUTHOR, id=id, time=time.time()), update_key(update.change)
 
 
 def _plain(plainly: BlockingChannel, body: bytes, key: str, ears: Ears, n: int) -> Seconds:

@@ -174,7 +174,14 @@ def _settle(config: Path, members: int, told: Told) -> None:
 def _watch(
     federation: Federation, members: int, seconds: Seconds, told: Told
 ) -> tuple[dict[str, ProcessUsage], HoldSamples]:
-    footprints = _footprints(federation)
+    supernode = psutil.Process(federation.supernode(SUPERNODE).pid)
+    (ingest,) = supernode.children()
+    footprints = {
+        "broker": Footprint(psutil.Process(federation.running[SUPERNODE].pid)),
+        "supernode": Footprint(supernode),
+        "ingest": Footprint(ingest),
+        "member agent": Footprint(psutil.Process(federation.member(AGENT).pid)),
+    }
     seen, end = HoldSamples(), time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(LOOK, left))
@@ -183,17 +190,6 @@ def _watch(
             footprint.look()
         told(f"{seen.alive} of {members} members alive, {left:.0f} s to go")
     return {name: footprint.used() for name, footprint in footprints.items()}, seen
-
-
-def _footprints(federation: Federation) -> dict[str, Footprint]:
-    supernode = psutil.Process(federation.supernode(SUPERNODE).pid)
-    (ingest,) = supernode.children()
-    return {
-        "broker": Footprint(psutil.Process(federation.running[SUPERNODE].pid)),
-        "supernode": Footprint(supernode),
-        "ingest": Footprint(ingest),
-        "member agent": Footprint(psutil.Process(federation.member(AGENT).pid)),
-    }
 
 
 def _look(config: Path) -> list[MemberState]:

@@ -69,14 +69,10 @@ def listening(crowd: InboxCrowd) -> Iterator[Ears]:
         yield ears
     finally:
         process.stdin.close()
-        _end(process)
+        try:
+            process.wait(END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         reader.join(END)
         process.stdout.close()
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    try:
-        process.wait(END)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -16,8 +16,4 @@ def serve_apart() -> None:
 
 def measure_on_the_first() -> None:
     """Move this process to the first of this machine's processors."""
-    os.sched_setaffinity(0, {min(_all())})
-
-
-def _all() -> range:
-    return range(os.cpu_count() or 1)
+    os.sched_setaffinity(0, {min(range(os.cpu_count() or 1))})

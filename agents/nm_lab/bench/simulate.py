@@ -72,16 +72,13 @@ class Simulation:
         now = self.transport.now()
         due = int((now - self._began) / INTERVAL * len(self.crowd))
         while self._turn < due:
-            self._speak(self._turn, now)
+            rounds, n = divmod(self._turn, len(self.crowd))
+            member = self.crowd[n]
+            self._publish(member.heartbeat(now))
+            if (rounds + n) % SAMPLES_EACH == 0:
+                self._publish(member.metrics(now))
             self._turn += 1
         self.transport.later(STEP, self._step)
-
-    def _speak(self, turn: int, now: Seconds) -> None:
-        rounds, n = divmod(turn, len(self.crowd))
-        member = self.crowd[n]
-        self._publish(member.heartbeat(now))
-        if (rounds + n) % SAMPLES_EACH == 0:
-            self._publish(member.metrics(now))
 
     def _publish(self, message: Outgoing) -> None:
         self.transport.publish(message, self._told)

@@ -112,7 +112,14 @@ class LedgerStory:
         self.tell("All are agreed without it. It is started again.")
         self.federation.start_supernode(SECOND)
         self._same_everywhere()
-        self._all_there(agreed)
+        # revisions have no gap, and every change is where its answer said, at each supernode.
+        for updates in self._updates_at_each():
+            if [u.revision for u in updates] != list(range(1, len(updates) + 1)):
+                raise UntrueError("there is a gap in the revisions")
+            there = {update.change.id: update.revision for update in updates}
+            wrong = [id for id, put in agreed.items() if there.get(id) != put.revision]
+            if wrong:
+                raise UntrueError(f"{len(wrong)} agreed changes are lost, such as {wrong[0]}")
         self.note(
             "a killed supernode loses nothing that was agreed",
             f"{len(agreed)} changes, no gap in revisions 1 to {self._revision()}",
@@ -210,16 +217,6 @@ class LedgerStory:
             found = [client.standing(node) for node in SUPERNODES]
         at = {(standing.revision, standing.head) for standing in found}
         return "" if len(at) == 1 else f"revisions {sorted(revision for revision, _ in at)}"
-
-    def _all_there(self, agreed: dict[ChangeId, Proposed]) -> None:
-        """Revisions have no gap, and every change is where its answer said, at each supernode."""
-        for updates in self._updates_at_each():
-            if [u.revision for u in updates] != list(range(1, len(updates) + 1)):
-                raise UntrueError("there is a gap in the revisions")
-            there = {update.change.id: update.revision for update in updates}
-            wrong = [id for id, put in agreed.items() if there.get(id) != put.revision]
-            if wrong:
-                raise UntrueError(f"{len(wrong)} agreed changes are lost, such as {wrong[0]}")
 
     def _not_everywhere(self, revision: int) -> str:
         key = f"config/{COMPONENT}/{DOCUMENT}"

@@ -48,11 +48,8 @@ class Story:
         self.check_turns_critical()
         self.member_is_killed()
         self.broker_stops()
-        self._agreeing().play()
+        LedgerStory(self.federation, self.eyes, self.tell, self._wait, self._note).play()
         self.each_alert_once()
-
-    def _agreeing(self) -> LedgerStory:
-        return LedgerStory(self.federation, self.eyes, self.tell, self._wait, self._note)
 
     # --- the acts
 
@@ -91,7 +88,9 @@ class Story:
         node = _member_of(THIRD, 1)
         self.tell(f"{node} is killed (kill -9).")
         begun = time.monotonic()
-        self._kill(node)
+        process = self.federation.member(node)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
         self._wait(f"{node} is late at once", partial(self._not_late, node), 5)
         reason = self.eyes.member(FIRST, node).reason
         self._note("a killed member is late at once", f"{reason}, seen at another supernode")
@@ -207,11 +206,6 @@ class Story:
         act()
         self._wait(what, lambda: "" if len(shown()) > known else "no alert yet", 60)
         return time.monotonic() - begun
-
-    def _kill(self, node: NodeId) -> None:
-        process = self.federation.member(node)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
 
     def _write_state(self, node: NodeId, state: str) -> None:
         state_file(self.federation.plan.folder, node).write_text(f"{state}\n")

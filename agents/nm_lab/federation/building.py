@@ -134,7 +134,12 @@ class Federation:
         for node in self.plan.supernodes:
             self._build_supernode(node, authority)
         if self.plan.ledger:
-            self._build_ledgers()
+            # make each supernode's ledger from one project file, as far as it is not there.
+            firsts = (FirstSupernode(n, n, self._peer(n).broker.port) for n in self.plan.supernodes)
+            project = Project(self.plan.project, tuple(firsts), (self.plan.administrator,))
+            self._write(self.project, project)
+            for settings in self.settings.values():
+                begin(settings, project, self.project)
         for node in self.plan.members:
             self._build_member(node, authority)
         self._build_administrator(authority)
@@ -224,14 +229,6 @@ class Federation:
             limits=self.plan.limits,
         )
         self._write(self._file(node), settings)
-
-    def _build_ledgers(self) -> None:
-        """Make each supernode's ledger from one project file, as far as it is not there."""
-        firsts = (FirstSupernode(n, n, self._peer(n).broker.port) for n in self.plan.supernodes)
-        project = Project(self.plan.project, tuple(firsts), (self.plan.administrator,))
-        self._write(self.project, project)
-        for settings in self.settings.values():
-            begin(settings, project, self.project)
 
     def _build_member(self, node: NodeId, authority: Authority) -> None:
         settings = MemberSettings(

@@ -116,7 +116,22 @@ class Monitor:
         """This has just become durable."""
         match effect:
             case KeepVote(slot, vote):
-                self._voted(node.me, slot, vote)
+                before = self._votes.get((node.me, slot), Vote(Ballot(-1, "")))
+                where = f"slot {slot}, {node.me}: {brief(before)} became {brief(vote)}"
+                if vote.promised < before.promised or slot <= self._heights[node.me]:
+                    raise RuleBrokenError("promises are kept", where)
+                if vote.accepted != before.accepted:
+                    if (
+                        vote.accepted is None
+                        or not before.promised <= vote.accepted <= vote.promised
+                    ):
+                        raise RuleBrokenError("promises are kept", where)
+                    self._know(slot, vote.accepted, vote.batch)
+                    self._accepted[slot, vote.accepted].add(node.me)
+                self._votes[node.me, slot] = vote
+                self._promised[slot, vote.promised].add(node.me)
+                if vote.accepted is not None and vote.batch is not None:
+                    self._perhaps_chosen(slot, vote.accepted, vote.batch)
             case KeepBatch(slot, batch):
                 if slot != self._heights[node.me] + 1:
                     raise RuleBrokenError("no gaps", f"{node.me} applied slot {slot}")
@@ -128,21 +143,6 @@ class Monitor:
                     raise RuleBrokenError("snapshots are whole", f"slot {whole.slot} at {node.me}")
                 self._check_whole(whole)
                 self._heights[node.me] = whole.slot
-
-    def _voted(self, voter: VoterId, slot: int, vote: Vote) -> None:
-        before = self._votes.get((voter, slot), Vote(Ballot(-1, "")))
-        where = f"slot {slot}, {voter}: {brief(before)} became {brief(vote)}"
-        if vote.promised < before.promised or slot <= self._heights[voter]:
-            raise RuleBrokenError("promises are kept", where)
-        if vote.accepted != before.accepted:
-            if vote.accepted is None or not before.promised <= vote.accepted <= vote.promised:
-                raise RuleBrokenError("promises are kept", where)
-            self._know(slot, vote.accepted, vote.batch)
-            self._accepted[slot, vote.accepted].add(voter)
-        self._votes[voter, slot] = vote
-        self._promised[slot, vote.promised].add(voter)
-        if vote.accepted is not None and vote.batch is not None:
-            self._perhaps_chosen(slot, vote.accepted, vote.batch)
 
     def _perhaps_chosen(self, slot: int, ballot: Ballot, batch: Batch) -> None:
         if not is_majority(self._accepted[slot, ballot], self._voters(slot)):
@@ -249,7 +249,11 @@ class Monitor:
         """An event is over, all of it durable: look at the state that it left in memory."""
         height, where = node.agreement.height, f"{node.me} at {node.agreement.height}"
         true = self.states[height]
-        self._check_votes(node)
+        for voter, slot in [key for key in self._votes if key[0] == node.me]:
+            if slot <= self._heights[voter]:
+                del self._votes[voter, slot]
+            elif node.disk.votes.get(slot) != self._votes[voter, slot]:
+                raise RuleBrokenError("votes last", f"slot {slot} at {voter}")
         for change, answer in node.tally.told:
             if self._answers.setdefault(change, answer) != answer:
                 raise RuleBrokenError("one answer a change", f"{change} at {node.me}")
@@ -258,13 +262,6 @@ class Monitor:
             raise RuleBrokenError("voters follow from the log", where)
         if node.tally.parts() != true.parts():
             raise RuleBrokenError("same state", where)
-
-    def _check_votes(self, node: SimulatedNode) -> None:
-        for voter, slot in [key for key in self._votes if key[0] == node.me]:
-            if slot <= self._heights[voter]:
-                del self._votes[voter, slot]
-            elif node.disk.votes.get(slot) != self._votes[voter, slot]:
-                raise RuleBrokenError("votes last", f"slot {slot} at {voter}")
 
     def _author(self, slot: int) -> VoterId:
         return self.chosen[slot].author if slot else ""

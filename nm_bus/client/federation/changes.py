@@ -170,14 +170,12 @@ class PictureChanges(Iterator[PictureItem]):
             return None
         self._due = time.monotonic() + self._every
         try:
-            return self._compared(self._look())
+            picture = self._look()
+            before, self._picture = self._picture, picture
+            again, self._silent = self._silent, False
+            if before is None:
+                return picture
+            return difference(before, picture) or (PictureChange(picture) if again else None)
         except MAY_PASS as error:
             told, self._silent = self._silent, True
             return None if told else Unanswered(str(error))
-
-    def _compared(self, picture: Picture) -> PictureItem | None:
-        before, self._picture = self._picture, picture
-        again, self._silent = self._silent, False
-        if before is None:
-            return picture
-        return difference(before, picture) or (PictureChange(picture) if again else None)

@@ -157,23 +157,20 @@ class Alerts:
 
     def _take(self, scope: Scope, key: str, condition: Condition, now: Seconds) -> Alert | None:
         if condition.holds is True and key not in self.active:
-            return self._wait(scope, key, condition, now)
+            before = self._waiting.get(key)
+            if before is not None and before.scope != scope:
+                self._forget(before.scope, key)
+            since = now if before is None else before.since
+            waiting = self._waiting[key] = WaitingCondition(scope, since, condition)
+            self._keys.setdefault(scope, set()).add(key)
+            if waiting.due <= now:
+                return self._raise(scope, condition, now)
+            if before is None or before.due != waiting.due:
+                self._push(waiting.due, key)
+            return None
         self._wait_no_more(key)
         if condition.holds is False and key in self.active:
             return self.close(self.active[key], now)
-        return None
-
-    def _wait(self, scope: Scope, key: str, condition: Condition, now: Seconds) -> Alert | None:
-        before = self._waiting.get(key)
-        if before is not None and before.scope != scope:
-            self._forget(before.scope, key)
-        since = now if before is None else before.since
-        waiting = self._waiting[key] = WaitingCondition(scope, since, condition)
-        self._keys.setdefault(scope, set()).add(key)
-        if waiting.due <= now:
-            return self._raise(scope, condition, now)
-        if before is None or before.due != waiting.due:
-            self._push(waiting.due, key)
         return None
 
     def _push(self, due: Seconds, key: str) -> None:

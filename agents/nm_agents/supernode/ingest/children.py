@@ -51,7 +51,16 @@ class Children:
                 pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE, self.jitter)
                 self._children[partition] = Child(self._start(partition), now, pauses)
             elif child.process.poll() is not None:
-                self._again(partition, child, now)
+                if child.again is None:
+                    if now - child.started > STEADY:
+                        child.pauses.reset()
+                    pause, code = child.pauses.next(), child.process.returncode
+                    child.again = now + pause
+                    _LOG.error(
+                        "ingest %d ended with code %s; again in %.1f s", partition, code, pause
+                    )
+                if now >= child.again:
+                    child.process, child.started, child.again = self._start(partition), now, None
 
     def stop(self) -> None:
         """End all of them for good, and wait until they are gone."""
@@ -74,13 +83,3 @@ class Children:
             stdin=subprocess.DEVNULL,
             env=as_parent(os.environ),
         )
-
-    def _again(self, partition: int, child: Child, now: Seconds) -> None:
-        if child.again is None:
-            if now - child.started > STEADY:
-                child.pauses.reset()
-            pause, code = child.pauses.next(), child.process.returncode
-            child.again = now + pause
-            _LOG.error("ingest %d ended with code %s; again in %.1f s", partition, code, pause)
-        if now >= child.again:
-            child.process, child.started, child.again = self._start(partition), now, None

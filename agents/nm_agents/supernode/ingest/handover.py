@@ -42,12 +42,6 @@ def hand_over(folder: Path, partitions: int, store: Store) -> None:
             stores = [opened.enter_context(closing(_opened(place))) for place in places]
             share(stores, partitions)
     store.put_many(KIND, {NUMBER: str(partitions).encode()})
-    _remove_others(folder, partitions)
-
-
-def _remove_others(folder: Path, partitions: int) -> None:
-    """Remove what processes that are no more left, also when an earlier time was cut short: their
-    stores and in-hand markers. Locks stay: one that is removed could be held twice."""
     for file in folder.glob("ingest.*.*"):
         number = file.name.split(".")[1]
         if number.isdecimal() and int(number) >= partitions and file.suffix != ".lock":
@@ -62,7 +56,12 @@ def share(stores: Sequence[Store], partitions: int) -> None:
         store.delete(MINUTES, stale)
         for source, other in enumerate(stores):
             if other is not store:
-                _copy(other, store, {node for node, owner in owners.items() if owner == source})
+                nodes = {node for node, owner in owners.items() if owner == source}
+                for kind in (MEMBERS, MINUTES):
+                    for page in _pages(
+                        ((k, body) for k, body in other.load(kind) if node_of(k) in nodes)
+                    ):
+                        store.put_many(kind, page)
         store.put_many(INHERITED, dict.fromkeys(owners, b"1"))
 
 
@@ -79,12 +78,6 @@ def _owners(stores: Sequence[Store]) -> dict[NodeId, int]:
             if node not in best or rank > best[node][0]:
                 best[node] = rank, n
     return {node: n for node, (_, n) in best.items()}
-
-
-def _copy(source: Store, target: Store, nodes: set[NodeId]) -> None:
-    for kind in (MEMBERS, MINUTES):
-        for page in _pages((k, body) for k, body in source.load(kind) if node_of(k) in nodes):
-            target.put_many(kind, page)
 
 
 def _pages(rows: Iterator[tuple[str, bytes]]) -> Iterator[dict[str, bytes]]:

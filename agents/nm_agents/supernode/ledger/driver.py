@@ -325,7 +325,9 @@ class LedgerDriver:
         applied, answers = self.machine.applied, self.machine.answers
         self.machine.begin()
         if applied or any(map(is_durable, effects)):
-            self._see_clocks(applied)
+            now = self._micros()
+            for each in applied:
+                self.clock.seen(each.change.timestamp, now, FAR_AHEAD)
             dirty, self._dirty = self._dirty, {}
             keep(self.store, Moved(effects, applied, answers, self._position(), dirty), self.state)
         for effect in effects:
@@ -348,11 +350,6 @@ class LedgerDriver:
             head=self.state.head,
             clock=self.clock.last,
         )
-
-    def _see_clocks(self, applied: Iterable[Applied]) -> None:
-        now = self._micros()
-        for each in applied:
-            self.clock.seen(each.change.timestamp, now, FAR_AHEAD)
 
     # --- who is behind
 

@@ -119,44 +119,38 @@ class UpdateFeed:
         if room <= 0 or self._sent >= self.ledger.state.revision:
             return
         for update in self.ledger.updates(self._sent, room):
-            self._publish(update)
-
-    def _publish(self, update: Update) -> None:
-        self._sent = update.revision
-        self._flying.append(update.revision)
-        done = partial(self._told, self._run, update.revision)
-        sender, name = Sender(self.transport, self.ledger.node), f"{update.epoch}.{update.revision}"
-        sender.publish(UPDATES, update_key(update.change), update, done, id=name)
+            self._sent = update.revision
+            self._flying.append(update.revision)
+            done = partial(self._told, self._run, update.revision)
+            sender, name = (
+                Sender(self.transport, self.ledger.node),
+                f"{update.epoch}.{update.revision}",
+            )
+            sender.publish(UPDATES, update_key(update.change), update, done, id=name)
 
     def _told(self, run: int, revision: int, outcome: Outcome) -> None:
         if run != self._run:
             return
         if outcome is not Outcome.CONFIRMED:
             _LOG.warning("update %d was not taken by the broker (%s)", revision, outcome)
-            self._rest()
+            # nothing is handed over for a moment; then all that is not confirmed, in order.
+            self._run += 1
+            if not self._is_resting:
+                self._is_resting = True
+                self.transport.later(AGAIN, self._rested)
             return
         self._done.add(revision)
         while self._flying and self._flying[0] in self._done:
             self._confirmed = self._flying.popleft()
             self._done.discard(self._confirmed)
-        self._keep_soon()
+        if not self._is_keeping:
+            self._is_keeping = True
+            self.transport.later(KEEP_EVERY, self._keep)
         self._go_on()
-
-    def _rest(self) -> None:
-        """Nothing is handed over for a moment; then all that is not confirmed, in order."""
-        self._run += 1
-        if not self._is_resting:
-            self._is_resting = True
-            self.transport.later(AGAIN, self._rested)
 
     def _rested(self) -> None:
         self._is_resting = False
         self._begin_again()
-
-    def _keep_soon(self) -> None:
-        if not self._is_keeping:
-            self._is_keeping = True
-            self.transport.later(KEEP_EVERY, self._keep)
 
     def _keep(self) -> None:
         self._is_keeping = False

@@ -44,7 +44,13 @@ def keep(store: SqliteLedger, moved: Moved, state: State) -> None:
                     store.keep_batch(effect.slot, effect.batch)
                 case KeepChange():
                     store.keep_change(effect.change)
-        _keep_applied(store, moved.applied)
+        # the entries as they are after all of it, and each revision.
+        entries: dict[str, Entry | None] = {}
+        updates = [(each.update, each.entries) for each in moved.applied if each.update is not None]
+        for _, touched in updates:
+            entries |= touched
+        store.keep_entries(entries)
+        store.keep_updates(updates)
         if moved.answers:
             store.answers.keep(state.answers, _by_asker(moved.answers))
         store.keep_peers(moved.peers)
@@ -63,16 +69,6 @@ def _lasting(effects: Sequence[Effect]) -> Iterator[Effect]:
                 pass
             case _:
                 yield effect
-
-
-def _keep_applied(store: SqliteLedger, applied: Sequence[Applied]) -> None:
-    """The entries as they are after all of it, and each revision."""
-    entries: dict[str, Entry | None] = {}
-    updates = [(each.update, each.entries) for each in applied if each.update is not None]
-    for _, touched in updates:
-        entries |= touched
-    store.keep_entries(entries)
-    store.keep_updates(updates)
 
 
 def _by_asker(answers: Sequence[Proposed]) -> dict[Asker, list[Proposed]]:

@@ -136,7 +136,8 @@ class ViewPart(Part):
 
     def transitions(self, now: Seconds) -> Iterator[Alert]:
         """Of members, when they change, and of supernodes, as far as this one is responsible."""
-        self._settle()
+        # leave out who is no supernode of the project any more.
+        self.view.settle(self.ledger.supernodes(), self._configured())
         partitions = self.settings.limits.partitions
         complete = self.view.is_complete(self.view.origin, partitions, self._started)
         return self._reports.tick(now, complete=complete, deaf=self.is_deaf(now))
@@ -146,10 +147,6 @@ class ViewPart(Part):
         silent."""
         since = None if self.loopback.doubt(now) else self.loopback.proven_since
         return since is None or now - since <= self.view.limit
-
-    def _settle(self) -> None:
-        """Leave out who is no supernode of the project any more."""
-        self.view.settle(self.ledger.supernodes(), self._configured())
 
     def _configured(self) -> frozenset[NodeId]:
         return frozenset({self.settings.node, *(peer.node for peer in self.settings.peers)})
