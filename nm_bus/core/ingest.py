@@ -144,7 +144,12 @@ class Ingest:
             or beat.checks != member.checks
             or novelty is Novelty.RESTARTED
         ):
-            self._turn(member, beat, now)
+            member.agent, member.checks, member.leaving = beat.agent, beat.checks, beat.leaving
+            member.connection_lost = ""
+            member.refused = TWO_AGENTS if _living(member, now) else ""
+            self._changed.add(member.key)
+            self.urgent = True
+            self._judge(member, now)
         self._beaten.add(member.key)
         return novelty
 
@@ -159,14 +164,6 @@ class Ingest:
         member.refused = "" if gone else TWO_AGENTS
         self._judge(member, now)
         return Novelty.RIVAL
-
-    def _turn(self, member: IngestedMember, beat: Heartbeat, now: Seconds) -> None:
-        member.agent, member.checks, member.leaving = beat.agent, beat.checks, beat.leaving
-        member.connection_lost = ""
-        member.refused = TWO_AGENTS if _living(member, now) else ""
-        self._changed.add(member.key)
-        self.urgent = True
-        self._judge(member, now)
 
     def sampled(self, node: NodeId, metrics: Metrics, now: Seconds) -> Novelty:
         """Take metrics; whether they count. Spooled ones leave the latest values alone."""

@@ -76,7 +76,10 @@ class MetricsOutbox:
         record = self._keep(metrics, measured)
         if record is not None:
             _settle(durable, True)
-            self._send_fresh(record, metrics)
+            if self._free():
+                self._send_metrics(record, metrics)
+            elif self._transport.status.flow is Flow.UP:
+                self._later(TICK)
         elif self._free():
             self._unkept += 1
             sent = sent_after(metrics, measured, self._transport.now())
@@ -123,12 +126,6 @@ class MetricsOutbox:
         self.lost += durable is None
         _settle(durable, False)
 
-    def _send_fresh(self, record: Record, metrics: Metrics) -> None:
-        if self._free():
-            self._send_metrics(record, metrics)
-        elif self._transport.status.flow is Flow.UP:
-            self._later(TICK)
-
     def _send_record(self, record: Record) -> None:
         """Send what an earlier moment, or another life of the agent, has written."""
         metrics = attempt(lambda: msgspec.json.decode(record.body, type=Metrics))
@@ -158,7 +155,10 @@ class MetricsOutbox:
         if outcome is Outcome.REFUSED:
             self._was_refused(id)
         if outcome is not Outcome.LOST:
-            self._put_off(self._pauses.next())
+            # A broker that says no, or nothing, is not pressed: what waits goes on later.
+            delay = self._pauses.next()
+            self._stop_draining()
+            self._later(delay)
         elif self._transport.status.flow is Flow.UP:
             self._later(TICK)
 
@@ -191,11 +191,6 @@ class MetricsOutbox:
     def _later(self, delay: Seconds) -> None:
         if self._drain is None:
             self._drain = self._transport.later(delay, self._drain_some)
-
-    def _put_off(self, delay: Seconds) -> None:
-        """A broker that says no, or nothing, is not pressed: what waits goes on later."""
-        self._stop_draining()
-        self._later(delay)
 
     def _stop_draining(self) -> None:
         if self._drain is not None:

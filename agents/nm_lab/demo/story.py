@@ -131,7 +131,9 @@ class Story:
         self._note(f"members of {SECOND} are unknown, not down", f"{len(mine)}: {reason}")
         self._note(f"and so are the links from {SECOND}", "4 links, with the same reason")
         self._critical_meanwhile()
-        self._remain(begun)
+        while (left := OUTAGE - (time.monotonic() - begun)) > 0:
+            self.hold(f"the broker of {SECOND} is away for another {left:.0f} s")
+            time.sleep(min(left, 0.5))
         self.tell(f"The broker of {SECOND} comes back.")
         back = time.monotonic()
         self.federation.start_broker(SECOND)
@@ -175,11 +177,6 @@ class Story:
         )
         self._write_state(node, "OK")
         self._note("an alert during the outage is heard", "by way of the other supernodes")
-
-    def _remain(self, begun: Seconds) -> None:
-        while (left := OUTAGE - (time.monotonic() - begun)) > 0:
-            self.hold(f"the broker of {SECOND} is away for another {left:.0f} s")
-            time.sleep(min(left, 0.5))
 
     def _nothing_lost(self, nodes: list[NodeId]) -> None:
         total = 0

@@ -57,7 +57,10 @@ def get(
     if json:
         say(as_json({"key": document, **data}, indent=True))
     elif output is not None:
-        _write(output, content)
+        try:
+            output.write_bytes(content)
+        except OSError as error:
+            raise ConfigError(output, f"cannot be written: {error.strerror}") from None
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
@@ -85,13 +88,6 @@ def _bytes(entry: Entry) -> bytes:
         return content_of(entry.value)
     except ValueError as error:
         raise RefusedError(f"{entry.key}: {error}") from None
-
-
-def _write(file: Path, content: bytes) -> None:
-    try:
-        file.write_bytes(content)
-    except OSError as error:
-        raise ConfigError(file, f"cannot be written: {error.strerror}") from None
 
 
 def list_documents(
