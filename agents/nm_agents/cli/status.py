@@ -26,7 +26,7 @@ from nm_agents.cli.screen.status import (
 from nm_agents.exits import Exit
 from nm_bus.client import Client, Picture
 from nm_bus.client.federation.picture import under
-from nm_bus.client.federation.verdict import as_data, verdict
+from nm_bus.client.federation.standings import as_data, verdict
 from nm_bus.errors import ConnectionLostError, TimedOutError
 
 

@@ -8,7 +8,7 @@ import pytest
 from nm_agents.cli.screen.status import EVERYTHING, Rows, rows_that_fit, status_page
 from nm_bus.client import Picture
 from nm_bus.client.federation.picture import under
-from nm_bus.client.federation.verdict import Grade, verdict
+from nm_bus.client.federation.standings import Grade, verdict
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOutError
 from nm_bus.messages import Answer, CheckStatus, Health, Query, Severity
 

@@ -6,12 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from nm_bus.client.federation.standings import (
-    as_data,
     forks,
     in_words,
+    ledger_data,
     members_behind,
     newest,
-    votes,
+    votes_of,
 )
 from nm_bus.messages import Health, MemberView, Running, Standing, SupernodeView
 
@@ -47,7 +47,7 @@ def test_two_heads_for_one_revision_are_a_fork() -> None:
 def test_only_who_is_alive_and_goes_on_can_vote() -> None:
     voters = tuple(f"{node}#genesis" for node in (SN1, SN2))
     both = (at(SN1, voters=voters), at(SN2, voters=voters, state="listening"))
-    found = votes(picture(supernodes=both))
+    found = votes_of(picture(supernodes=both))
     assert found is not None
     assert (found.able, found.needed, found.role(SN2), found.role("sn9.org")) == (
         1,
@@ -59,7 +59,7 @@ def test_only_who_is_alive_and_goes_on_can_vote() -> None:
 
 def test_without_a_ledger_there_is_nothing_to_say() -> None:
     nothing = picture(supernodes=(view(ledger=None),))
-    assert (as_data(nothing), newest(nothing), votes(nothing)) == (None, None, None)
+    assert (ledger_data(nothing), newest(nothing), votes_of(nothing)) == (None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from nm_bus.client import Picture
-from nm_bus.client.federation.verdict import Grade, as_data, verdict
+from nm_bus.client.federation.standings import Grade, as_data, verdict
 from nm_bus.messages import Check, CheckStatus, Health
 
 from .test_changes import LINK, SN1, STANDING, member, picture, view

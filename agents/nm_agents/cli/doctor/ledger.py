@@ -14,8 +14,8 @@ from nm_bus.client.federation.standings import (
     members_behind,
     members_in_trouble,
     newest,
+    votes_of,
 )
-from nm_bus.client.federation.standings import votes as votes_of
 from nm_bus.core.alerts.kinds import LEDGER_FORKED, LEDGER_PEER_IGNORED
 from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.errors import NmBusError

@@ -8,8 +8,16 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nm_agents.cli.screen import figures
-from nm_agents.cli.screen.ledger import following, quorum, standing_cell
-from nm_agents.cli.screen.listing import SENTENCE, Field, ListView, in_order, listing
+from nm_agents.cli.screen.listing import (
+    SENTENCE,
+    Field,
+    ListView,
+    following,
+    in_order,
+    listing,
+    quorum,
+    standing_cell,
+)
 from nm_agents.cli.screen.printable import cell
 from nm_bus.client.federation.picture import (
     CHECK_ORDER,
@@ -20,9 +28,7 @@ from nm_bus.client.federation.picture import (
     links_by_cause,
     worst_check,
 )
-from nm_bus.client.federation.standings import newest
-from nm_bus.client.federation.standings import votes as votes_of
-from nm_bus.client.federation.verdict import Grade, verdict
+from nm_bus.client.federation.standings import Grade, newest, verdict, votes_of
 from nm_bus.messages import (
     Alert,
     BrokerState,
