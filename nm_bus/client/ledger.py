@@ -290,19 +290,25 @@ class LedgerClient:
         """Ask for a change, at one supernode after another, until it is agreed.
 
         `base` is the revision that the author saw; unless given, the last one this client did.
-        `id` asks again for a change whose outcome is not known. Raises ConflictError when
+        `id` asks again for a change whose outcome is not known: it is never done twice, but refused
+        as too old when that may be (`too-old`). Raises ConflictError when
         somebody else came first, RefusedError when it may not be, and UndecidedError with the id
         when it is not agreed in time: it may be accepted, and agreed later.
         """
+        whole = self.timeout if timeout is None else timeout
+        end = time.monotonic() + whole
+        if base is None:
+            # asked again it may have been done, and forgotten: a supernode that remembers it says so
+            base = 0 if id else self._reading.base(whole / 2)
         change = self._proposing.change(
             kind,
             key,
             value,
-            base=self._reading.seen if base is None else base,
+            base=base,
             expected=expected,
             id=id,
         )
-        proposed = self._proposing.agreed(change, self.timeout if timeout is None else timeout)
+        proposed = self._proposing.agreed(change, max(0.1, end - time.monotonic()))
         self._reading.saw(proposed.revision)
         return proposed
 

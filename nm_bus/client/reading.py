@@ -1,6 +1,8 @@
 """Reading the ledger through the supernodes: single entries, lists in pages, how it stands."""
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 from msgspec.structs import replace
@@ -28,6 +30,9 @@ PATIENCE: Seconds = 10.0
 OUTCOME: Seconds = 5.0
 """How long is searched for a supernode that knows a change."""
 
+FRESH: Seconds = 60.0
+"""How old what was seen may be where a change is based on it."""
+
 SECOND_LOOK: Seconds = 2.0
 """How long may be asked why a revision did not come in time."""
 
@@ -38,12 +43,22 @@ class Reading:
     def __init__(self, asking: Asking, timeout: Seconds) -> None:
         self._asking, self._timeout = asking, timeout
         self.seen = 0
+        self._seen_at = float("-inf")
         self.past_from = 1
         """The revision from which on the updates that were read last are whole."""
 
     def saw(self, revision: int) -> None:
         """This revision was heard of."""
-        self.seen = max(self.seen, revision)
+        self.seen, self._seen_at = max(self.seen, revision), time.monotonic()
+
+    def base(self, timeout: Seconds) -> int:
+        """The revision on which a new change is based: one that was seen a moment ago, or the last
+        one where nobody answers. Supernodes refuse what is based on one from before the changes
+        that they have forgotten."""
+        if time.monotonic() - self._seen_at > FRESH:
+            with suppress(*MAY_PASS):
+                self.saw(self._answer(Read("ledger"), Standing, timeout).revision)
+        return self.seen
 
     def page(self, question: Read) -> Page:
         """The answer to a question that has pages."""

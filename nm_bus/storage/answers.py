@@ -14,7 +14,8 @@ from nm_bus.storage.sqlite import SqliteFile
 TABLES = """
 CREATE TABLE askers (
     id INTEGER PRIMARY KEY, principal TEXT NOT NULL, incarnation TEXT NOT NULL,
-    watermark INTEGER NOT NULL, used INTEGER NOT NULL,
+    watermark INTEGER NOT NULL, revision INTEGER NOT NULL, floor INTEGER NOT NULL,
+    used INTEGER NOT NULL,
     UNIQUE (principal, incarnation)
 ) STRICT;
 CREATE INDEX askers_used ON askers (used);
@@ -33,9 +34,12 @@ class AnswerRows:
 
     def all(self) -> Iterator[Answered]:
         """All of them, the asker that was used last at the end."""
-        query = "SELECT id, principal, incarnation, watermark FROM askers ORDER BY used"
-        for id, principal, incarnation, watermark in self._file.rows(query):
-            yield Answered(principal, incarnation, watermark, self._of(id))
+        query = (
+            "SELECT id, principal, incarnation, watermark, revision, floor FROM askers"
+            " ORDER BY used"
+        )
+        for id, *asker in self._file.rows(query):
+            yield Answered(*asker, self._of(id))
 
     def keep(self, answers: Answers, given: Mapping[Asker, list[Proposed]]) -> None:
         """Keep what was answered in one event, of what is held now.
@@ -45,11 +49,11 @@ class AnswerRows:
         for asker, new in given.items():
             held = answers.held(asker)
             if held is not None:
-                watermark, count = held
-                id = self._used(asker, watermark)
+                place, count = held
+                id = self._used(asker, place)
                 if count > len(new):
                     self._put(id, new)
-                    if watermark:
+                    if watermark := place[0]:
                         gone = "DELETE FROM answers WHERE asker = ? AND sequence <= ?"
                         self._file.run(gone, (id, watermark))
                 else:  # the first ones, or forgotten and begun again meanwhile
@@ -63,15 +67,16 @@ class AnswerRows:
         if window is not None:
             self._put(id, window.answers)
 
-    def _used(self, asker: Asker, watermark: int) -> int:
+    def _used(self, asker: Asker, place: tuple[int, int, int]) -> int:
         """Mark an asker as the one used last; gives its number."""
         upsert = (
-            "INSERT INTO askers (principal, incarnation, watermark, used)"
-            " VALUES (?, ?, ?, (SELECT coalesce(max(used), 0) + 1 FROM askers))"
-            " ON CONFLICT DO UPDATE SET watermark = excluded.watermark, used = excluded.used"
+            "INSERT INTO askers (principal, incarnation, watermark, revision, floor, used)"
+            " VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(used), 0) + 1 FROM askers))"
+            " ON CONFLICT DO UPDATE SET watermark = excluded.watermark,"
+            " revision = excluded.revision, floor = excluded.floor, used = excluded.used"
             " RETURNING id"
         )
-        ((id,),) = self._file.rows(upsert, (*asker, watermark))
+        ((id,),) = self._file.rows(upsert, (*asker, *place))
         return int(id)
 
     def _put(self, asker: int, answers: Iterable[Proposed]) -> None:

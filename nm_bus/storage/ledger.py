@@ -35,7 +35,7 @@ from nm_bus.storage.answers import TABLES, AnswerRows
 from nm_bus.storage.retention import last_old_revision, last_old_slot
 from nm_bus.storage.sqlite import SqliteFile
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of the tables below. A file of another one is not touched."""
 
 MAX_BYTES = 8 * 1024**3
@@ -96,7 +96,7 @@ class Position(msgspec.Struct, frozen=True):
     """How far it is; slot 0 is the beginning, which a newcomer lacks.
 
     `clock` is the last moment of its hybrid clock, `feed_from` the revision after which the feed
-    has everything.
+    has everything, `floor` what is said of it in `nm_bus.core.ledger.answers`.
     """
 
     height: int = -1
@@ -106,6 +106,7 @@ class Position(msgspec.Struct, frozen=True):
     head: str = ""
     clock: Micros = 0
     feed_from: int = 0
+    floor: int = 0
 
 
 class SqliteLedger:
@@ -226,7 +227,7 @@ class SqliteLedger:
             self._file.run(f"DELETE FROM {table}")
         self.keep_entries({entry.key: entry for entry in snapshot.entries})
         held = {(one.principal, one.incarnation): list(one.answers) for one in snapshot.answers}
-        self.answers.keep(Answers(snapshot.answers), held)
+        self.answers.keep(Answers(snapshot.answers, snapshot.floor), held)
 
     def forget_slots(self) -> None:
         """What was decided and voted before counts no more: another epoch begins."""

@@ -194,7 +194,7 @@ def full_ledger(path: Path) -> None:
         made.keep_entries({"config/a/b": Entry("config/a/b", {"content": "x"}, 1, "a")})
         made.keep_update(Update("test", 1, 1, "p", "h", 0, change), ())
         answers = Answers()
-        answers.keep(Proposed(change.id, "agreed", revision=1))
+        answers.keep(Proposed(change.id, "agreed", revision=1), 1)
         made.answers.keep(answers, {("a", "i"): [Proposed(change.id, "agreed", revision=1)]})
 
 

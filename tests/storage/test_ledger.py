@@ -133,7 +133,7 @@ def kept(store: SqliteLedger, answers: Answers, *numbers: tuple[str, int]) -> No
     new: dict[Asker, list[Proposed]] = {}
     for asker, number in numbers:
         answer = Proposed(f"{asker}/i/{number}", "agreed", number)
-        answers.keep(answer)
+        answers.keep(answer, number)
         new[asker, "i"] = [*new.pop((asker, "i"), []), answer]
     store.answers.keep(answers, new)
 

@@ -3,6 +3,11 @@
 Bounded by rules that are themselves deterministic: of each principal's incarnation the answers to
 the highest thousand sequences, and of all of them those that were used last. The highest sequence
 that was seen says nothing: 5 may well be decided before 4.
+
+What is forgotten leaves a floor behind it, so that nothing is done twice however late it comes: the
+revision up to which a forgotten asker was answered. A change of an asker that is not remembered
+counts only when its author saw a later revision, which no change that was answered then can say.
+It is no time, so that no wild clock moves it.
 """
 
 import re
@@ -10,7 +15,7 @@ from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from nm_bus.messages import ChangeId, Proposed
+from nm_bus.messages import Change, ChangeId, Proposed
 from nm_bus.messages.base import Nested
 
 WINDOW = 1_000
@@ -31,18 +36,23 @@ Asker = tuple[str, str]
 class Answered(Nested, frozen=True):
     """The answers to one asker, in the order of their sequences.
 
-    Every sequence up to `watermark` was answered or never will be.
+    Every sequence up to `watermark` was answered or never will be; `used` is the revision at which
+    the last answer was given, and `floor` that of all when the first one was.
     """
 
     principal: str
     incarnation: str
     watermark: int
+    used: int
+    floor: int
     answers: tuple[Proposed, ...]
 
 
 @dataclass(slots=True)
 class _Window:
+    floor: int = 0
     watermark: int = 0
+    used: int = 0
     sequences: list[int] = field(default_factory=list)
     answers: dict[int, Proposed] = field(default_factory=dict)
 
@@ -54,15 +64,17 @@ def parts(change: ChangeId) -> tuple[Asker, int] | None:
 
 
 class Answers:
-    """The answers of one ledger."""
+    """The answers of one ledger. A change of an asker that is not remembered must be based on
+    revision `floor` or a later one."""
 
-    def __init__(self, answered: Iterable[Answered] = ()) -> None:
+    def __init__(self, answered: Iterable[Answered] = (), floor: int = 0) -> None:
         """Begin with these, in the order of their last use."""
+        self.floor = floor
         self._windows: dict[Asker, _Window] = {}
         self._count = 0
         for one in answered:
             by_sequence = {int(a.id.rpartition("/")[2]): a for a in one.answers}
-            window = _Window(one.watermark, sorted(by_sequence), by_sequence)
+            window = _Window(one.floor, one.watermark, one.used, sorted(by_sequence), by_sequence)
             self._windows[one.principal, one.incarnation] = window
             self._count += len(by_sequence)
 
@@ -72,20 +84,24 @@ class Answers:
         window = self._windows.get(asked[0]) if asked else None
         return window.answers.get(asked[1]) if asked and window else None
 
-    def is_too_old(self, change: ChangeId) -> bool:
-        """Whether it is below the window: whether it was answered is not known any more."""
-        asked = parts(change)
-        window = self._windows.get(asked[0]) if asked else None
-        return asked is not None and window is not None and asked[1] <= window.watermark
+    def is_too_old(self, change: Change) -> bool:
+        """Whether it may have been answered, and the answer was forgotten."""
+        asked = parts(change.id)
+        if asked is None:
+            return False
+        window = self._windows.get(asked[0]) or _Window(self.floor)
+        return change.base < window.floor or asked[1] <= window.watermark
 
-    def keep(self, answer: Proposed) -> None:
-        """Keep the first answer to a well-formed id; its asker is now the last one used."""
+    def keep(self, answer: Proposed, revision: int) -> None:
+        """Keep the first answer to a well-formed id, given at this revision; its asker is now the
+        last one used."""
         asked = parts(answer.id)
         if asked is None:
             raise ValueError(f"{answer.id} is no change id")
         asker, sequence = asked
-        window = self._windows.pop(asker, None) or _Window()
+        window = self._windows.pop(asker, None) or _Window(self.floor)
         self._windows[asker] = window
+        window.used = revision
         insort(window.sequences, sequence)
         window.answers[sequence] = answer
         self._count += 1
@@ -94,17 +110,18 @@ class Answers:
         while len(self._windows) > MOST_ASKERS or self._count > MOST_ANSWERS:
             self._forget_one()
 
-    def held(self, asker: Asker) -> tuple[int, int] | None:
-        """Of one asker the watermark, and how many answers are held."""
+    def held(self, asker: Asker) -> tuple[tuple[int, int, int], int] | None:
+        """Of one asker watermark, last use and floor, and how many answers are held."""
         one = self._windows.get(asker)
-        return (one.watermark, len(one.sequences)) if one is not None else None
+        return ((one.watermark, one.used, one.floor), len(one.sequences)) if one else None
 
     def window(self, asker: Asker) -> Answered | None:
         """What is held of one asker."""
         one = self._windows.get(asker)
         if one is None:
             return None
-        return Answered(*asker, one.watermark, tuple(one.answers[n] for n in one.sequences))
+        answers = tuple(one.answers[n] for n in one.sequences)
+        return Answered(*asker, one.watermark, one.used, one.floor, answers)
 
     @property
     def askers(self) -> int:
@@ -122,5 +139,7 @@ class Answers:
         self._count -= 1
 
     def _forget_one(self) -> None:
-        oldest = next(iter(self._windows))
-        self._count -= len(self._windows.pop(oldest).sequences)
+        oldest = self._windows.pop(next(iter(self._windows)))
+        self._count -= len(oldest.sequences)
+        # a change that was answered is based on what was there then: on this revision at most
+        self.floor = max(self.floor, oldest.used + 1)

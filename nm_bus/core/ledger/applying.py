@@ -57,11 +57,11 @@ def apply(state: State, change: Change, time: Micros) -> Applied:
     given = state.answer(change.id)
     if given is not None:
         return Applied(change, given, None, {})
-    if state.answers.is_too_old(change.id):
+    if state.answers.is_too_old(change):
         reason = f"{change.id} is older than the answers that are kept: look whether it was done"
         return _unstored(change, Refusal(TOO_OLD, reason))
     applied = _done(state, change, time, _outcome(state, change))
-    state.answers.keep(applied.answer)
+    state.answers.keep(applied.answer, state.revision)
     return applied
 
 

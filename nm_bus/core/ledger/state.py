@@ -28,6 +28,8 @@ class StateSnapshot(Nested, frozen=True):
     time: Micros
     entries: tuple[Entry, ...]
     answers: tuple[Answered, ...] = ()
+    floor: int = 0
+    """See `nm_bus.core.ledger.answers`."""
 
 
 class State:
@@ -64,7 +66,7 @@ class State:
             head=snapshot.head,
             time=snapshot.time,
             entries=snapshot.entries,
-            answers=Answers(snapshot.answers),
+            answers=Answers(snapshot.answers, snapshot.floor),
         )
 
     def snapshot(self) -> StateSnapshot:
@@ -78,6 +80,7 @@ class State:
             self.time,
             entries,
             self.answers.all(),
+            self.answers.floor,
         )
 
     def __eq__(self, other: object) -> bool:

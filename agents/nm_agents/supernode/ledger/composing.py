@@ -148,7 +148,7 @@ def state_of(store: SqliteLedger) -> State:
         head=position.head,
         time=position.time,
         entries=store.entries(),
-        answers=Answers(store.answers.all()),
+        answers=Answers(store.answers.all(), position.floor),
     )
 
 

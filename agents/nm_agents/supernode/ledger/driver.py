@@ -349,6 +349,7 @@ class LedgerDriver:
             revision=self.state.revision,
             head=self.state.head,
             clock=self.clock.last,
+            floor=self.state.answers.floor,
         )
 
     # --- who is behind

@@ -67,7 +67,7 @@ class Desk:
         """The state becomes another one, as by what others agreed, or by a snapshot."""
         answers = Answers()
         if answer is not None:
-            answers.keep(answer)
+            answers.keep(answer, answer.revision)
         everything = [*self.state.entries.values(), *entries]
         self.state = State(
             "test", epoch=1, revision=2, head="", entries=everything, answers=answers
