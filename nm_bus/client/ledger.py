@@ -298,7 +298,7 @@ class LedgerClient:
         whole = self.timeout if timeout is None else timeout
         end = time.monotonic() + whole
         if base is None:
-            # asked again it may have been done, and forgotten: a supernode that remembers it says so
+            # what is asked again may have been done and forgotten: then it is refused as too old
             base = 0 if id else self._reading.base(whole / 2)
         change = self._proposing.change(
             kind,

@@ -38,8 +38,8 @@ class AnswerRows:
             "SELECT id, principal, incarnation, watermark, revision, floor FROM askers"
             " ORDER BY used"
         )
-        for id, *asker in self._file.rows(query):
-            yield Answered(*asker, self._of(id))
+        for id, principal, incarnation, watermark, used, floor in self._file.rows(query):
+            yield Answered(principal, incarnation, watermark, used, floor, self._of(id))
 
     def keep(self, answers: Answers, given: Mapping[Asker, list[Proposed]]) -> None:
         """Keep what was answered in one event, of what is held now.

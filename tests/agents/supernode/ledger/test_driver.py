@@ -12,8 +12,10 @@ import pytest
 from nm_agents.supernode.ledger.composing import FILE
 from nm_agents.supernode.ledger.creation import begin
 from nm_agents.supernode.ledger.part import troubles
+from nm_bus.codes import TOO_OLD
 from nm_bus.core.alerts.conditions import Condition
 from nm_bus.core.alerts.kinds import LEDGER_PEER_IGNORED as IGNORED
+from nm_bus.core.ledger import answers
 from nm_bus.core.ledger.boots import MOST_KNOWN
 from nm_bus.messages import Beat, Change, Ledger, Proposed
 from nm_bus.project import FirstSupernode, Project
@@ -22,6 +24,7 @@ from nm_bus.storage import ledger as storage
 from nm_bus.storage import retention
 from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, Position, create_ledger, open_ledger
 from nm_bus.testing.links import Trouble
+from nm_bus.topology import LinkKind
 
 from .conftest import ADMIN, PROJECT, Crowd, Site, copy_of, make_ledger
 
@@ -455,3 +458,35 @@ def test_of_lives_without_number_no_more_are_told_than_others_take(make_crowd: M
         assert here.ledger.take(there.node, step) is None
     assert len(here.ledger.standing().heights) == MOST_KNOWN
     assert len(here.ledger._own_beat().echoes) == MOST_KNOWN
+
+
+def test_what_was_decided_while_it_was_away_is_not_done_again_however_many_asked_meanwhile(
+    make_crowd: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It returns by a snapshot that does not know who asked: an old value would come back."""
+    monkeypatch.setattr(answers, "MOST_ASKERS", 4)
+    monkeypatch.setattr(retention, "LOG_SLOTS", 3)
+    monkeypatch.setattr(storage, "COMPACT_EVERY", 2)
+    crowd = make_crowd(3)
+    crowd.awake()
+    first, second, away = crowd
+    ends = [pair for pair in permutations(crowd, 2) for _ in LinkKind]
+    cut = [link for link, pair in zip(crowd.links, ends, strict=True) if away in pair]
+    for link in cut:
+        link.trouble = Trouble(loss=1.0)
+    assert away.put(1, "a") == first.put(1, "a") == "accepted"
+    others = first.ledger, second.ledger
+    for revision in range(1, 22):
+        crowd.clock.run(lambda r=revision: all(o.state.revision == r for o in others), 60.0)  # type: ignore[misc]
+        id = f"{ADMIN}/new-{revision}/1"
+        value = {"content": f"newer {revision}"}
+        change = Change(id, ADMIN, "set", "config/a/document", revision, value)
+        assert first.ledger.propose(change, lambda _: None) == "accepted"
+    crowd.clock.run(lambda: all(one.state.revision == 22 for one in others), 60.0)
+    newest = first.ledger.state.get("config/a/document")
+    for link in cut:
+        link.trouble = Trouble(delay=0.05)
+    crowd.settle()
+    assert away.ledger.feed_from > 1, "it took a snapshot"
+    assert [site.ledger.state.get("config/a/document") for site in crowd] == [newest] * 3
+    assert away.answers[f"{ADMIN}/a/1"].code == TOO_OLD
