@@ -30,8 +30,9 @@ CANNOT = 3
 """How fetch4.py ends on a machine that cannot run RabbitMQ 4.x."""
 FETCH_LIMIT = 1200
 
-settings.register_profile("plain", derandomize=True)
-settings.register_profile("long", max_examples=1_000, print_blob=True)
+# no deadline: how long an example takes says only how busy the machine is
+settings.register_profile("plain", derandomize=True, deadline=None)
+settings.register_profile("long", max_examples=1_000, print_blob=True, deadline=None)
 settings.load_profile("plain")  # `--hypothesis-profile long` draws new examples each time
 
 
