@@ -330,7 +330,8 @@ def open_ledger(path: Path, *, max_bytes: int = MAX_BYTES) -> SqliteLedger:
                 f" {SCHEMA}); upgrade"
             )
         if found != SCHEMA:
-            raise StorageError(f"{file.path}: it holds no ledger; {_FIX}")
+            what = f"is of an earlier version of nm-bus (tables {found}, known {SCHEMA})"
+            raise StorageError(f"{file.path}: it {what if found else 'holds no ledger'}; {_FIX}")
         return SqliteLedger(file)
     except BaseException:
         file.close()

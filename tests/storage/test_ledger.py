@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -280,6 +281,15 @@ def test_a_file_that_may_not_be_written_says_so(path: Path) -> None:
         pytest.skip("root may write where nobody else may")
     path.chmod(0o400)
     with pytest.raises(StorageError, match="cannot be written"):
+        open_ledger(path)
+
+
+def test_a_file_of_an_earlier_version_is_said_to_be_one(tmp_path: Path) -> None:
+    path = tmp_path / "earlier.db"
+    create_ledger(path, IDENTITY, Position()).close()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute(f"PRAGMA user_version = {storage.SCHEMA - 1}")
+    with pytest.raises(StorageError, match=r"earlier version of nm-bus \(tables 1, known 2\)"):
         open_ledger(path)
 
 

@@ -1,40 +1,13 @@
 """What is said of members that keep a component's documents, and waiting until they have one."""
 
-import time
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
 from nm_agents.cli.screen.figures import plural
 from nm_agents.cli.screen.printable import printable
+from nm_agents.cli.waiting import looked
 from nm_bus.client import Client
 from nm_bus.client.federation.documents import kept_components, missing
 from nm_bus.messages import MemberView, NodeId, Seconds
-
-# --- Looking at something again and again until it is as wanted, for a time with an end.
-
-PAUSE: Seconds = 1.0
-"""Between two looks."""
-
-T = TypeVar("T")
-
-
-def looked(
-    look: Callable[[], T],
-    done: Callable[[T], bool],
-    wait: Seconds,
-    *,
-    clock: Callable[[], Seconds] = time.monotonic,
-    sleep: Callable[[Seconds], None] = time.sleep,
-) -> T:
-    """What is seen once it is `done`, or at the end of `wait` seconds; looks once at least."""
-    end = clock() + wait
-    while True:
-        seen = look()
-        left = end - clock()
-        if done(seen) or left <= 0:
-            return seen
-        sleep(min(PAUSE, left))
-
 
 SHOWN = 10
 """So many names are said at most."""
