@@ -5,10 +5,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from nm_agents.cli.config.keeping import looked
 from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen.console import say
 from nm_agents.cli.screen.printable import as_json, printable
+from nm_agents.cli.waiting import looked
 from nm_agents.exits import Exit
 from nm_bus.messages import Proposed
 

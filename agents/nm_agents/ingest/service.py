@@ -60,15 +60,11 @@ class Statements:
             elif now >= self._next_statement or self.ingest.urgent:
                 self._next_statement = now + self.timing.statement
                 self._state(list(self.ingest.changes(now)))
-            origin, partition, life = (
-                self.ingest.origin,
-                self.ingest.partition,
-                self.ingest.incarnation,
-            )
+            one = self.ingest
             for closed in self.windows.close(now, CLOSED_AT_ONCE):
                 self._rollups += 1
                 span = closed.start, closed.length, closed.nodes
-                rollups = Rollups(origin, partition, life, self._rollups, *span)
+                rollups = Rollups(one.origin, one.partition, one.incarnation, self._rollups, *span)
                 self.sender.publish(REPORTS, f"{LinkKind.BULK}.rollups", rollups)
         else:
             # all members are named once the others have spoken too: none shall be missing meanwhile

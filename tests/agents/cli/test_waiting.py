@@ -1,6 +1,6 @@
 """Looking again until something is as wanted."""
 
-from nm_agents.cli.config.keeping import looked
+from nm_agents.cli.waiting import looked
 
 
 class Clock:

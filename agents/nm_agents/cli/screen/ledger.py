@@ -12,8 +12,8 @@ from nm_bus.client.federation.standings import (
     members_behind,
     members_in_trouble,
     newest,
+    votes_of,
 )
-from nm_bus.client.federation.standings import votes as votes_of
 from nm_bus.messages import Standing
 
 

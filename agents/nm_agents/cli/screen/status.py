@@ -8,16 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nm_agents.cli.screen import figures
-from nm_agents.cli.screen.listing import (
-    SENTENCE,
-    Field,
-    ListView,
-    following,
-    in_order,
-    listing,
-    quorum,
-    standing_cell,
-)
+from nm_agents.cli.screen.ledger import following, quorum, standing_cell
+from nm_agents.cli.screen.listing import SENTENCE, Field, ListView, in_order, listing
 from nm_agents.cli.screen.printable import cell
 from nm_bus.client.federation.picture import (
     CHECK_ORDER,
