@@ -55,7 +55,8 @@ function canonical(value) {
 
 /** The head after a revision. */
 function headOf(update) {
-  const link = `${update.previous}\n${update.revision}\n${canonical(update.change)}`;
+  const { previous, revision, time, digest, change } = update;
+  const link = `${previous}\n${revision}\n${time}\n${digest}\n${canonical(change)}`;
   return crypto.createHash("sha256").update(link, "utf8").digest("hex");
 }
 

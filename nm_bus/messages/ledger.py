@@ -189,8 +189,23 @@ class Ledger(Data, frozen=True):
 # --- what everyone lives by -----------------------------------------------------------------
 
 
+class FeedPlace(Nested, frozen=True):
+    """Where an update stands in its feed: its number in it, from 1, and the feed's heads before it
+    and with it. A feed holds the changes of one component's documents, or of a family of keys.
+    """
+
+    feed: str
+    number: int
+    previous: str
+    head: str
+
+
 class Update(Data, frozen=True):
-    """One revision. `head` is the sha256 over the previous head, the revision and the change."""
+    """One revision, with its place in its feed.
+
+    `head` is a sha256 over the previous head, the revision, the time, the change, and the `digest`
+    of what the change did (see `nm_bus.core.ledger.chain`).
+    """
 
     project: str
     epoch: int
@@ -198,7 +213,9 @@ class Update(Data, frozen=True):
     previous: str
     head: str
     time: Micros
+    digest: str
     change: Change
+    place: FeedPlace
 
 
 class Entry(Nested, frozen=True):

@@ -25,6 +25,7 @@ from nm_bus.messages import (
     ChangeId,
     Echo,
     Entry,
+    FeedPlace,
     Micros,
     NodeId,
     Update,
@@ -35,7 +36,7 @@ from nm_bus.storage.answers import TABLES, AnswerRows
 from nm_bus.storage.retention import last_old_revision, last_old_slot
 from nm_bus.storage.sqlite import SqliteFile
 
-SCHEMA = 2
+SCHEMA = 3
 """The version of the tables below. A file of another one is not touched."""
 
 MAX_BYTES = 8 * 1024**3
@@ -58,7 +59,12 @@ CREATE TABLE outbox (id TEXT PRIMARY KEY, change BLOB NOT NULL) STRICT, WITHOUT 
 CREATE TABLE acceptor (slot INTEGER PRIMARY KEY, vote BLOB NOT NULL) STRICT;
 CREATE TABLE log (slot INTEGER PRIMARY KEY, batch BLOB NOT NULL) STRICT;
 CREATE TABLE entries (key TEXT PRIMARY KEY, entry BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE feed (revision INTEGER PRIMARY KEY, time INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE feed (
+    revision INTEGER PRIMARY KEY, feed TEXT NOT NULL, number INTEGER NOT NULL,
+    time INTEGER NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX places ON feed (feed, number);
+CREATE TABLE feeds (feed TEXT PRIMARY KEY, place BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE touched (
     key TEXT NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (key, revision)
 ) STRICT, WITHOUT ROWID;
@@ -157,6 +163,11 @@ class SqliteLedger:
         rows = self._file.rows("SELECT entry FROM entries ORDER BY key")
         return (self._file.decoded(body, Entry) for (body,) in rows)
 
+    def feeds(self) -> list[FeedPlace]:
+        """The last place of each feed, in the order of their names."""
+        rows = self._file.rows("SELECT place FROM feeds ORDER BY feed")
+        return [self._file.decoded(body, FeedPlace) for (body,) in rows]
+
     def peers(self) -> dict[VoterId, Echo]:
         """What was known of the others."""
         rows = self._file.rows("SELECT * FROM peers")
@@ -204,12 +215,21 @@ class SqliteLedger:
 
     def keep_updates(self, updates: Sequence[tuple[Update, Iterable[str]]]) -> None:
         """Take revisions into the feed, each with the keys that it touched."""
-        rows = [(update.revision, update.time, _encode(update)) for update, _ in updates]
-        self._file.run_many("INSERT OR REPLACE INTO feed VALUES (?, ?, ?)", rows)
+        rows = [
+            (one.revision, one.place.feed, one.place.number, one.time, _encode(one))
+            for one, _ in updates
+        ]
+        self._file.run_many("INSERT OR REPLACE INTO feed VALUES (?, ?, ?, ?, ?)", rows)
+        self._keep_feeds(update.place for update, _ in updates)
         touched = [
             (key, update.revision) for update, keys in updates for key in {update.change.key, *keys}
         ]
         self._file.run_many("INSERT OR IGNORE INTO touched VALUES (?, ?)", touched)
+
+    def _keep_feeds(self, places: Iterable[FeedPlace]) -> None:
+        last = {place.feed: place for place in places}
+        rows = [(feed, _encode(place)) for feed, place in last.items()]
+        self._file.run_many("INSERT OR REPLACE INTO feeds VALUES (?, ?)", rows)
 
     def keep_peers(self, peers: Mapping[VoterId, Echo]) -> None:
         """Keep what is known of some of the others."""
@@ -223,8 +243,9 @@ class SqliteLedger:
 
     def replace_state(self, snapshot: StateSnapshot) -> None:
         """Put a snapshot in place of the state, and of log and feed, which it leaves a gap in."""
-        for table in ("entries", "askers", "answers", "log", "feed", "touched"):
+        for table in ("entries", "askers", "answers", "log", "feed", "feeds", "touched"):
             self._file.run(f"DELETE FROM {table}")
+        self._keep_feeds(snapshot.feeds)
         self.keep_entries({entry.key: entry for entry in snapshot.entries})
         held = {(one.principal, one.incarnation): list(one.answers) for one in snapshot.answers}
         self.answers.keep(Answers(snapshot.answers, snapshot.floor), held)
@@ -267,6 +288,11 @@ class SqliteLedger:
             return self._updates(query, (since, limit))
         query = _OF_KEY + "AND revision > ? ORDER BY revision LIMIT ?"
         return self._updates(query, (key, since, limit))
+
+    def feed_updates(self, feed: str, since: int, limit: int) -> list[Update]:
+        """The updates of one feed after its number `since`, oldest first."""
+        query = "SELECT body FROM feed WHERE feed = ? AND number > ? ORDER BY number LIMIT ?"
+        return self._updates(query, (feed, since, limit))
 
     def history(self, key: str, before: int, limit: int) -> list[Update]:
         """The revisions before `before` (0: all), of one key or (empty) of all, newest first."""

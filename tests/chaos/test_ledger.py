@@ -19,7 +19,7 @@ import pytest
 
 from nm_broker.program import Program
 from nm_bus.client import Client
-from nm_bus.core.ledger.chain import GENESIS, next_head
+from nm_bus.core.ledger.chain import GENESIS, head_of
 from nm_bus.errors import NmBusError
 from nm_bus.messages import ChangeId, NodeId, Proposed, Running, Standing, Update
 from nm_bus.settings import AdministratorSettings, load
@@ -139,7 +139,7 @@ def check_chain(updates: list[Update]) -> None:
     assert [u.revision for u in updates] == list(range(1, len(updates) + 1))
     assert updates[0].previous == GENESIS or updates[0].revision == 1
     for update in updates:
-        assert update.head == next_head(update.previous, update.revision, update.change)
+        assert update.head == head_of(update)
     for before, after in pairwise(updates):
         assert after.previous == before.head
 

@@ -28,12 +28,13 @@ from nm_bus.core.nagios import series, verdict
 from nm_bus.documents.media import JSON, TOML, XML
 from nm_bus.errors import NmBusError
 from nm_bus.identity.signing import Signer, is_signed, verify
-from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Metrics, Proposed, Update
+from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Metrics, Proposed
 from nm_bus.project import load_project
 from nm_bus.settings import AdministratorSettings, MemberSettings, SupernodeSettings, load
 from nm_bus.storage.ledger import LedgerIdentity, Position, create_ledger, open_ledger
 from nm_bus.storage.spool import Spool
 from nm_bus.storage.sqlite import open_store
+from nm_lab.samples.history import update_of
 from nm_lab.samples.mutated import mutations
 
 COUNTS = (200, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(1_800)]))
@@ -192,7 +193,7 @@ def full_ledger(path: Path) -> None:
         made.keep_peers({"sn2#genesis": Echo(1, "nonce", 1)})
         made.keep_batch(1, batch)
         made.keep_entries({"config/a/b": Entry("config/a/b", {"content": "x"}, 1, "a")})
-        made.keep_update(Update("test", 1, 1, "p", "h", 0, change), ())
+        made.keep_update(update_of(change, 1), ())
         answers = Answers()
         answers.keep(Proposed(change.id, "agreed", revision=1), 1)
         made.answers.keep(answers, {("a", "i"): [Proposed(change.id, "agreed", revision=1)]})

@@ -27,7 +27,7 @@ from nm_broker.program import Program
 from nm_bus.client import Client, Contact, Place, Quiet, Snapshot
 from nm_bus.client.aio import AsyncClient, AsyncStream
 from nm_bus.client.updates import UpdateItem
-from nm_bus.core.ledger.chain import next_head
+from nm_bus.core.ledger.chain import head_of
 from nm_bus.errors import UndecidedError
 from nm_bus.messages import Update
 from nm_bus.topology import vhost
@@ -122,7 +122,7 @@ class Consumer(threading.Thread):
         assert self.given[-1].head == head
         for before, after in pairwise(self.given):
             assert after.previous == before.head
-            assert after.head == next_head(after.previous, after.revision, after.change)
+            assert after.head == head_of(after)
 
 
 def walk(federation: Federation, client: Client, *, consumers: int, seconds: float) -> None:

@@ -26,6 +26,7 @@ from nm_bus.storage.ledger import (
     create_ledger,
     open_ledger,
 )
+from nm_lab.samples.history import update_of
 
 ME = "sn1.example.org"
 IDENTITY = LedgerIdentity("test", ME, "genesis", 1, "a" * 64)
@@ -54,7 +55,7 @@ def change(number: int, key: str = "config/a/b") -> Change:
 
 
 def update(revision: int, time: int = 0, key: str = "config/a/b") -> Update:
-    return Update("test", 1, revision, "p", "h", time, change(revision, key))
+    return update_of(change(revision, key), revision, time=time)
 
 
 @pytest.fixture
@@ -289,7 +290,7 @@ def test_a_file_of_an_earlier_version_is_said_to_be_one(tmp_path: Path) -> None:
     create_ledger(path, IDENTITY, Position()).close()
     with closing(sqlite3.connect(path)) as file:
         file.execute(f"PRAGMA user_version = {storage.SCHEMA - 1}")
-    with pytest.raises(StorageError, match=r"earlier version of nm-bus \(tables 1, known 2\)"):
+    with pytest.raises(StorageError, match=r"earlier version of nm-bus \(tables 2, known 3\)"):
         open_ledger(path)
 
 

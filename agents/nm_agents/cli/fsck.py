@@ -11,7 +11,7 @@ from nm_agents.cli.screen.console import say
 from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.exits import Exit
 from nm_bus.client import Client
-from nm_bus.core.ledger.chain import next_head
+from nm_bus.core.ledger.chain import head_of
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError
 from nm_bus.messages import NodeId, Standing, Update
 
@@ -37,7 +37,7 @@ class Walk:
             self._wrong(f"revision {number} comes after revision {self.last}")
         elif self.last and update.previous != self.head:
             self._wrong(f"revision {number} does not follow the head of revision {self.last}")
-        if update.head != next_head(update.previous, number, update.change):
+        if update.head != head_of(update):
             self._wrong(f"the hash of revision {number} is not that of its change")
         self.first = self.first or number
         self.heads.setdefault(number - 1, update.previous)

@@ -6,8 +6,17 @@ For tests of those who follow. A supernode that lags is the same history at a lo
 from dataclasses import dataclass, field
 from typing import Any
 
-from nm_bus.core.ledger.chain import GENESIS, next_head
-from nm_bus.messages import Change, Entry, Sync, Synced, Update
+from nm_bus.core.ledger.chain import GENESIS, digest, feed_head, next_head
+from nm_bus.core.ledger.keys import feed_of
+from nm_bus.messages import Change, Entry, FeedPlace, Micros, Sync, Synced, Update
+
+
+def update_of(
+    change: Change, revision: int, *, time: Micros = 0, previous: str = "p", head: str = "h"
+) -> Update:
+    """An update of a change, with heads that are not computed: for whoever does not verify them."""
+    place = FeedPlace(feed_of(change.key), revision, previous, head)
+    return Update("test", 1, revision, previous, head, time, "d", change, place)
 
 
 @dataclass
@@ -74,7 +83,15 @@ class History:
     def _next(self, kind: str, key: str, value: dict[str, Any] | None) -> Update:
         number, previous = self.revision + 1, self.head(self.revision)
         change = Change(f"anna/i1/{number}", "anna", kind, key, base=number - 1, value=value)
-        head = next_head(previous, number, change)
-        update = Update("test", self.epoch, number, previous, head, number * 1_000_000, change)
+        time, done = number * 1_000_000, digest({key: value})
+        head = next_head(previous, number, time, change, done)
+        place = self._place(key, head)
+        update = Update("test", self.epoch, number, previous, head, time, done, change, place)
         self.updates.append(update)
         return update
+
+    def _place(self, key: str, head: str) -> FeedPlace:
+        feed = feed_of(key)
+        before = [update.place for update in self.updates if update.place.feed == feed]
+        number, previous = len(before) + 1, before[-1].head if before else GENESIS
+        return FeedPlace(feed, number, previous, feed_head(previous, number, head))

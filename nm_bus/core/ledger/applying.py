@@ -10,16 +10,19 @@ from nm_bus.codes import BAD_VALUE, CONFLICT, NOT_ALLOWED, TOO_OLD, UNKNOWN_KEY
 from nm_bus.core.ledger import roles
 from nm_bus.core.ledger.answers import parts
 from nm_bus.core.ledger.batches import order
-from nm_bus.core.ledger.chain import next_head
-from nm_bus.core.ledger.keys import FORMS, family, is_key
+from nm_bus.core.ledger.chain import GENESIS, digest, feed_head, next_head
+from nm_bus.core.ledger.keys import FORMS, family, feed_of, is_key
 from nm_bus.core.ledger.kinds import kind_of
 from nm_bus.core.ledger.rules.outcome import Effects, Outcome, Refusal, Unchanged
 from nm_bus.core.ledger.rules.values import flaw
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import Batch, Change, Entry, Micros, Proposed, Update
+from nm_bus.messages import Batch, Change, Entry, FeedPlace, Micros, Proposed, Update
 
 MOST_ENTRIES = 200_000
 """How many keys a ledger holds; beyond them something must be deleted first."""
+
+MOST_FEEDS = 10_000
+"""How many feeds a ledger has; one of a component stays when its last document is deleted."""
 
 READ = "read"
 """The kind of a change that does nothing: what was agreed before it has been applied."""
@@ -115,6 +118,8 @@ def _conflict(state: State, change: Change) -> Refusal | None:
 
 
 def _full(state: State, change: Change) -> Refusal | None:
+    if len(state.feeds) >= MOST_FEEDS and feed_of(change.key) not in state.feeds:
+        return Refusal(BAD_VALUE, f"the ledger has {MOST_FEEDS} components: use one of them")
     if len(state.entries) < MOST_ENTRIES or state.get(change.key) is not None:
         return None
     return Refusal(BAD_VALUE, f"the ledger holds {MOST_ENTRIES} keys: delete some first")
@@ -143,8 +148,9 @@ def _done(state: State, change: Change, time: Micros, outcome: Outcome) -> Appli
 
 def effective(state: State, change: Change, time: Micros, effects: Effects) -> Applied:
     """Make what a change does the next revision, and its answer `agreed`."""
-    revision, previous = state.revision + 1, state.head
-    state.revision, state.head = revision, next_head(previous, revision, change)
+    revision, previous, done = state.revision + 1, state.head, digest(effects)
+    state.revision, state.head = revision, next_head(previous, revision, time, change, done)
+    place = _next_place(state, change)
     entries: dict[str, Entry | None] = {}
     for key, value in effects.items():
         if value is None:
@@ -154,5 +160,17 @@ def effective(state: State, change: Change, time: Micros, effects: Effects) -> A
             entry = Entry(key, value, revision, change.actor, time)
             state.put(entry)
             entries[key] = entry
-    update = Update(state.project, state.epoch, revision, previous, state.head, time, change)
+    update = Update(
+        state.project, state.epoch, revision, previous, state.head, time, done, change, place
+    )
     return Applied(change, Proposed(change.id, "agreed", revision=revision), update, entries)
+
+
+def _next_place(state: State, change: Change) -> FeedPlace:
+    """Go on in the feed of a change, with the whole's head as it is now."""
+    feed = feed_of(change.key)
+    before = state.feeds.get(feed, FeedPlace(feed, 0, GENESIS, GENESIS))
+    number = before.number + 1
+    head = feed_head(before.head, number, state.head)
+    state.feeds[feed] = FeedPlace(feed, number, before.head, head)
+    return state.feeds[feed]

@@ -7,7 +7,7 @@ nothing is ever applied to another history than its own.
 
 from dataclasses import dataclass, field
 
-from nm_bus.core.ledger.chain import GENESIS, next_head
+from nm_bus.core.ledger.chain import GENESIS, head_of
 from nm_bus.messages import Entry, Sync, Synced, Update
 
 BEYOND = 32
@@ -165,7 +165,7 @@ class Follower:
     def _flaw(self, update: Update) -> str:
         if self.place.head not in ("", update.previous):
             return f"revision {update.revision} does not follow the revision before it"
-        if update.head != next_head(update.previous, update.revision, update.change):
+        if update.head != head_of(update):
             return f"the hash of revision {update.revision} is not right"
         return ""
 

@@ -37,6 +37,18 @@ def name(key: str) -> str:
     return key.partition("/")[2]
 
 
+LOCKS = "lock"
+"""The feed of locks and of sessions, which hold and free them."""
+
+
+def feed_of(key: str) -> str:
+    """The feed that the changes of a key go to: a component's documents, else a family of keys."""
+    head = family(key)
+    if head == "config":
+        return f"{head}/{name(key).partition('/')[0]}"
+    return LOCKS if head == "session" else head
+
+
 def is_key(key: str) -> bool:
     """Whether a key has the form of its family."""
     form = _FORMS.get(family(key))

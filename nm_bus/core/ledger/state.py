@@ -11,7 +11,7 @@ from typing import Any
 from nm_bus.core.ledger.answers import Answered, Answers
 from nm_bus.core.ledger.usage import Usage, Used
 from nm_bus.core.ledger.voters import voter_id
-from nm_bus.messages import ChangeId, Entry, Micros, Proposed, VoterId
+from nm_bus.messages import ChangeId, Entry, FeedPlace, Micros, Proposed, VoterId
 from nm_bus.messages.base import Nested
 
 SUPERNODES = "supernode/"
@@ -30,6 +30,8 @@ class StateSnapshot(Nested, frozen=True):
     answers: tuple[Answered, ...] = ()
     floor: int = 0
     """See `nm_bus.core.ledger.answers`."""
+    feeds: tuple[FeedPlace, ...] = ()
+    """The last place of each feed, in the order of their names."""
 
 
 class State:
@@ -45,12 +47,14 @@ class State:
         time: Micros = 0,
         entries: Iterable[Entry] = (),
         answers: Answers | None = None,
+        feeds: Iterable[FeedPlace] = (),
     ) -> None:
         """Begin at a revision whose head is `head`."""
         self.project, self.epoch = project, epoch
         self.revision, self.head, self.time = revision, head, time
         self.entries = {entry.key: entry for entry in entries}
         self.answers = answers or Answers()
+        self.feeds = {place.feed: place for place in feeds}
         self._keys = sorted(self.entries)
         self._usage = Usage(self.entries.values())
         self._voters: frozenset[VoterId] | None = None
@@ -67,6 +71,7 @@ class State:
             time=snapshot.time,
             entries=snapshot.entries,
             answers=Answers(snapshot.answers, snapshot.floor),
+            feeds=snapshot.feeds,
         )
 
     def snapshot(self) -> StateSnapshot:
@@ -81,6 +86,7 @@ class State:
             entries,
             self.answers.all(),
             self.answers.floor,
+            tuple(self.feeds[name] for name in sorted(self.feeds)),
         )
 
     def __eq__(self, other: object) -> bool:

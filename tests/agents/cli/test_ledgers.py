@@ -25,6 +25,7 @@ from nm_bus.messages import (
     SupernodeView,
     Update,
 )
+from nm_lab.samples.history import update_of
 
 from .conftest import (
     ALERTS,
@@ -182,7 +183,7 @@ def test_members_behind_and_their_troubles_are_told() -> None:
 
 def update(revision: int, age: float) -> Update:
     time = int((NOW - age) * 1e6)
-    return Update("demo", 1, revision, HEAD, HEAD, time, Change("a/i/1", "a", "set", "policy/a"))
+    return update_of(Change("a/i/1", "a", "set", "policy/a"), revision, time=time)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from nm_agents.cli.log import LOG
 from nm_agents.cli.screen.listing import ListView, listing
 from nm_agents.cli.supernode import Listed, supernode_view
 from nm_bus.messages import Change, Entry, Update
+from nm_lab.samples.history import update_of
 
 from .conftest import ALERTS, EVIL, NOW, SN, standing
 from .pictures import WIDTHS, agrees_with, drawn
@@ -20,7 +21,8 @@ MICROS = 1_790_000_000_000_000
 def update(revision: int, kind: str, key: str, **value: object) -> Update:
     actor = "me.llnl.gov" if revision % 2 else "curator.dkrz.de"
     change = Change(f"{actor}/b/{revision}", actor, kind, key, value=value)
-    return Update("demo", 1, revision, "0" * 64, "1" * 64, MICROS + revision * 1_000_000, change)
+    time = MICROS + revision * 1_000_000
+    return update_of(change, revision, time=time, previous="0" * 64, head="1" * 64)
 
 
 UPDATES = [

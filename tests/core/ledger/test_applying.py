@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nm_bus.core.ledger import applying
 from nm_bus.core.ledger.applying import apply, apply_batch
-from nm_bus.core.ledger.chain import next_head
+from nm_bus.core.ledger.chain import GENESIS, digest, feed_head, next_head
 from nm_bus.core.ledger.genesis import genesis
 from nm_bus.core.ledger.keys import FORMS
 from nm_bus.core.ledger.kinds import KINDS
@@ -32,7 +32,9 @@ def test_an_effective_change_is_the_next_revision_and_link_of_the_chain() -> Non
     assert applied.update is not None
     assert applied.answer.revision == applied.update.revision == state.revision == 1
     assert applied.update.previous == before
-    assert applied.update.head == state.head == next_head(before, 1, put(1))
+    done = digest({DOCUMENT: {"content": "x"}})
+    assert applied.update.digest == done
+    assert applied.update.head == state.head == next_head(before, 1, 7, put(1), done)
     entry = applied.entries[DOCUMENT]
     assert entry is not None
     assert (entry.revision, entry.actor, entry.time) == (1, "pub", 7)
@@ -229,3 +231,24 @@ def test_joins_and_leaves_of_different_nodes_commute(order: list[str]) -> None:
     states = {entry.key: entry.value["state"] for entry in desk.state.under("member/")}
     assert sorted(states.values()) == ["joined"] * 3 + ["left"]
     assert states["member/gone.org"] == "left"
+
+
+def test_each_feed_counts_its_own_updates_and_chains_the_heads_of_the_whole() -> None:
+    state = genesis(project())
+    said = [
+        apply(state, put(1, "one"), 1),
+        apply(state, Change("pub/a/2", "pub", "open", "session/pub/s", value={"ttl": 15_000}), 2),
+        apply(state, put(3, "two"), 3),
+        apply(state, Change("pub/a/4", "pub", "lock", "lock/l", value={"session": "s"}), 4),
+    ]
+    places = [each.update.place for each in said if each.update is not None]
+
+    assert [(place.feed, place.number) for place in places][:3] == [
+        ("config/search", 1),
+        ("lock", 1),
+        ("config/search", 2),
+    ]
+    first, _, third = places[:3]
+    assert (first.previous, third.previous) == (GENESIS, first.head)
+    assert third.head == feed_head(first.head, 2, said[2].update.head)  # type: ignore[union-attr]
+    assert state.feeds["config/search"] == third

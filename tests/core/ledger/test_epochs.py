@@ -1,7 +1,7 @@
 """A new epoch: the chain goes on, one supernode decides, and nobody gets it by asking."""
 
 from nm_bus.core.ledger.applying import apply
-from nm_bus.core.ledger.chain import next_head
+from nm_bus.core.ledger.chain import head_of
 from nm_bus.core.ledger.epochs import begin, beginning, next_epoch, why_not
 from nm_bus.core.ledger.follower import Alarm, Apply, Follower, Load, Place
 from nm_bus.core.ledger.genesis import genesis
@@ -59,7 +59,7 @@ def test_it_is_the_next_revision_and_link_of_the_chain_and_says_who_and_from_whe
     before, revision = state.head, state.revision
     update = renewed(state, Held())
     assert (update.revision, update.previous, update.epoch) == (revision + 1, before, state.epoch)
-    assert update.head == state.head == next_head(before, revision + 1, update.change)
+    assert update.head == state.head == head_of(update)
     assert update.change.value == {
         "epoch": 20251124160000,
         "revision": revision,

@@ -2,6 +2,7 @@ import pytest
 
 from nm_bus.core.ledger.history import Version, blame, diff, versions
 from nm_bus.messages import Change, Update
+from nm_lab.samples.history import update_of
 
 KEY = "config/thredds/a.txt"
 
@@ -19,7 +20,7 @@ def update(
         value,
         expected,
     )
-    return Update("demo", 1, revision, "p", "h", revision * 1_000_000, change)
+    return update_of(change, revision, time=revision * 1_000_000)
 
 
 def test_versions_come_oldest_first_whatever_order_they_were_read_in() -> None:
