@@ -148,12 +148,23 @@ class Fetch(Nested, frozen=True, tag_field="step", tag="fetch"):
     slot: int
 
 
+class Mark(Nested, frozen=True):
+    """How far a ledger is: its height, its revision, and its head, which is empty while a newcomer
+    knows none."""
+
+    height: int
+    revision: int = 0
+    head: str = ""
+
+
 class Log(Nested, frozen=True, tag_field="step", tag="log"):
-    """What was decided, from `slot` on, and how far the sender is."""
+    """What was decided, from `slot` on, and how far the sender is; `before` is where it goes on
+    from, where the sender still knows that."""
 
     slot: int
     batches: tuple[Batch, ...]
     height: int
+    before: Mark | None = None
 
 
 class Snap(Nested, frozen=True, tag_field="step", tag="snap"):
@@ -166,7 +177,41 @@ class Snap(Nested, frozen=True, tag_field="step", tag="snap"):
     height: int
 
 
-Step = Prepare | Promise | Accept | Accepted | Nack | Decided | Submit | Beat | Fetch | Log | Snap
+class Recall(Nested, frozen=True, tag_field="step", tag="recall"):
+    """What do you know of me, and what did you accept? Asked in a new life, before it votes."""
+
+
+class Cast(Nested, frozen=True):
+    """A vote for a batch."""
+
+    slot: int
+    ballot: Ballot
+    batch: Batch
+
+
+class Recalled(Nested, frozen=True, tag_field="step", tag="recalled"):
+    """What is known of the asker, and all that the sender accepted above its own height."""
+
+    height: int
+    echo: Echo
+    votes: tuple[Cast, ...] = ()
+
+
+Step = (
+    Prepare
+    | Promise
+    | Accept
+    | Accepted
+    | Nack
+    | Decided
+    | Submit
+    | Beat
+    | Fetch
+    | Log
+    | Snap
+    | Recall
+    | Recalled
+)
 
 
 class Ledger(Data, frozen=True):
@@ -174,7 +219,7 @@ class Ledger(Data, frozen=True):
 
     `boot` counts its starts and `nonce` is new at each: so a copy or an old backup is found out.
     `beginning` is the fingerprint of the project file that its ledger began with; empty when it
-    does not know yet.
+    does not know yet. `mark` is how far its ledger is.
     """
 
     origin: NodeId
@@ -184,6 +229,7 @@ class Ledger(Data, frozen=True):
     nonce: str
     step: Step
     beginning: str = ""
+    mark: Mark = Mark(-1)
 
 
 # --- what everyone lives by -----------------------------------------------------------------

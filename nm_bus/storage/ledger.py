@@ -26,6 +26,7 @@ from nm_bus.messages import (
     Echo,
     Entry,
     FeedPlace,
+    Mark,
     Micros,
     NodeId,
     Update,
@@ -57,7 +58,9 @@ _TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE outbox (id TEXT PRIMARY KEY, change BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE acceptor (slot INTEGER PRIMARY KEY, vote BLOB NOT NULL) STRICT;
-CREATE TABLE log (slot INTEGER PRIMARY KEY, batch BLOB NOT NULL) STRICT;
+CREATE TABLE log (
+    slot INTEGER PRIMARY KEY, batch BLOB NOT NULL, revision INTEGER NOT NULL, head TEXT NOT NULL
+) STRICT;
 CREATE TABLE entries (key TEXT PRIMARY KEY, entry BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE feed (
     revision INTEGER PRIMARY KEY, feed TEXT NOT NULL, number INTEGER NOT NULL,
@@ -196,10 +199,12 @@ class SqliteLedger:
         """Take an own change into the outbox."""
         self._file.run("INSERT OR REPLACE INTO outbox VALUES (?, ?)", (change.id, _encode(change)))
 
-    def keep_batch(self, slot: int, batch: Batch) -> None:
-        """A slot is decided: its changes wait no more, and votes up to it are needed no more."""
-        self._file.run("INSERT OR REPLACE INTO log VALUES (?, ?)", (slot, _encode(batch)))
-        self._file.run("DELETE FROM acceptor WHERE slot <= ?", (slot,))
+    def keep_batch(self, mark: Mark, batch: Batch) -> None:
+        """A slot is decided, and that is how far the ledger is with it: its changes wait no more,
+        and votes up to it are needed no more."""
+        row = (mark.height, _encode(batch), mark.revision, mark.head)
+        self._file.run("INSERT OR REPLACE INTO log VALUES (?, ?, ?, ?)", row)
+        self._file.run("DELETE FROM acceptor WHERE slot <= ?", (mark.height,))
         self._decided(change.id for change in batch.changes)
 
     def keep_entries(self, entries: Mapping[str, Entry | None]) -> None:
@@ -275,6 +280,15 @@ class SqliteLedger:
         if not chosen and slot <= self.position.height:
             return None
         return tuple(self._file.decoded(body, Batch) for body in chosen)
+
+    def marks(self, slot: int, limit: int) -> list[Mark]:
+        """How far it was at each slot of the log from this one on, as many as that; and at its last
+        one, also when that is not in the log."""
+        query = "SELECT slot, revision, head FROM log WHERE slot >= ? ORDER BY slot LIMIT ?"
+        found = [Mark(*row) for row in self._file.rows(query, (slot, limit))]
+        here = Mark(self.position.height, self.position.revision, self.position.head)
+        is_last = slot <= here.height and (not found or found[-1].height < here.height)
+        return [*found, here] if is_last and len(found) < limit else found
 
     def update(self, revision: int) -> Update | None:
         """One revision, if the feed has it."""

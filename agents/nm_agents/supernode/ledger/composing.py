@@ -16,6 +16,7 @@ from nm_agents.supernode.ledger.checkpoints import Checkpoints, Witness
 from nm_agents.supernode.ledger.driver import LedgerDriver, Sign
 from nm_agents.supernode.ledger.feed import UpdateFeed
 from nm_agents.supernode.ledger.machine import LedgerMachine
+from nm_agents.supernode.ledger.peers import LedgerPeers
 from nm_agents.supernode.ledger.post import Post
 from nm_agents.supernode.ledger.requests import LedgerRequests
 from nm_agents.supernode.ledger.sessions import Sessions
@@ -24,6 +25,7 @@ from nm_bus.core.ledger.answers import Answers
 from nm_bus.core.ledger.batches import FAR_AHEAD, is_far_ahead
 from nm_bus.core.ledger.boots import Boots
 from nm_bus.core.ledger.effects import Pace
+from nm_bus.core.ledger.heads import PAST, Heads
 from nm_bus.core.ledger.hybrid import HybridClock
 from nm_bus.core.ledger.rules.members import LEFT
 from nm_bus.core.ledger.state import State
@@ -180,18 +182,18 @@ def start_life(
         store.votes(),
         _restamped(store.outbox(), clock, round(transport.now() * 1_000_000)),
     )
-    checkpoints = Checkpoints(store, witness)
+    checkpoints, heads = Checkpoints(store, witness), Heads()
     checkpoints.load()
+    heads.begin(store.marks(position.height - PAST, PAST + 1))
     return LedgerDriver(
         store,
         transport,
         timing,
         agreement,
         machine,
-        boots,
-        Post(transport, identity, frozenset(peers)),
+        LedgerPeers(agreement, boots, heads, checkpoints),
+        Post(transport, identity, frozenset(peers), store.marks(position.height, 1)[-1]),
         clock,
-        checkpoints,
         sign,
     )
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import msgspec
 
-from nm_agents.supernode.ledger.checkpoints import Checkpoints
-from nm_agents.supernode.ledger.ignored import Ignored
 from nm_agents.supernode.ledger.listeners import Done, News
 from nm_agents.supernode.ledger.machine import LedgerMachine
+from nm_agents.supernode.ledger.peers import LedgerPeers
 from nm_agents.supernode.ledger.post import Post
 from nm_agents.supernode.ledger.snapshots import Assembly, Supplies, Whole, whole_of
 from nm_agents.supernode.ledger.transaction import Moved, is_durable, keep, keep_snapshot
@@ -22,7 +21,7 @@ from nm_bus.codec import Reason, Rejected
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.batches import FAR_AHEAD
-from nm_bus.core.ledger.boots import JOIN_AGAIN, MOST_KNOWN, Boots
+from nm_bus.core.ledger.boots import JOIN_AGAIN
 from nm_bus.core.ledger.effects import Effect, Send, SendLog
 from nm_bus.core.ledger.hybrid import HybridClock
 from nm_bus.core.ledger.state import State
@@ -32,15 +31,17 @@ from nm_bus.messages import (
     Beat,
     Change,
     ChangeId,
-    Echo,
     Ledger,
     Micros,
     NodeId,
     Prepare,
     Proposed,
+    Recall,
+    Recalled,
     Seconds,
     Snap,
     Standing,
+    Step,
     Update,
     VoterId,
 )
@@ -52,6 +53,9 @@ _LOG = logging.getLogger(__name__)
 
 MOST_OWN = 10_000
 """How many own changes may wait to be decided; one more is not taken."""
+
+PATIENCE = 4
+"""For how many beats a new life waits for voters that do not say what they accepted."""
 
 Sign = Callable[[Change], Change]
 
@@ -65,17 +69,14 @@ class LedgerDriver:
     timing: Timing
     agreement: Agreement
     machine: LedgerMachine
-    boots: Boots
+    peers: LedgerPeers
     post: Post
     clock: HybridClock
-    checkpoints: Checkpoints
     sign: Sign
     reason: str = ""
     """Why it has stopped, if it has: it votes no more, but can still be read."""
-    ignored: Ignored = field(default_factory=Ignored)
     _own: int = 0
-    _heights: dict[VoterId, int] = field(default_factory=dict)
-    _dirty: dict[VoterId, Echo] = field(default_factory=dict)
+    _born: Seconds = field(init=False)
     _supplies: Supplies = field(init=False)
     _assembly: Assembly = field(default_factory=Assembly)
     _news: News = field(default_factory=News)
@@ -83,7 +84,7 @@ class LedgerDriver:
     _ticking: list[Callable[[Seconds], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._supplies = Supplies(self.store, self.post)
+        self._supplies, self._born = Supplies(self.store, self.post), self._now()
 
     # --- what others may see of it
 
@@ -146,7 +147,7 @@ class LedgerDriver:
             pending=len(self.agreement.outbox),
             state="stopped" if self.reason else "listening" if self.machine.listens else "running",
             reason=self.reason,
-            heights=dict(self._heights),
+            heights=dict(self.peers.heights),
         )
 
     def is_waiting(self, change: ChangeId) -> bool:
@@ -233,65 +234,73 @@ class LedgerDriver:
         """Take what a peer's link brought."""
         if message.origin != peer:
             return Rejected(Reason.NOT_SENDER, f"{peer} speaks for {message.origin}")
-        sender, step = voter_id(message.origin, message.incarnation), message.step
-        if self.reason or not self._counts(message) or not self._is_heard(sender, message):
+        sender = voter_id(message.origin, message.incarnation)
+        if self.reason:
             return None
+        heard = self.peers.hear(sender, message, self.identity, self.state, self._micros())
+        if heard.is_new_life:
+            self.post.tell(peer, self._own_beat())
+        self._stop_if(heard.stop)
+        if heard.counts:
+            self._step(sender, message, message.step)
+        return None
+
+    def _step(self, sender: VoterId, message: Ledger, step: Step) -> None:
         now, moment = self._now(), self._micros()
         match step:
             case Beat():
-                self._compare(sender, message, step)
+                self._stop_if(self.peers.compare(sender, message, step))
                 if not self.reason:
                     self._perform(self.agreement.behind(sender, step.height, now, moment))
             case Snap():
                 self._take_page(sender, step)
+            case Recall():
+                self._tell_votes(sender)
+            case Recalled():
+                self._recalled(sender, step)
             case Prepare() | Accept() if self.machine.listens:
                 pass
             case _:
                 self._perform(self.agreement.receive(sender, step, now, moment))
-        return None
 
-    def _counts(self, message: Ledger) -> bool:
-        beginning, epoch = self.identity.beginning, self.state.epoch
-        return self.ignored.counts(message, beginning=beginning, epoch=epoch, now=self._micros())
+    # --- a new life
 
-    def _is_heard(self, sender: VoterId, message: Ledger) -> bool:
-        """Whether it comes from a living process of this epoch; a new life is answered at once."""
-        epochs = {message.epoch, self.state.epoch}
-        if len(epochs) > 1 and NEWCOMER not in epochs:
-            if message.epoch > self.state.epoch:
-                self.stop(f"epoch {self.state.epoch} is over: {sender} is in {message.epoch}")
-            return False
-        before = self.boots.known.get(sender)
-        if not self.boots.heard(sender, message.boot, message.nonce, message.step):
-            return False
-        self._dirty[sender] = self.boots.known[sender]
-        if before is None or before.boot != message.boot:
-            self.post.tell(message.origin, self._own_beat())
-        return True
-
-    def _compare(self, sender: VoterId, message: Ledger, beat: Beat) -> None:
-        self._heights.pop(sender, None)
-        self._heights[sender] = beat.height
-        if len(self._heights) > MOST_KNOWN:
-            del self._heights[next(iter(self._heights))]
-        echo = beat.echoes.get(self.voter_id)
-        reason = self.boots.echoed(sender, echo, self.height, self.agreement.votes)
-        if reason:
-            self.stop(reason)
-            return
+    def _ask_back(self) -> None:
+        """In a new life: ask those that have not confirmed it what they accepted."""
         self._confirm()
-        self.checkpoints.compare(message.origin, message.incarnation, beat)
+        if self.machine.listens:
+            for voter in sorted(self.peers.boots.asks(self.state.voters)):
+                self.post.tell(node_of(voter), Recall())
+
+    def _tell_votes(self, sender: VoterId) -> None:
+        said = self.peers.memory_of(sender)
+        if said is not None:
+            self.post.tell(node_of(sender), said)
+
+    def _recalled(self, sender: VoterId, step: Recalled) -> None:
+        self._stop_if(self.peers.doubt(sender, step.echo))
+        if not self.reason:
+            self._perform(self.agreement.adopt(step.votes, self._now(), self._micros()))
+            self.peers.boots.recalled(sender, step.echo)
+            self._confirm()
 
     def _confirm(self) -> None:
-        is_new = self.state.epoch == NEWCOMER
-        if self.machine.listens and not is_new and self.boots.may_vote(self.state.voters):
+        voters, is_new = self.state.voters, self.state.epoch == NEWCOMER
+        waits = self._now() - self._born < PATIENCE * self.timing.beat
+        if self.machine.listens and not is_new and self.peers.boots.may_vote(voters, waits=waits):
             self.machine.listens = False
-            votes = self.voter_id in self.state.voters
+            votes = self.voter_id in voters
             does = "it votes" if votes else "it follows, and has no vote"
             _LOG.info("ledger of %s: confirmed by the other supernodes: %s", self.voter_id, does)
 
-    def stop(self, reason: str) -> None:
-        """Vote and speak no more: this file is not the one that the others know."""
+    def _stop_if(self, reason: str) -> None:
+        if reason and not self.reason:
+            self._stop(reason)
+
+    def _stop(self, reason: str) -> None:
+        """Vote and speak no more: this file is not the one that the others know. A last beat lets
+        all of them see what it has."""
+        self.post.tell_all(self._own_beat())
         self.reason = f"{reason}; {JOIN_AGAIN}"
         _LOG.error("the ledger has stopped: %s", self.reason)
 
@@ -308,6 +317,7 @@ class LedgerDriver:
             return
         now = self._now()
         self.post.tell_all(self._own_beat())
+        self._ask_back()
         self._supplies.forget_old(now)
         self._assembly.forget_old(now)
         for listener in self._ticking:
@@ -315,21 +325,21 @@ class LedgerDriver:
         self.transport.later(self.timing.beat, self._beat)
 
     def _own_beat(self) -> Beat:
-        echoes = dict(list(self.boots.known.items())[-MOST_KNOWN:])
-        return self.checkpoints.beat(max(self.height, 0), echoes)
+        return self.peers.checkpoints.beat(max(self.height, 0), self.peers.echoes())
 
     # --- what is done
 
     def _perform(self, effects: list[Effect]) -> None:
         """Write down what an event brought about, then say it, then tell of it."""
-        applied, answers = self.machine.applied, self.machine.answers
+        applied, answers, marks = self.machine.applied, self.machine.answers, self.machine.marks
         self.machine.begin()
         if applied or any(map(is_durable, effects)):
             now = self._micros()
             for each in applied:
                 self.clock.seen(each.change.timestamp, now, FAR_AHEAD)
-            dirty, self._dirty = self._dirty, {}
-            keep(self.store, Moved(effects, applied, answers, self._position(), dirty), self.state)
+            changed, position = self.peers.changed(), self._position()
+            keep(self.store, Moved(effects, applied, answers, marks, position, changed), self.state)
+            self.post.mark = marks[-1] if marks else self.post.mark
         for effect in effects:
             match effect:
                 case Send():
@@ -337,8 +347,10 @@ class LedgerDriver:
                 case SendLog():
                     self._supply(node_of(effect.to), effect.slot)
         if applied:
-            self.checkpoints.applied(applied)
+            self.peers.checkpoints.applied(applied)
             self._news.tell(applied)
+        if marks:
+            self._stop_if(self.peers.reached(marks, self.state.voters))
 
     def _position(self) -> Position:
         return msgspec.structs.replace(
@@ -386,8 +398,9 @@ class LedgerDriver:
     def _keep_installed(self, slot: int, whole: Whole, decided: list[Proposed]) -> None:
         position = msgspec.structs.replace(self._position(), feed_from=whole.state.revision)
         keep_snapshot(self.store, whole, slot, position, (answer.id for answer in decided))
-        self.post.identity = self.identity
-        self.checkpoints.load()
+        self.post.identity, self.post.mark = self.identity, self.store.marks(slot, 1)[-1]
+        self.peers.heads.begin([self.post.mark])
+        self.peers.checkpoints.load()
 
     def _now(self) -> Seconds:
         return self.transport.now()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from nm_bus.core.ledger.applying import Applied, apply_batch
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import Batch, ChangeId, Proposed, VoterId
+from nm_bus.messages import Batch, ChangeId, Mark, Proposed, VoterId
 
 
 @dataclass(slots=True)
@@ -18,6 +18,8 @@ class LedgerMachine:
     """What was applied in this event."""
     answers: list[Proposed] = field(default_factory=list)
     """The answers that were stored in this event, in their order."""
+    marks: list[Mark] = field(default_factory=list)
+    """How far it was with each slot of this event."""
 
     @property
     def voters(self) -> frozenset[VoterId]:
@@ -36,6 +38,7 @@ class LedgerMachine:
         before = {change.id: find(change.id) for change in batch.changes}
         applied = apply_batch(self.state, batch)
         self.applied += applied
+        self.marks.append(Mark(slot, self.state.revision, self.state.head))
         for each in applied:
             answer = each.answer
             if find(answer.id) is answer and before.get(answer.id) is not answer:
@@ -48,4 +51,4 @@ class LedgerMachine:
 
     def begin(self) -> None:
         """Another event begins."""
-        self.applied, self.answers = [], []
+        self.applied, self.answers, self.marks = [], [], []

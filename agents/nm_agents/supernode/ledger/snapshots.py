@@ -144,7 +144,9 @@ class Supplies:
         which is as of the last slot that is on disk."""
         height, batches = self.store.position.height, self.store.batches(slot)
         if batches:
-            self.post.tell(node, Log(slot, batches, height))
+            before = self.store.marks(slot - 1, 1)
+            goes_on = before[0] if before and before[0].height == slot - 1 else None
+            self.post.tell(node, Log(slot, batches, height, goes_on))
         elif batches is None and self._cutting.is_due(node, now):
             if not self._cutting.is_fresh(now):
                 self._cutting.cut(height, whole(), now)

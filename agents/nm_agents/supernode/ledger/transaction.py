@@ -10,7 +10,7 @@ from nm_bus.core.ledger.answers import Asker, parts
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.effects import Effect, KeepBatch, KeepChange, KeepVote
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import ChangeId, Echo, Entry, Proposed, VoterId
+from nm_bus.messages import ChangeId, Echo, Entry, Mark, Proposed, VoterId
 from nm_bus.storage.ledger import Position, SqliteLedger
 
 
@@ -26,6 +26,7 @@ class Moved:
     effects: Sequence[Effect]
     applied: Sequence[Applied]
     answers: Sequence[Proposed]
+    marks: Sequence[Mark]
     position: Position
     peers: dict[VoterId, Echo]
 
@@ -35,13 +36,14 @@ def keep(store: SqliteLedger, moved: Moved, state: State) -> None:
 
     Raises StorageError: then nothing of it may be said, and the program must end.
     """
+    marks = {mark.height: mark for mark in moved.marks}
     with store.transaction():
         for effect in _lasting(moved.effects):
             match effect:
                 case KeepVote():
                     store.keep_vote(effect.slot, effect.vote)
                 case KeepBatch():
-                    store.keep_batch(effect.slot, effect.batch)
+                    store.keep_batch(marks[effect.slot], effect.batch)
                 case KeepChange():
                     store.keep_change(effect.change)
         # the entries as they are after all of it, and each revision.

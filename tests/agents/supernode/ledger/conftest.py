@@ -2,7 +2,7 @@
 
 import shutil
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -143,6 +143,19 @@ class Crowd:
     def __iter__(self) -> Iterator[Site]:
         return iter(self.sites.values())
 
+    def lose(self, origins: Iterable[Site], peers: Iterable[Site]) -> None:
+        """Nothing that these say arrives at those."""
+        lost = {(one.node, other.node) for one in origins for other in peers}
+        ends = [pair for pair in permutations(self.sites, 2) for _ in LinkKind]
+        for link, pair in zip(self.links, ends, strict=True):
+            if pair in lost:
+                link.trouble = Trouble(delay=0.05, loss=1.0)
+
+    def heal(self) -> None:
+        """Everything arrives again."""
+        for link in self.links:
+            link.trouble = Trouble(delay=0.05)
+
     def settle(self, limit: Seconds = 600.0) -> None:
         """Until all have the same ledger, and nothing waits."""
         self.clock.run(self.is_settled, limit)
@@ -218,6 +231,20 @@ def make_crowd(tmp_path: Path) -> Iterator[Make]:
     for crowd in made:
         for site in crowd:
             site.kill()
+
+
+def disk_of(site: Site) -> dict[Path, bytes]:
+    """A running supernode's file as it is now: what a disk has when it loses what comes after."""
+    return {path: path.read_bytes() for path in site.path.parent.glob(f"{site.path.name}*")}
+
+
+def lose_since(site: Site, disk: dict[Path, bytes]) -> None:
+    """The machine fails, and its disk has lost all that was written since then."""
+    site.kill()
+    for path in site.path.parent.glob(f"{site.path.name}*"):
+        path.unlink()
+    for path, content in disk.items():
+        path.write_bytes(content)
 
 
 def copy_of(path: Path, name: str) -> Path:
