@@ -132,6 +132,7 @@ class Beat(Nested, frozen=True, tag_field="step", tag="beat"):
 
     `revision` and `head` are those of the last multiple of a hundred. `signature` (base64) is over
     the lines project, epoch, revision and head; `signer` names the certificate, as in a Change.
+    `rules` is the latest version of the rules that its program knows.
     """
 
     height: int
@@ -140,6 +141,7 @@ class Beat(Nested, frozen=True, tag_field="step", tag="beat"):
     head: str = ""
     signer: str = ""
     signature: str = ""
+    rules: int = 1
 
 
 class Fetch(Nested, frozen=True, tag_field="step", tag="fetch"):

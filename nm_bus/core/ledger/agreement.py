@@ -304,6 +304,8 @@ class Agreement:
             self._fetch(sender)
 
     def _apply(self, slot: int, batch: Batch) -> None:
+        if not self.machine.knows_rules:
+            return
         self._effects.append(KeepBatch(slot, batch))
         for change in batch.changes:
             self.waiting.forget(change.id)

@@ -120,6 +120,10 @@ class Machine(Protocol):
     def standbys(self) -> frozenset[VoterId]:
         """Who follows without a vote."""
 
+    @property
+    def knows_rules(self) -> bool:
+        """Whether it can apply the next slot; else its program must be upgraded first."""
+
     def apply(self, slot: int, batch: Batch) -> None:
         """Take the decision of the next slot."""
 

@@ -20,6 +20,7 @@ FORMS = {
     "session": (rf"{PRINCIPAL}/{WORD}", "session/<principal>/<name>"),
     "lock": (WORD, "lock/<name>"),
     "policy": (WORD, "policy/<name>"),
+    "rules": ("version", "rules/version"),
     "silence": (WORD, "silence/<id>"),
 }
 """Of each family what follows its name, and how it is said."""

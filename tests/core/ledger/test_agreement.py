@@ -44,6 +44,7 @@ class Seen:
     voters: frozenset[VoterId] = frozenset((A, B, C))
     standbys: frozenset[VoterId] = frozenset((D,))
     decided: dict[int, Batch] = field(default_factory=dict)
+    knows_rules: bool = True
 
     def apply(self, slot: int, batch: Batch) -> None:
         self.decided[slot] = batch

@@ -57,9 +57,9 @@ class Checkpoints:
             if each.update is not None and each.update.revision % EVERY == 0:
                 self._reached(each.update.revision, each.update.head)
 
-    def beat(self, height: int, echoes: dict[VoterId, Echo]) -> Beat:
+    def beat(self, height: int, echoes: dict[VoterId, Echo], rules: int) -> Beat:
         """What the others are to compare with theirs."""
-        return Beat(height, echoes, self.revision, self.head, self.signer, self.signature)
+        return Beat(height, echoes, self.revision, self.head, self.signer, self.signature, rules)
 
     def compare(self, peer: NodeId, incarnation: str, beat: Beat) -> None:
         """Hold a peer's against what is known here, which may be nothing. A fork is over when the

@@ -20,6 +20,7 @@ from nm_agents.supernode.ledger.peers import LedgerPeers
 from nm_agents.supernode.ledger.post import Post
 from nm_agents.supernode.ledger.requests import LedgerRequests
 from nm_agents.supernode.ledger.sessions import Sessions
+from nm_agents.supernode.ledger.upgrade import Upgrade
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.answers import Answers
 from nm_bus.core.ledger.batches import FAR_AHEAD, is_far_ahead
@@ -27,6 +28,7 @@ from nm_bus.core.ledger.boots import Boots
 from nm_bus.core.ledger.effects import Pace
 from nm_bus.core.ledger.heads import PAST, Heads
 from nm_bus.core.ledger.hybrid import HybridClock
+from nm_bus.core.ledger.kinds import RULEBOOK, Rulebook
 from nm_bus.core.ledger.rules.members import LEFT
 from nm_bus.core.ledger.state import State
 from nm_bus.errors import ConfigError
@@ -137,6 +139,7 @@ def serve(
     )
     requests.listen()
     sessions.start()
+    Upgrade(driver).start()
     return requests
 
 
@@ -165,13 +168,14 @@ def start_life(
     random: Callable[[], float],
     sign: Sign = lambda change: change,
     witness: Witness = lambda _text: ("", ""),
+    book: Rulebook = RULEBOOK,
 ) -> LedgerDriver:
     """Take up a ledger from its file and begin another life of it; `start` makes it speak."""
     store.started(nonce)
     identity, position, state = store.identity, store.position, state_of(store)
     boots = Boots(identity.voter, identity.boot, nonce, store.peers())
     clock = HybridClock(position.clock)
-    machine = LedgerMachine(identity.voter, state)
+    machine = LedgerMachine(identity.voter, state, book=book)
     agreement = Agreement(
         identity.voter,
         machine,

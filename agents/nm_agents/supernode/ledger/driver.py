@@ -24,6 +24,7 @@ from nm_bus.core.ledger.batches import FAR_AHEAD
 from nm_bus.core.ledger.boots import JOIN_AGAIN
 from nm_bus.core.ledger.effects import Effect, Send, SendLog
 from nm_bus.core.ledger.hybrid import HybridClock
+from nm_bus.core.ledger.kinds import unknown_rules
 from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.messages import (
@@ -226,6 +227,7 @@ class LedgerDriver:
     def start(self) -> None:
         """Begin to speak and to listen."""
         _LOG.info("ledger of %s: revision %d, listening", self.voter_id, self.state.revision)
+        self._stop_if(unknown_rules(self.state, self.machine.book))
         self._confirm()
         self._beat()
         self._tick()
@@ -301,7 +303,7 @@ class LedgerDriver:
         """Vote and speak no more: this file is not the one that the others know. A last beat lets
         all of them see what it has."""
         self.post.tell_all(self._own_beat())
-        self.reason = f"{reason}; {JOIN_AGAIN}"
+        self.reason = reason if not self.machine.knows_rules else f"{reason}; {JOIN_AGAIN}"
         _LOG.error("the ledger has stopped: %s", self.reason)
 
     # --- what time brings
@@ -325,7 +327,8 @@ class LedgerDriver:
         self.transport.later(self.timing.beat, self._beat)
 
     def _own_beat(self) -> Beat:
-        return self.peers.checkpoints.beat(max(self.height, 0), self.peers.echoes())
+        height, rules = max(self.height, 0), max(self.machine.book)
+        return self.peers.checkpoints.beat(height, self.peers.echoes(), rules)
 
     # --- what is done
 
@@ -351,6 +354,7 @@ class LedgerDriver:
             self._news.tell(applied)
         if marks:
             self._stop_if(self.peers.reached(marks, self.state.voters))
+            self._stop_if(unknown_rules(self.state, self.machine.book))
 
     def _position(self) -> Position:
         return msgspec.structs.replace(

@@ -43,6 +43,8 @@ class LedgerPeers:
     ignored: Ignored = field(default_factory=Ignored)
     heights: dict[VoterId, int] = field(default_factory=dict)
     """How far each is, by its last beat."""
+    rules: dict[VoterId, int] = field(default_factory=dict)
+    """The latest version of the rules that each knows."""
     _changed: dict[VoterId, Echo] = field(default_factory=dict)
 
     def hear(
@@ -71,7 +73,9 @@ class LedgerPeers:
         self.heights.pop(sender, None)
         self.heights[sender] = beat.height
         if len(self.heights) > MOST_KNOWN:
+            del self.rules[next(iter(self.heights))]
             del self.heights[next(iter(self.heights))]
+        self.rules[sender] = beat.rules
         self.checkpoints.compare(message.origin, message.incarnation, beat)
         return self.doubt(sender, beat.echoes.get(self.boots.me))
 
@@ -98,6 +102,10 @@ class LedgerPeers:
         if sum(len(msgspec.json.encode(cast)) for cast in votes) > MOST_BYTES:
             return None
         return Recalled(self.agreement.height, self.boots.known[sender], votes)
+
+    def known_rules(self, voters: frozenset[VoterId], own: int) -> int:
+        """The latest version of the rules that every voter knows; `own` is this program's."""
+        return min([own, *(self.rules.get(one, 1) for one in voters - {self.boots.me})])
 
     def changed(self) -> dict[VoterId, Echo]:
         """What is known of the peers that were heard since this was asked last, to be kept."""

@@ -14,9 +14,11 @@ import pytest
 
 from nm_agents.supernode.ledger.composing import start_life
 from nm_agents.supernode.ledger.driver import LedgerDriver
+from nm_agents.supernode.ledger.upgrade import Upgrade
 from nm_bus.codec import decode
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.genesis import INCARNATION, genesis
+from nm_bus.core.ledger.kinds import RULEBOOK, Rulebook
 from nm_bus.grants import grant, link_user
 from nm_bus.identity.role import Role
 from nm_bus.messages import Change, Event, Ledger, NodeId, Proposed, Seconds
@@ -73,6 +75,8 @@ class Site:
     applied: list[Applied] = field(default_factory=list)
     answers: dict[str, Proposed] = field(default_factory=dict)
     process: Process | None = None
+    book: Rulebook = field(default_factory=lambda: RULEBOOK)
+    """The versions of the rules that its program knows."""
     ledger: LedgerDriver = field(init=False, repr=False)
     _lives: int = 0
 
@@ -90,7 +94,9 @@ class Site:
             nonce=f"{self.random.getrandbits(64):016x}",
             random=self.random.random,
             witness=partial(witnessed, self.node),
+            book=self.book,
         )
+        Upgrade(ledger).start()
         ledger.on_applied(self.applied.extend)
         for peer in self.peers:
             for kind in LinkKind:
