@@ -156,7 +156,7 @@ class Agreement:
     # --- as acceptor
 
     def _prepare(self, sender: VoterId, step: Prepare) -> None:
-        if self._is_decided(sender, step.slot) or self._refuses(sender, step):
+        if not self._is_next(sender, step.slot) or self._refuses(sender, step):
             return
         vote = self.votes.get(step.slot, NO_VOTE)
         self._keep(step.slot, Vote(step.ballot, vote.accepted, vote.batch))
@@ -164,19 +164,19 @@ class Agreement:
         self._tell(sender, Promise(step.slot, step.ballot, vote.accepted, vote.batch, pending))
 
     def _accept(self, sender: VoterId, step: Accept) -> None:
-        if self._is_decided(sender, step.slot) or self._refuses(sender, step):
+        if not self._is_next(sender, step.slot) or self._refuses(sender, step):
             return
         self._keep(step.slot, Vote(step.ballot, step.ballot, step.batch))
         self._tell(sender, Accepted(step.slot, step.ballot, self.waiting.hand_to(sender)))
 
-    def _is_decided(self, sender: VoterId, slot: int) -> bool:
-        """Whether it is too late to ask about a slot. Who does not know is told, and who is ahead
-        is asked."""
+    def _is_next(self, sender: VoterId, slot: int) -> bool:
+        """Whether a slot is the one to vote for: who votes knows all that came before. Who is
+        behind is told, and who is ahead is asked."""
         if slot <= self.height:
             self._effects.append(SendLog(sender, slot))
         elif slot > self.height + 1:
             self._fetch(sender)
-        return slot <= self.height
+        return slot == self.height + 1
 
     def _refuses(self, sender: VoterId, step: Prepare | Accept) -> bool:
         """Whether a higher ballot was promised; the asker is told."""

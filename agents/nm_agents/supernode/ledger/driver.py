@@ -236,19 +236,30 @@ class LedgerDriver:
         """Take what a peer's link brought."""
         if message.origin != peer:
             return Rejected(Reason.NOT_SENDER, f"{peer} speaks for {message.origin}")
+        before = self.height
+        self._consider(message)
+        if self.height > before:
+            for early in self.peers.due():
+                self._consider(early)
+        return None
+
+    def _consider(self, message: Ledger) -> None:
+        """Take what a message says of its sender, and what it says, where that counts."""
         sender = voter_id(message.origin, message.incarnation)
         if self.reason:
-            return None
+            return
         heard = self.peers.hear(sender, message, self.identity, self.state, self._micros())
         if heard.is_new_life:
-            self.post.tell(peer, self._own_beat())
+            self.post.tell(message.origin, self._own_beat())
         self._stop_if(heard.stop)
         if heard.counts:
             self._step(sender, message, message.step)
-        return None
 
     def _step(self, sender: VoterId, message: Ledger, step: Step) -> None:
         now, moment = self._now(), self._micros()
+        if self.peers.is_early(sender, message):
+            self._perform(self.agreement.behind(sender, message.mark.height, now, moment))
+            return
         match step:
             case Beat():
                 self._stop_if(self.peers.compare(sender, message, step))

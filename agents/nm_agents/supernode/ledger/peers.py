@@ -16,7 +16,18 @@ from nm_bus.core.ledger.boots import MOST_KNOWN, Boots
 from nm_bus.core.ledger.effects import casts
 from nm_bus.core.ledger.heads import Heads, why_outvoted
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import Beat, Echo, Ledger, Log, Mark, Micros, Recalled, VoterId
+from nm_bus.messages import (
+    Accept,
+    Beat,
+    Echo,
+    Ledger,
+    Log,
+    Mark,
+    Micros,
+    Prepare,
+    Recalled,
+    VoterId,
+)
 from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity
 
 MOST_BYTES = 2 * 1024**2
@@ -45,6 +56,8 @@ class LedgerPeers:
     """How far each is, by its last beat."""
     rules: dict[VoterId, int] = field(default_factory=dict)
     """The latest version of the rules that each knows."""
+    _early: dict[VoterId, Ledger] = field(default_factory=dict)
+    """The last question of each that is about a slot beyond the next one."""
     _changed: dict[VoterId, Echo] = field(default_factory=dict)
 
     def hear(
@@ -67,6 +80,23 @@ class LedgerPeers:
         is_new = before is None or before.boot != message.boot
         counts = self._has_our_history(sender, message)
         return PeerWord(counts, is_new, "" if counts else self.outvoted(state.voters))
+
+    def is_early(self, sender: VoterId, message: Ledger) -> bool:
+        """Whether a question is about a slot beyond the next one: then it is kept until that is the
+        next one, since its sender's head cannot be compared before."""
+        step = message.step
+        if not isinstance(step, Prepare | Accept) or step.slot <= self.agreement.height + 1:
+            return False
+        self._early.pop(sender, None)
+        self._early[sender] = message
+        if len(self._early) > MOST_KNOWN:
+            del self._early[next(iter(self._early))]
+        return True
+
+    def due(self) -> list[Ledger]:
+        """The questions that were early, and may not be any more."""
+        early, self._early = self._early, {}
+        return list(early.values())
 
     def compare(self, sender: VoterId, message: Ledger, beat: Beat) -> str:
         """Take what a beat says; gives why the ledger must stop, or nothing."""
