@@ -290,6 +290,11 @@ class SqliteLedger:
         is_last = slot <= here.height and (not found or found[-1].height < here.height)
         return [*found, here] if is_last and len(found) < limit else found
 
+    def mark_at(self, claim: Mark) -> Mark | None:
+        """How far it was at the revision that somebody claims, if the feed has that."""
+        update = self.update(claim.revision)
+        return Mark(claim.height, update.revision, update.head) if update else None
+
     def update(self, revision: int) -> Update | None:
         """One revision, if the feed has it."""
         found = self._file.rows("SELECT body FROM feed WHERE revision = ?", (revision,))

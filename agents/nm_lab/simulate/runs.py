@@ -5,6 +5,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from nm_lab.simulate.lies import ForgetfulSchedule, SlipSchedule
 from nm_lab.simulate.monitor import RuleBrokenError
 from nm_lab.simulate.planted import BUGS
 from nm_lab.simulate.realstate import RealState
@@ -12,8 +13,16 @@ from nm_lab.simulate.schedules import Schedule
 from nm_lab.simulate.soup import KINDS, Soup
 from nm_lab.simulate.variant import SOUND, Variant
 
-TIMED = ("schedules", "state")
-"""Kinds that take virtual time: of the smallest machine, and of the ledger's own state."""
+SCHEDULES: dict[str, type[Schedule]] = {
+    "schedules": Schedule,
+    "state": Schedule,
+    "slips": SlipSchedule,
+    "forgetting": ForgetfulSchedule,
+}
+
+TIMED = tuple(SCHEDULES)
+"""Kinds that take virtual time: of the smallest machine, of the ledger's own state, with a program
+that computes something else, and with disks that forget."""
 
 SORTS = (*KINDS, *TIMED)
 """All kinds of runs."""
@@ -36,7 +45,9 @@ def run(
     if kind == "state":
         variant = replace(variant, tally=RealState, truth=RealState)
     made = (
-        Schedule(seed, variant, trace) if kind in TIMED else Soup(seed, KINDS[kind], variant, trace)
+        SCHEDULES[kind](seed, variant, trace)
+        if kind in TIMED
+        else Soup(seed, KINDS[kind], variant, trace)
     )
     made.run()
     return made.decided

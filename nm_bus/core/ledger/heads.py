@@ -5,15 +5,14 @@ that was changed. A peer whose head differs at one height is never counted again
 so many that the rest is no majority must stop.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nm_bus.core.ledger.voters import node_of
-from nm_bus.messages import Mark, VoterId
+from nm_bus.messages import Log, Mark, VoterId
 
 PAST = 1_000
-"""At how many of the last heights the own head is remembered; who is further back is not compared,
-and finds out by itself: a log names the head that it goes on from."""
+"""At how many of the last heights the own head is remembered; further back, `earlier` is asked."""
 
 MOST_PEERS = 1_000
 """Of how many peers the claims are remembered."""
@@ -40,8 +39,12 @@ def why_outvoted(differing: Mapping[VoterId, Difference]) -> str:
 
 @dataclass(slots=True)
 class Heads:
-    """The own heads of late, what peers claim of heights that are not reached yet, who differs."""
+    """The own heads of late, what peers claim of heights that are not reached yet, who differs.
 
+    `earlier` gives the own head at the revision that somebody claims, where that is known still.
+    """
+
+    earlier: Callable[[Mark], Mark | None] = lambda _claim: None
     differing: dict[VoterId, Difference] = field(default_factory=dict)
     _own: dict[int, Mark] = field(default_factory=dict)
     _ahead: dict[VoterId, Mark] = field(default_factory=dict)
@@ -76,6 +79,12 @@ class Heads:
                 self._ahead.setdefault(peer, claim)
         return peer not in self.differing
 
+    def proof(self, peer: VoterId, height: int) -> Log:
+        """What shows a peer that it has another history: a log that goes on from another head than
+        it has there. It may be so far behind that it sees no head of ours at its own height."""
+        ours = self.differing[peer].ours
+        return Log(ours.height + 1, (), height, ours)
+
     def found(self) -> list[tuple[VoterId, Difference]]:
         """Who was found to differ since this was asked last."""
         found, self._found = self._found, []
@@ -87,6 +96,8 @@ class Heads:
 
     def _compare(self, peer: VoterId, claim: Mark) -> None:
         ours = self._own.get(claim.height)
+        if ours is None and claim.height < next(iter(self._own), 0):
+            ours = self.earlier(claim)
         if ours is not None and ours.head != claim.head and len(self.differing) < MOST_PEERS:
             self.differing[peer] = Difference(ours, claim)
             self._found.append(peer)

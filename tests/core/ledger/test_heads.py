@@ -70,10 +70,13 @@ def test_a_newcomer_that_knows_no_head_is_not_another_history() -> None:
     assert at(0).counts(A, Mark(-1))
 
 
-def test_what_is_too_long_ago_is_not_compared() -> None:
+def test_what_is_long_ago_is_compared_where_the_past_is_still_known() -> None:
     heads = at(PAST + 1)
     assert heads.counts(A, theirs(1))
     assert not heads.counts(B, theirs(2))
+    heads.earlier = lambda claim: ours(claim.height)
+    assert heads.counts(A, ours(1))
+    assert not heads.counts(A, theirs(1))
 
 
 def test_after_a_snapshot_its_head_is_the_own_one() -> None:

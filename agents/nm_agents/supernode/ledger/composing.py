@@ -186,7 +186,7 @@ def start_life(
         store.votes(),
         _restamped(store.outbox(), clock, round(transport.now() * 1_000_000)),
     )
-    checkpoints, heads = Checkpoints(store, witness), Heads()
+    checkpoints, heads = Checkpoints(store, witness), Heads(store.mark_at)
     checkpoints.load()
     heads.begin(store.marks(position.height - PAST, PAST + 1))
     return LedgerDriver(

@@ -251,6 +251,8 @@ class LedgerDriver:
         heard = self.peers.hear(sender, message, self.identity, self.state, self._micros())
         if heard.is_new_life:
             self.post.tell(message.origin, self._own_beat())
+        if heard.answer is not None:
+            self.post.tell(message.origin, heard.answer)
         self._stop_if(heard.stop)
         if heard.counts:
             self._step(sender, message, message.step)

@@ -20,12 +20,14 @@ from nm_bus.messages import (
     Accept,
     Beat,
     Echo,
+    Fetch,
     Ledger,
     Log,
     Mark,
     Micros,
     Prepare,
     Recalled,
+    Step,
     VoterId,
 )
 from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity
@@ -36,11 +38,13 @@ MOST_BYTES = 2 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class PeerWord:
-    """Whether a message counts, whether its sender lives anew, and why the ledger must stop."""
+    """Whether a message counts, whether its sender lives anew, why the ledger must stop, and what
+    to answer at once."""
 
     counts: bool = False
     is_new_life: bool = False
     stop: str = ""
+    answer: Step | None = None
 
 
 @dataclass(slots=True)
@@ -78,8 +82,11 @@ class LedgerPeers:
             return PeerWord()
         self._changed[sender] = self.boots.known[sender]
         is_new = before is None or before.boot != message.boot
-        counts = self._has_our_history(sender, message)
-        return PeerWord(counts, is_new, "" if counts else self.outvoted(state.voters))
+        if self._has_our_history(sender, message):
+            return PeerWord(True, is_new)
+        asks = isinstance(message.step, Beat | Fetch)
+        proof = self.heads.proof(sender, self.agreement.height) if asks else None
+        return PeerWord(False, is_new, self.outvoted(state.voters), proof)
 
     def is_early(self, sender: VoterId, message: Ledger) -> bool:
         """Whether a question is about a slot beyond the next one: then it is kept until that is the
