@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from nm_bus.core.ledger.answers import Answered, Answers
+from nm_bus.core.ledger.keys import SUPERNODES
+from nm_bus.core.ledger.loads import Loads
 from nm_bus.core.ledger.usage import Usage, Used
 from nm_bus.core.ledger.voters import voter_id
 from nm_bus.messages import ChangeId, Entry, Micros, Proposed, VoterId
 from nm_bus.messages.base import Nested
 
-SUPERNODES = "supernode/"
 _LAST = "\U0010ffff"
 
 
@@ -53,6 +54,8 @@ class State:
         self.answers = answers or Answers()
         self._keys = sorted(self.entries)
         self._usage = Usage(self.entries.values())
+        self.loads = Loads(self.entries)
+        """Who is at home where; changed by `put` and `drop` alone."""
         self._voters: frozenset[VoterId] | None = None
         self._standbys: frozenset[VoterId] | None = None
 
@@ -138,16 +141,21 @@ class State:
         if before is None:
             insort(self._keys, entry.key)
         else:
-            self._usage.drop(before)
+            self._forget(before)
         self._usage.add(entry)
+        self.loads.add(entry)
         self.entries[entry.key] = entry
         self._touched(entry.key)
 
     def drop(self, key: str) -> None:
         """Delete a key that is there; for `applying` alone."""
-        self._usage.drop(self.entries.pop(key))
+        self._forget(self.entries.pop(key))
         del self._keys[bisect_left(self._keys, key)]
         self._touched(key)
+
+    def _forget(self, entry: Entry) -> None:
+        self._usage.drop(entry)
+        self.loads.drop(entry)
 
     def _touched(self, key: str) -> None:
         if key.startswith(SUPERNODES):
