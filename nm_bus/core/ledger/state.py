@@ -117,6 +117,10 @@ class State:
         """How much of a family of keys belongs to whom: records, locks."""
         return self._usage.of(owner, family)
 
+    def locks_of(self, session: str) -> list[str]:
+        """The keys of the locks that a session holds, in their order."""
+        return self._usage.locks_of(session)
+
     def answer(self, change: ChangeId) -> Proposed | None:
         """What became of a change, as far as that is remembered."""
         return self.answers.find(change)

@@ -168,32 +168,15 @@ def test_somebody_without_a_home_gets_one_with_the_next_change() -> None:
     assert desk.state.loads.all_have_a_home
 
 
-class Counting(dict[str, Entry]):
-    """Entries that count how often one is read."""
-
-    def __init__(self, entries: dict[str, Entry]) -> None:
-        super().__init__(entries)
-        self.reads = 0
-
-    def __getitem__(self, key: str) -> Entry:
-        self.reads += 1
-        return super().__getitem__(key)
-
-    def get(self, key: str, default: Entry | None = None) -> Entry | None:  # type: ignore[override]
-        self.reads += 1
-        return super().get(key, default)
-
-
 def reads(count: int) -> int:
     """How many entries are read for a join, a maintenance and a leave among so many members."""
     desk = Desk()
     for number in range(count):
         put_at(desk, SUPERNODES[number % len(SUPERNODES)], f"m{number}.org")
-    counting = Counting(desk.state.entries)
-    desk.state.entries = desk.state.loads.entries = counting
+    counted = desk.counted()
     for kind in ("join", "maintain", "resume", "leave"):
         desk.done("admin", kind, "member/another.org")
-    return counting.reads
+    return counted.reads
 
 
 def test_a_change_of_a_member_reads_as_few_entries_among_many_as_among_few() -> None:
