@@ -102,12 +102,14 @@ class State:
         return entry.value if entry else None
 
     def under(self, prefix: str, after: str = "") -> Iterator[Entry]:
-        """The entries whose keys begin with `prefix`, in the order of keys, after this key."""
+        """The entries whose keys begin with `prefix`, in the order of keys, after this key; none
+        may come or go meanwhile."""
         first = bisect_left(self._keys, prefix)
         if after:
             first = max(first, bisect_right(self._keys, after))
-        for key in self._keys[first : bisect_left(self._keys, prefix + _LAST)]:
-            yield self.entries[key]
+        # not a slice, which would copy all keys for each page
+        for at in range(first, bisect_left(self._keys, prefix + _LAST)):
+            yield self.entries[self._keys[at]]
 
     def count(self, prefix: str) -> int:
         """How many keys begin with `prefix`."""
