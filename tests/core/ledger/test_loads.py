@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nm_bus.core.ledger.loads import Loads, LoadsWithOne, placed_member
-from nm_bus.core.ledger.placement import bound
+from nm_bus.core.ledger.placement import _draw, bound
 from nm_bus.core.ledger.rules import members
 from nm_bus.core.ledger.rules.homes import with_home, with_homes
 from nm_bus.core.ledger.rules.outcome import Effects, Value
@@ -181,3 +181,36 @@ def reads(count: int) -> int:
 
 def test_a_change_of_a_member_reads_as_few_entries_among_many_as_among_few() -> None:
     assert reads(3_000) == reads(30)
+
+
+def draws(count: int, patch: pytest.MonkeyPatch) -> int:
+    """How often anybody is drawn to a home while others leave, and some move on for it.
+
+    Counted from the second leave on: at the first one all of the home that has too many are looked
+    at, which is once until the supernodes change.
+    """
+    desk = Desk()
+    full = bound(count, 1, len(SUPERNODES))
+    for number in range(count):
+        put_at(desk, "s1.org" if number < full else SUPERNODES[1 + number % 2], f"m{number}.org")
+    for number in range(full, full + 5):
+        take(desk, ("leave", number, 1))
+    counted: list[str] = []
+
+    def draw(text: str) -> bytes:
+        counted.append(text)
+        return _draw(text)
+
+    patch.setattr("nm_bus.core.ledger.placement._draw", draw)
+    before = desk.state.loads.at("s1.org")
+    for number in range(full + 5, full + 30):
+        take(desk, ("leave", number, 1))
+    assert before - desk.state.loads.at("s1.org") >= 10, "and some moved on"
+    patch.undo()
+    return len(counted)
+
+
+def test_who_moves_on_is_found_among_many_as_soon_as_among_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert draws(3_000, monkeypatch) < 3 * draws(300, monkeypatch)
