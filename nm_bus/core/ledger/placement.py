@@ -157,11 +157,18 @@ class _Moving:
         """Give a newcomer its share: who is drawn to it most comes first."""
         supernodes, whole = self.placed.supernodes, self.placed.whole
         share = -(-whole * supernodes[newcomer] // sum(supernodes.values()))
-        drawn = sorted((self._rank(node, newcomer) for node in members), reverse=True)
-        for rank, node in drawn:
-            _, weight, stays = one = members[node]
-            prefers = one.home in supernodes and rank > self._score(node, one.home)
-            if prefers and not stays and self.loads[newcomer] + weight <= share:
+        movable = (
+            (node, one.home)
+            for node, one in members.items()
+            if one.home in supernodes and not one.stays
+        )
+        drawn = [
+            (drawn, node)
+            for node, home in movable
+            if (drawn := self._score(node, newcomer)) > self._score(node, home)
+        ]
+        for _, node in sorted(drawn, reverse=True):
+            if self.loads[newcomer] + members[node].weight <= share:
                 self._move(node, newcomer)
 
     def shelter(self, nodes: Iterable[NodeId]) -> None:
