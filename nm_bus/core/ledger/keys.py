@@ -7,6 +7,9 @@ import re
 
 LONGEST = 230
 
+MEMBERS, SUPERNODES = "member/", "supernode/"
+"""What the keys of these two begin with: homes follow from them."""
+
 WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 NODE = r"[a-z0-9](?:[a-z0-9.-]{0,198}[a-z0-9])?"
 PRINCIPAL = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,199}"

@@ -54,6 +54,8 @@ class Joins:
     driver: LedgerDriver
     _under_way: set[NodeId] = field(default_factory=set)
     _refused: dict[NodeId, Seconds] = field(default_factory=dict)
+    _gathered: list[tuple[NodeId, Change]] = field(default_factory=list)
+    """Those that came in this turn, and are not proposed yet."""
 
     def joined(self, node: NodeId) -> None:
         """A member for which the broker vouches has said hello: it joins, again too after it left,
@@ -64,9 +66,17 @@ class Joins:
         if len(self._under_way) >= MOST or now < self._refused.get(node, now):
             return
         self._under_way.add(node)
-        change = self.driver.own_change("join", f"member/{node}", {})
-        if self.driver.propose(change, partial(self._done, node)) == "full":
-            self._under_way.discard(node)
+        self._gathered.append((node, self.driver.own_change("join", f"member/{node}", {})))
+        if len(self._gathered) == 1:
+            self.driver.transport.later(0.0, self._offer)
+
+    def _offer(self) -> None:
+        """Propose the joins that came since the last turn, in one transaction: each is a flush."""
+        gathered, self._gathered = self._gathered, []
+        asked = [(change, partial(self._done, node)) for node, change in gathered]
+        for (node, _), said in zip(gathered, self.driver.propose_all(asked), strict=True):
+            if said == "full":
+                self._under_way.discard(node)
 
     def _may_join(self, node: NodeId) -> bool:
         entry = self.driver.state.get(f"member/{node}")
@@ -75,8 +85,8 @@ class Joins:
     def _done(self, node: NodeId, answer: Proposed) -> None:
         now = self.driver.transport.now()
         self._under_way.discard(node)
-        self._refused = {node: until for node, until in self._refused.items() if until > now}
         if answer.state == "refused":
+            self._refused = {node: until for node, until in self._refused.items() if until > now}
             self._refused[node] = now + AGAIN
 
 
