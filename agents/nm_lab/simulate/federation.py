@@ -221,4 +221,10 @@ class SimulatedFederation:
         if not link.is_lossy and (link.is_cut or not place.is_alive):
             link.held.append(said)
         elif place.is_alive and not link.is_cut:
-            self._do(to, lambda now, moment: place.node.take(sender, said, now, moment))
+            self._take(place, sender, said)
+            for other, early in place.node.due():
+                self._take(place, other, early)
+
+    def _take(self, place: SimulatedPlace, sender: VoterId, said: Said) -> None:
+        node = place.node
+        self._do(node.me, lambda now, moment: node.take(sender, said, now, moment))

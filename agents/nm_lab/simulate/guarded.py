@@ -13,6 +13,7 @@ from nm_bus.core.ledger.effects import Send, casts
 from nm_bus.core.ledger.heads import Heads, why_outvoted
 from nm_bus.messages import (
     Accept,
+    Ballot,
     Batch,
     Beat,
     Change,
@@ -95,6 +96,10 @@ def mark_of(slot: int, tally: TallyMachine) -> Mark:
     return Mark(slot, tally.revision, str(tally.head))
 
 
+def _slot(word: Word) -> int:
+    return word.said.slot if isinstance(word.said, Prepare | Accept) else 0
+
+
 @dataclass(slots=True)
 class SavedDisk:
     """A disk at some moment."""
@@ -164,6 +169,14 @@ class GuardedNode(SimulatedNode):
         if self._before is not None:
             self.disk, self.known, self._before = self._before.disk, self._before.known, None
 
+    def last_vote(self) -> tuple[int, Ballot] | None:
+        """The slot and ballot of the vote that was the last write, if it was one."""
+        before = self._before.disk.votes if self._before is not None else {}
+        for slot, vote in self.disk.votes.items():
+            if vote.accepted is not None and vote != before.get(slot):
+                return slot, vote.accepted
+        return None
+
     def put_back(self, saved: SavedDisk) -> None:
         """The disk is as it was once."""
         self.disk, self.boot, self.known = saved.disk, saved.boot, saved.known
@@ -196,11 +209,16 @@ class GuardedNode(SimulatedNode):
         height, slipped = self.agreement.height, self.slipped
         effects = self._consider(sender, cast("Word", said), now, moment)
         if self.agreement.height > height:
-            early, self._early = self._early, {}
-            for one, word in early.items():
-                effects += self._consider(one, word, now, moment)
             self.moved_on = self.moved_on or bool(slipped and not self.heads.differing)
         return effects
+
+    def due(self) -> list[tuple[VoterId, Said]]:
+        """See SimulatedNode."""
+        height = self.agreement.height
+        due = {one: word for one, word in self._early.items() if _slot(word) <= height + 1}
+        for one in due:
+            del self._early[one]
+        return [(one, cast("Said", word)) for one, word in due.items()]
 
     def wrapped(self, said: Said) -> Said:
         """See SimulatedNode."""

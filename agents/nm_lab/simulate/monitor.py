@@ -32,6 +32,7 @@ _SHOWN = ("slot", "ballot", "accepted", "promised", "height", "author", "batch")
 
 def described(said: Said) -> str:
     """A message: its kind, and what of it tells ballots and batches apart."""
+    said = getattr(said, "said", said)  # without what each message says of its sender
     parts = [type(said).__name__.lower()]
     parts += [
         f"{name} {brief(value)}"

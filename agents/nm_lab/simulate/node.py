@@ -161,6 +161,10 @@ class SimulatedNode:
         beat = Beat(self.agreement.height)
         return [(other, beat) for other in others]
 
+    def due(self) -> list[tuple[VoterId, Said]]:
+        """What came too early and is to be taken now, each as an event of its own."""
+        return []
+
     def take(self, sender: VoterId, said: Said, now: Seconds, moment: Micros) -> list[Kept]:
         """Take what another one said, unless its ledger began otherwise."""
         if not self.hears(sender):

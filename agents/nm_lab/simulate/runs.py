@@ -5,7 +5,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from nm_lab.simulate.lies import ForgetfulSchedule, SlipSchedule
+from nm_lab.simulate.lies import ForgetfulSchedule, ForgetfulSoup, SlipSchedule
 from nm_lab.simulate.monitor import RuleBrokenError
 from nm_lab.simulate.planted import BUGS
 from nm_lab.simulate.realstate import RealState
@@ -44,13 +44,18 @@ def run(
     """One run; gives how many slots it decided. Raises RuleBrokenError."""
     if kind == "state":
         variant = replace(variant, tally=RealState, truth=RealState)
-    made = (
-        SCHEDULES[kind](seed, variant, trace)
-        if kind in TIMED
-        else Soup(seed, KINDS[kind], variant, trace)
-    )
+    made = _made(kind, seed, variant, trace)
     made.run()
     return made.decided
+
+
+def _made(
+    kind: str, seed: int, variant: Variant, trace: Callable[[str], None] | None
+) -> Schedule | Soup:
+    if kind in TIMED:
+        return SCHEDULES[kind](seed, variant, trace)
+    soup = ForgetfulSoup if KINDS[kind].forgets else Soup
+    return soup(seed, KINDS[kind], variant, trace)
 
 
 @dataclass(frozen=True, slots=True)
