@@ -34,6 +34,7 @@ from nm_bus.messages.ledger import (
     Log,
     Micros,
     Nack,
+    Offer,
     Page,
     Prepare,
     Promise,
@@ -49,6 +50,7 @@ from nm_bus.messages.ledger import (
     Synced,
     Update,
     VoterId,
+    Want,
 )
 from nm_bus.messages.members import (
     Check,
@@ -132,6 +134,7 @@ __all__ = [
     "Nested",
     "NodeDetail",
     "NodeId",
+    "Offer",
     "Overview",
     "Page",
     "PipeState",
@@ -163,6 +166,7 @@ __all__ = [
     "Tail",
     "Update",
     "VoterId",
+    "Want",
     "Window",
     "domain_key",
     "message_type",

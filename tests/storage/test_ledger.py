@@ -289,7 +289,7 @@ def test_a_file_of_an_earlier_version_is_said_to_be_one(tmp_path: Path) -> None:
     create_ledger(path, IDENTITY, Position()).close()
     with closing(sqlite3.connect(path)) as file:
         file.execute(f"PRAGMA user_version = {storage.SCHEMA - 1}")
-    with pytest.raises(StorageError, match=r"earlier version of nm-bus \(tables 1, known 2\)"):
+    with pytest.raises(StorageError, match=r"earlier version of nm-bus \(tables 2, known 3\)"):
         open_ledger(path)
 
 
