@@ -328,7 +328,7 @@ def test_the_pages_of_a_state_of_wide_letters_are_taken() -> None:
     state = State("p", epoch=1, revision=1, head="a" * 64, entries=entries)
     cut, pages = Cut(state.snapshot()), []
     while found := cut.page(len(pages)):
-        pages.append(Snap("1.1", len(pages), found[1], found[0], 1))
+        pages.append(Snap("1.1", len(pages), 1, found[1], found[0], 1))
     pass_all(map(step, pages))
 
 
