@@ -32,7 +32,7 @@ from nm_bus.messages import (
 )
 from nm_bus.project import Project
 from nm_bus.storage.answers import TABLES, AnswerRows
-from nm_bus.storage.retention import MOST_AT_ONCE, Shelf, old_slot, old_update
+from nm_bus.storage.retention import MOST_AT_ONCE, RetainedRows, old_slot, old_update
 from nm_bus.storage.sqlite import SqliteFile
 
 SCHEMA = 3
@@ -125,8 +125,8 @@ class SqliteLedger:
         """Up to which revision the feed was published."""
         self.wanted: int | None = None
         """The slot of a snapshot that somebody fetches, and will go on from."""
-        self._log = Shelf(file, "log", "batch")
-        self._feed = Shelf(file, "feed", "body", "time")
+        self._log = RetainedRows(file, "log", "batch")
+        self._feed = RetainedRows(file, "feed", "body", "time")
 
     def project(self) -> Project | None:
         """The project file that it began with; None for a newcomer's."""

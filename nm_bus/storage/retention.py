@@ -24,7 +24,7 @@ MOST_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class OldRow:
     """What is asked about a row before it goes: its number, its time, and its size in bytes."""
 
     number: int
@@ -32,7 +32,7 @@ class Row:
     size: int
 
 
-MayGo = Callable[[Row, int], bool]
+MayGo = Callable[[OldRow, int], bool]
 """Whether a row may go, if it is the oldest and the table has so many bytes."""
 
 
@@ -47,14 +47,14 @@ def old_update(revision: int, time: Micros) -> MayGo:
     """Which updates of the feed may go when the ledger is at this revision and time."""
     most, few = revision - FEED_MOST, revision - FEED_REVISIONS
 
-    def may_go(row: Row, size: int) -> bool:
+    def may_go(row: OldRow, size: int) -> bool:
         is_old = row.number <= few and row.time < time - FEED_AGE
         return is_old or row.number <= most or size > FEED_BYTES
 
     return may_go
 
 
-class Shelf:
+class RetainedRows:
     """A table of numbered rows, of which the oldest go. `size` is how many bytes its rows have."""
 
     def __init__(self, file: SqliteFile, table: str, body: str, time: str = "0") -> None:
@@ -84,6 +84,6 @@ class Shelf:
             self.size = size
         return last
 
-    def _oldest(self, count: int) -> list[Row]:
+    def _oldest(self, count: int) -> list[OldRow]:
         query = f"SELECT {self._row} FROM {self._table} ORDER BY rowid LIMIT ?"
-        return [Row(*row) for row in self._file.rows(query, (count,))]
+        return [OldRow(*row) for row in self._file.rows(query, (count,))]
