@@ -147,6 +147,21 @@ def test_what_goes_costs_the_same_however_much_is_kept(
     assert many <= 1.1 * few
 
 
+def test_a_single_row_that_goes_costs_little_however_many_may_go_at_once(
+    store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LOG_SLOTS", 50)
+    monkeypatch.setattr(retention, "FEED_MOST", 50)
+    fill(store, 3_000)
+    move(store, 2_990)
+    for _ in range(4):
+        move(store, store.position.height + 1)
+    before = counts(store)
+    one = steps(store, lambda: move(store, store.position.height + 1))
+    assert counts(store) == (before[0] - 1, before[1] - 1, before[2] - 2)
+    assert one < 1_000
+
+
 def steps(store: SqliteLedger, do: Callable[[], None]) -> int:
     """How many instructions SQLite runs for it."""
     count = 0
