@@ -32,7 +32,7 @@ from nm_bus.messages import (
 )
 from nm_bus.project import Project
 from nm_bus.storage.answers import TABLES, AnswerRows
-from nm_bus.storage.retention import MOST_AT_ONCE, RetainedRows, old_slot, old_update
+from nm_bus.storage.retention import RetainedRows, drop_touched, old_slot, old_update
 from nm_bus.storage.sqlite import SqliteFile
 
 SCHEMA = 3
@@ -44,8 +44,8 @@ met first. In GiB, with the half-full pages that SQLite may leave, and a page of
 row may leave nearly empty: feed 4.4 (100,000 rows, 2 GiB of them), outbox 3.7 (10,000 changes of
 192 KiB), state 2.0 (200,000 keys, 512 MiB of values), answers 1.1 (200,000), log 0.5 (256 MiB)."""
 
-PAGE_SLOTS, PAGE_BYTES = 1_000, 1024**2
-"""How much of the log goes into one page."""
+PAGE_SLOTS, PAGE_BYTES = 1_000, 256 * 1024
+"""How much of the log goes into one page: over 1 Mbit/s it comes before it is asked for again."""
 
 NEWCOMER = 0
 """The epoch of a ledger that knows nothing yet, not even how the project began."""
@@ -308,7 +308,7 @@ class SqliteLedger:
             if upto:
                 self.position = msgspec.structs.replace(at, feed_from=upto)
                 self._set("position", self.position)
-            self._file.run(_UNTOUCH, (self.position.feed_from, 2 * MOST_AT_ONCE))
+            drop_touched(self._file, self.position.feed_from)
 
     # --- small things
 
@@ -331,10 +331,6 @@ class SqliteLedger:
         self._file.run("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, _encode(value)))
 
 
-_UNTOUCH = (
-    "DELETE FROM touched WHERE (key, revision) IN"
-    " (SELECT key, revision FROM touched WHERE revision <= ? ORDER BY revision LIMIT ?)"
-)
 _OF_KEY = "SELECT body FROM touched JOIN feed USING (revision) WHERE key = ? "
 
 

@@ -91,3 +91,10 @@ class RetainedRows:
             if not rows:
                 return
             after, left, some = rows[-1][0], left - len(rows), 4 * some
+
+
+def drop_touched(file: SqliteFile, upto: int) -> None:
+    """Forget which keys the revisions that went have touched, some at a time."""
+    some = "SELECT key, revision FROM touched WHERE revision <= ? ORDER BY revision LIMIT ?"
+    statement = f"DELETE FROM touched WHERE (key, revision) IN ({some})"
+    file.run(statement, (upto, 2 * MOST_AT_ONCE))

@@ -63,7 +63,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "LOG_SLOTS", 30)
     monkeypatch.setattr(retention, "FEED_MOST", 50)
     monkeypatch.setattr(retention, "MOST_AT_ONCE", 20)
-    monkeypatch.setattr("nm_bus.storage.ledger.MOST_AT_ONCE", 20)
 
 
 @pytest.mark.usefixtures("small")

@@ -91,6 +91,7 @@ class LedgerDriver:
     def __post_init__(self) -> None:
         self._supplies = Supplies(self.store, self.post, self._whole)
         self._arrival = Arrival.beside(self.store.path, self._tell, self.agreement.random)
+        self._arrival.passed(self.height)
 
     # --- what others may see of it
 
