@@ -37,6 +37,7 @@ from nm_bus.messages.ledger import (
     Mark,
     Micros,
     Nack,
+    Offer,
     Page,
     Prepare,
     Promise,
@@ -54,6 +55,7 @@ from nm_bus.messages.ledger import (
     Synced,
     Update,
     VoterId,
+    Want,
 )
 from nm_bus.messages.members import (
     Check,
@@ -140,6 +142,7 @@ __all__ = [
     "Nested",
     "NodeDetail",
     "NodeId",
+    "Offer",
     "Overview",
     "Page",
     "PipeState",
@@ -173,6 +176,7 @@ __all__ = [
     "Tail",
     "Update",
     "VoterId",
+    "Want",
     "Window",
     "domain_key",
     "message_type",

@@ -128,7 +128,8 @@ class Echo(Nested, frozen=True):
 
 
 class Beat(Nested, frozen=True, tag_field="step", tag="beat"):
-    """How far a supernode is; `echoes` tell each peer what is known of it, by its voter id.
+    """How far a supernode is; `echoes` tell each peer what is known of it, by its voter id. A
+    newcomer, which lacks also the beginning, is at -1.
 
     `revision` and `head` are those of the last multiple of a hundred. `signature` (base64) is over
     the lines project, epoch, revision and head; `signer` names the certificate, as in a Change.
@@ -169,13 +170,18 @@ class Log(Nested, frozen=True, tag_field="step", tag="log"):
     before: Mark | None = None
 
 
-class Snap(Nested, frozen=True, tag_field="step", tag="snap"):
-    """One page of the whole state after `slot`, as JSON text cut in pieces."""
+class Offer(Nested, frozen=True, tag_field="step", tag="offer"):
+    """What you ask for is gone from the log: here is the whole state after `slot`, as a snapshot.
 
+    `cut` is its name, unique to the sender's life; `form` the version of its pages; `size` how many
+    bytes its values have. `about` is JSON: all of it but what the pages hold.
+    """
+
+    cut: str
     slot: int
-    page: int
-    pages: int
-    text: str
+    form: int
+    size: int
+    about: str
     height: int
 
 
@@ -199,6 +205,29 @@ class Recalled(Nested, frozen=True, tag_field="step", tag="recalled"):
     votes: tuple[Cast, ...] = ()
 
 
+class Want(Nested, frozen=True, tag_field="step", tag="want"):
+    """Send this page of the snapshot that you offered. When it is gone, another one is offered.
+
+    `question` numbers what is asked, also when a page is asked for again.
+    """
+
+    cut: str
+    page: int
+    question: int
+
+
+class Snap(Nested, frozen=True, tag_field="step", tag="snap"):
+    """One page of a snapshot, numbered from 0: JSON, compressed by zlib, in base64. `question` is
+    the number of the Want that it answers."""
+
+    cut: str
+    page: int
+    question: int
+    last: bool
+    body: str
+    height: int
+
+
 Step = (
     Prepare
     | Promise
@@ -210,6 +239,8 @@ Step = (
     | Beat
     | Fetch
     | Log
+    | Offer
+    | Want
     | Snap
     | Recall
     | Recalled

@@ -38,7 +38,7 @@ PATIENCE: Seconds = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class SpokenWord:
     """What is said, with what each message says of its sender."""
 
     boot: int
@@ -96,7 +96,7 @@ def mark_of(slot: int, tally: TallyMachine) -> Mark:
     return Mark(slot, tally.revision, str(tally.head))
 
 
-def _slot(word: Word) -> int:
+def _slot(word: SpokenWord) -> int:
     return word.said.slot if isinstance(word.said, Prepare | Accept) else 0
 
 
@@ -128,7 +128,7 @@ class GuardedNode(SimulatedNode):
     """Whether it went on after it had computed something else, and did not notice then."""
     _lives: int = 0
     _born: Seconds | None = None
-    _early: dict[VoterId, Word] = field(default_factory=dict)
+    _early: dict[VoterId, SpokenWord] = field(default_factory=dict)
     _before: SavedDisk | None = None
 
     # --- its disk
@@ -207,7 +207,7 @@ class GuardedNode(SimulatedNode):
     def take(self, sender: VoterId, said: Said, now: Seconds, moment: Micros) -> list[Kept]:
         """See SimulatedNode."""
         height, slipped = self.agreement.height, self.slipped
-        effects = self._consider(sender, cast("Word", said), now, moment)
+        effects = self._consider(sender, cast("SpokenWord", said), now, moment)
         if self.agreement.height > height:
             self.moved_on = self.moved_on or bool(slipped and not self.heads.differing)
         return effects
@@ -224,7 +224,7 @@ class GuardedNode(SimulatedNode):
         """See SimulatedNode."""
         mark = mark_of(self.agreement.height, cast("TallyMachine", self.tally))
         past = tuple(self.past.values()) if isinstance(said, WholeState) else ()
-        return cast("Said", Word(self.boot, self.boots.nonce, mark, said, past))
+        return cast("Said", SpokenWord(self.boot, self.boots.nonce, mark, said, past))
 
     def regular(self, others: Iterable[VoterId]) -> list[tuple[VoterId, Said]]:
         """See SimulatedNode. In a new life it asks back, too."""
@@ -236,7 +236,9 @@ class GuardedNode(SimulatedNode):
 
     # --- how it judges
 
-    def _consider(self, sender: VoterId, word: Word, now: Seconds, moment: Micros) -> list[Kept]:
+    def _consider(
+        self, sender: VoterId, word: SpokenWord, now: Seconds, moment: Micros
+    ) -> list[Kept]:
         said = word.said
         step = Beat(said.slot) if isinstance(said, WholeState) else said
         if self.reason or not self.boots.heard(sender, word.boot, word.nonce, step):
@@ -301,7 +303,7 @@ class GuardedNode(SimulatedNode):
             self.reason = why_outvoted(self.heads.differing)
 
     def _perhaps_install(
-        self, sender: VoterId, word: Word, now: Seconds, moment: Micros
+        self, sender: VoterId, word: SpokenWord, now: Seconds, moment: Micros
     ) -> list[Kept]:
         """Take a snapshot, unless it leads past the own height with another head."""
         whole, height = cast("WholeState", word.said), self.agreement.height

@@ -79,6 +79,15 @@ class Heads:
                 self._ahead.setdefault(peer, claim)
         return peer not in self.differing
 
+    def past(self) -> tuple[Mark, ...]:
+        """The own heads of late, in the order of heights."""
+        return tuple(self._own.values())
+
+    def leads_here(self, peer: VoterId, marks: Iterable[Mark], height: int) -> bool:
+        """Whether a peer's way, as far as it tells it, does not pass the own height with another
+        head; if it does, that peer is never counted again."""
+        return all(self.counts(peer, mark) for mark in marks if mark.height == height)
+
     def proof(self, peer: VoterId, height: int) -> Log:
         """What shows a peer that it has another history: a log that goes on from another head than
         it has there. It may be so far behind that it sees no head of ours at its own height."""

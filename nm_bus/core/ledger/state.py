@@ -129,6 +129,11 @@ class State:
         """The keys of the locks that a session holds, in their order."""
         return self._usage.locks_of(session)
 
+    @property
+    def size(self) -> int:
+        """How many bytes the values have together, as JSON."""
+        return self._usage.size
+
     def answer(self, change: ChangeId) -> Proposed | None:
         """What became of a change, as far as that is remembered."""
         return self.answers.find(change)

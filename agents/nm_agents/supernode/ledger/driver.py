@@ -11,12 +11,14 @@ from typing import Any
 
 import msgspec
 
+from nm_agents.supernode.ledger.arrival import Arrival, Arrived
 from nm_agents.supernode.ledger.listeners import Done, News
 from nm_agents.supernode.ledger.machine import LedgerMachine
 from nm_agents.supernode.ledger.peers import LedgerPeers
 from nm_agents.supernode.ledger.post import Post
-from nm_agents.supernode.ledger.snapshots import Assembly, Supplies, Whole, whole_of
-from nm_agents.supernode.ledger.transaction import Moved, is_durable, keep, keep_snapshot
+from nm_agents.supernode.ledger.snapshots import Supplies, Whole
+from nm_agents.supernode.ledger.standing import standing_of
+from nm_agents.supernode.ledger.transaction import Moved, is_durable, keep, keep_snapshot, moved
 from nm_bus.codec import Reason, Rejected
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.applying import Applied
@@ -32,9 +34,11 @@ from nm_bus.messages import (
     Beat,
     Change,
     ChangeId,
+    Fetch,
     Ledger,
     Micros,
     NodeId,
+    Offer,
     Prepare,
     Proposed,
     Recall,
@@ -45,6 +49,7 @@ from nm_bus.messages import (
     Step,
     Update,
     VoterId,
+    Want,
 )
 from nm_bus.settings import Timing
 from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, Position, SqliteLedger
@@ -79,13 +84,16 @@ class LedgerDriver:
     _own: int = 0
     _born: Seconds = field(init=False)
     _supplies: Supplies = field(init=False)
-    _assembly: Assembly = field(default_factory=Assembly)
+    _arrival: Arrival = field(init=False)
     _news: News = field(default_factory=News)
     _installed: list[Callable[[], None]] = field(default_factory=list)
     _ticking: list[Callable[[Seconds], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._supplies, self._born = Supplies(self.store, self.post), self._now()
+        self._supplies = Supplies(self.store, self.post, self._whole)
+        self._arrival = Arrival.beside(self.store.path, self._tell, self.agreement.random)
+        self._arrival.passed(self.height)
+        self._born = self._now()
 
     # --- what others may see of it
 
@@ -134,22 +142,20 @@ class LedgerDriver:
 
     def standing(self) -> Standing:
         """How it stands."""
-        state = self.state
-        return Standing(
-            self.node,
-            self.identity.incarnation,
-            state.epoch,
-            state.revision,
-            state.head,
-            self.height,
-            self.agreement.author,
-            tuple(sorted(state.voters)),
-            tuple(sorted(state.standbys)),
-            pending=len(self.agreement.outbox),
-            state="stopped" if self.reason else "listening" if self.machine.listens else "running",
-            reason=self.reason,
-            heights=dict(self.peers.heights),
+        return standing_of(
+            self.identity,
+            self.state,
+            self.agreement,
+            self.peers.heights,
+            stopped=self.reason,
+            trouble=self.trouble,
+            listens=self.machine.listens,
         )
+
+    @property
+    def trouble(self) -> str:
+        """Why it cannot take the snapshot that it needs, if so."""
+        return self._arrival.trouble
 
     def is_waiting(self, change: ChangeId) -> bool:
         """Whether a change was taken here and is not decided yet."""
@@ -227,7 +233,7 @@ class LedgerDriver:
     def start(self) -> None:
         """Begin to speak and to listen."""
         _LOG.info("ledger of %s: revision %d, listening", self.voter_id, self.state.revision)
-        self._stop_if(unknown_rules(self.state, self.machine.book))
+        self._stop_if(unknown_rules(self.state, self.machine.book), way_out="")
         self._confirm()
         self._beat()
         self._tick()
@@ -267,8 +273,13 @@ class LedgerDriver:
                 self._stop_if(self.peers.compare(sender, message, step))
                 if not self.reason:
                     self._perform(self.agreement.behind(sender, step.height, now, moment))
+            case Offer() if step.slot > self.height:
+                self._arrival.offered(sender, step, self.state, now)
+            case Want():
+                self._supplies.give(message.origin, step, now)
             case Snap():
-                self._take_page(sender, step)
+                if arrived := self._arrival.take(sender, step, now):
+                    self._install(arrived)
             case Recall():
                 self._tell_votes(sender)
             case Recalled():
@@ -308,16 +319,13 @@ class LedgerDriver:
             does = "it votes" if votes else "it follows, and has no vote"
             _LOG.info("ledger of %s: confirmed by the other supernodes: %s", self.voter_id, does)
 
-    def _stop_if(self, reason: str) -> None:
+    def _stop_if(self, reason: str, *, way_out: str = f"; {JOIN_AGAIN}") -> None:
+        """Vote and speak no more, if there is a reason: this file is not the one that the others
+        know, or this program cannot go on with it. A last beat lets all of them see what it has."""
         if reason and not self.reason:
-            self._stop(reason)
-
-    def _stop(self, reason: str) -> None:
-        """Vote and speak no more: this file is not the one that the others know. A last beat lets
-        all of them see what it has."""
-        self.post.tell_all(self._own_beat())
-        self.reason = reason if not self.machine.knows_rules else f"{reason}; {JOIN_AGAIN}"
-        _LOG.error("the ledger has stopped: %s", self.reason)
+            self.post.tell_all(self._own_beat())
+            self.reason = reason + way_out
+            _LOG.error("the ledger has stopped: %s", self.reason)
 
     # --- what time brings
 
@@ -325,6 +333,7 @@ class LedgerDriver:
         if self.reason:
             return
         self._perform(self.agreement.tick(self._now(), self._micros()))
+        self._arrival.tick(self._now())
         self.transport.later(self.timing.agreement_delay / 4, self._tick)
 
     def _beat(self) -> None:
@@ -334,14 +343,13 @@ class LedgerDriver:
         self.post.tell_all(self._own_beat())
         self._ask_back()
         self._supplies.forget_old(now)
-        self._assembly.forget_old(now)
         for listener in self._ticking:
             listener(now)
         self.transport.later(self.timing.beat, self._beat)
 
     def _own_beat(self) -> Beat:
-        height, rules = max(self.height, 0), max(self.machine.book)
-        return self.peers.checkpoints.beat(height, self.peers.echoes(), rules)
+        rules = max(self.machine.book)
+        return self.peers.checkpoints.beat(self.height, self.peers.echoes(), rules)
 
     # --- what is done
 
@@ -356,58 +364,50 @@ class LedgerDriver:
             changed, position = self.peers.changed(), self._position()
             keep(self.store, Moved(effects, applied, answers, marks, position, changed), self.state)
             self.post.mark = marks[-1] if marks else self.post.mark
+            self._arrival.passed(self.height)
         for effect in effects:
             match effect:
+                case Send(step=Fetch()) if self._arrival.is_under_way(self._now()):
+                    pass  # the log that is asked for is gone, and what took its place is coming
                 case Send():
-                    self.post.tell(node_of(effect.to), effect.step)
+                    self._tell(effect.to, effect.step)
                 case SendLog():
-                    self._supply(node_of(effect.to), effect.slot)
+                    self._supplies.send(node_of(effect.to), effect.slot, self._now())
         if applied:
             self.peers.checkpoints.applied(applied)
             self._news.tell(applied)
         if marks:
             self._stop_if(self.peers.reached(marks, self.state.voters))
-            self._stop_if(unknown_rules(self.state, self.machine.book))
+            self._stop_if(unknown_rules(self.state, self.machine.book), way_out="")
 
     def _position(self) -> Position:
-        return msgspec.structs.replace(
-            self.store.position,
-            height=self.agreement.height,
-            author=self.agreement.author,
-            time=self.state.time,
-            revision=self.state.revision,
-            head=self.state.head,
-            clock=self.clock.last,
-            floor=self.state.answers.floor,
-        )
+        return moved(self.store.position, self.agreement, self.state, self.clock.last)
 
     # --- who is behind
 
-    def _supply(self, node: NodeId, slot: int) -> None:
-        def whole() -> Whole:
-            return Whole(self.agreement.author, self.state.snapshot(), self.identity.file)
+    def _whole(self) -> Whole:
+        state = self.state
+        author, file, past = self.agreement.author, self.identity.file, self.peers.heads.past()
+        return Whole(author, state.snapshot(), file, state.size, past)
 
-        self._supplies.send(node, slot, whole, self._now())
-
-    def _take_page(self, sender: VoterId, snap: Snap) -> None:
-        if snap.slot <= self.height:
+    def _install(self, arrived: Arrived) -> None:
+        """Put a snapshot in the state's place, in one transaction; unless it is of another history,
+        or of rules that this program does not know."""
+        slot, whole = arrived.slot, arrived.whole
+        if not self.peers.heads.leads_here(arrived.supplier, whole.marks, self.height):
+            self._stop_if(self.peers.outvoted(self.state.voters))
             return
-        text = self._assembly.take(sender, snap, self._now())
-        if text is not None:
-            self._install(sender, snap.slot, text)
-
-    def _install(self, sender: VoterId, slot: int, text: str) -> None:
-        """Put a snapshot in the state's place, in one transaction."""
-        whole = whole_of(text, self.state)
-        if isinstance(whole, str):
-            _LOG.warning("a snapshot of %s %s", sender, whole)
+        if unknown := unknown_rules(arrived.state, self.machine.book):
+            self._stop_if(unknown, way_out="")
             return
-        self.machine.state = state = State.of(whole.state)
-        decided = [state.answer(change) for change in self.agreement.outbox]
+        self.machine.state = state = arrived.state
+        found = map(state.answer, self.agreement.outbox)
+        decided = [answer for answer in found if answer is not None]
         self.agreement.installed(slot, whole.author)
-        self._keep_installed(slot, whole, [answer for answer in decided if answer is not None])
-        _LOG.info("ledger: took a snapshot of %s, revision %d", sender, state.revision)
-        for answer in filter(None, decided):
+        self._keep_installed(slot, whole, decided)
+        _LOG.info("ledger: took a snapshot of %s, revision %d", arrived.supplier, state.revision)
+        self._confirm()
+        for answer in decided:
             self._news.answer(answer.id, answer)
         for listener in self._installed:
             listener()
@@ -416,8 +416,11 @@ class LedgerDriver:
         position = msgspec.structs.replace(self._position(), feed_from=whole.state.revision)
         keep_snapshot(self.store, whole, slot, position, (answer.id for answer in decided))
         self.post.identity, self.post.mark = self.identity, self.store.marks(slot, 1)[-1]
-        self.peers.heads.begin([self.post.mark])
+        self.peers.heads.begin(whole.marks or [self.post.mark])
         self.peers.checkpoints.load()
+
+    def _tell(self, to: VoterId, step: Step) -> None:
+        self.post.tell(node_of(to), step)
 
     def _now(self) -> Seconds:
         return self.transport.now()

@@ -108,7 +108,7 @@ class LedgerPeers:
     def compare(self, sender: VoterId, message: Ledger, beat: Beat) -> str:
         """Take what a beat says; gives why the ledger must stop, or nothing."""
         self.heights.pop(sender, None)
-        self.heights[sender] = beat.height
+        self.heights[sender] = max(beat.height, 0)
         if len(self.heights) > MOST_KNOWN:
             del self.rules[next(iter(self.heights))]
             del self.heights[next(iter(self.heights))]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from nm_agents.host.sender import Sender
-from nm_bus.messages import Ledger, Log, Mark, NodeId, Seconds, Snap, Step
+from nm_bus.messages import Ledger, Log, Mark, NodeId, Offer, Seconds, Snap, Step
 from nm_bus.storage.ledger import LedgerIdentity
 from nm_bus.topology import OUT, LinkKind, out_exchange
 from nm_bus.transport.base import Transport
@@ -40,5 +40,5 @@ class Post:
         message = Ledger(
             me.node, me.incarnation, me.epoch, me.boot, me.nonce, step, me.beginning, self.mark
         )
-        kind = LinkKind.BULK if isinstance(step, Log | Snap) else LinkKind.CONTROL
+        kind = LinkKind.BULK if isinstance(step, Log | Offer | Snap) else LinkKind.CONTROL
         self._sender.publish(exchange, f"{kind}.ledger", message, expiration=STALE)

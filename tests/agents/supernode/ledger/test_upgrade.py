@@ -9,6 +9,7 @@ from nm_bus.core.ledger.rules.outcome import Outcome
 from nm_bus.core.ledger.rules.version import in_force
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change
+from nm_bus.storage import retention
 
 from .conftest import Crowd, Site
 
@@ -123,3 +124,29 @@ def test_a_program_that_computes_something_else_is_found_out_at_the_first_revisi
     crowd.clock.advance(30.0)
     revisions = {site.ledger.state.revision for site in others}
     assert revisions == {1 if count == 2 else 2}
+
+
+def test_a_snapshot_of_rules_that_its_program_does_not_know_is_not_taken(
+    make_crowd: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LOG_SLOTS", 1)
+    crowd = make_crowd(3)
+    first, *others = crowd
+    first.kill()
+    for site in others:
+        restart(site, UPGRADED)
+    crowd.clock.run(lambda: all(site.ledger.is_awake for site in others), 60.0)
+    others[0].put(9)
+    for site in others:
+        site.ledger.peers.rules[first.ledger.voter_id] = 2
+    crowd.clock.run(lambda: all(in_force(each.ledger.state) == 2 for each in others), 120.0)
+    for number in range(1, 5):
+        others[0].put(number)
+        crowd.clock.advance(5.0)
+    first.start()
+    crowd.clock.run(lambda: bool(first.ledger.reason), 120.0)
+    assert "knows up to 1: upgrade nm-bus" in first.ledger.reason
+    assert (first.ledger.height, first.ledger.state.revision) == (0, 0)
+    restart(first, UPGRADED)
+    crowd.settle()
+    assert content(first, others[0].node) == "4!"
