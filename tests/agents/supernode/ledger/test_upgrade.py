@@ -140,7 +140,7 @@ def test_a_snapshot_of_rules_that_its_program_does_not_know_is_not_taken(
     for site in others:
         site.ledger.peers.rules[first.ledger.voter_id] = 2
     crowd.clock.run(lambda: all(in_force(each.ledger.state) == 2 for each in others), 120.0)
-    for number in range(1, 5):
+    for number in range(1, 21):
         others[0].put(number)
         crowd.clock.advance(5.0)
     first.start()
@@ -149,4 +149,4 @@ def test_a_snapshot_of_rules_that_its_program_does_not_know_is_not_taken(
     assert (first.ledger.height, first.ledger.state.revision) == (0, 0)
     restart(first, UPGRADED)
     crowd.settle()
-    assert content(first, others[0].node) == "4!"
+    assert content(first, others[0].node) == "20!"
