@@ -35,6 +35,7 @@ from nm_bus.messages.ledger import (
     Log,
     Micros,
     Nack,
+    Offer,
     Page,
     Prepare,
     Promise,
@@ -50,6 +51,7 @@ from nm_bus.messages.ledger import (
     Synced,
     Update,
     VoterId,
+    Want,
 )
 from nm_bus.messages.members import (
     Check,
@@ -134,6 +136,7 @@ __all__ = [
     "Nested",
     "NodeDetail",
     "NodeId",
+    "Offer",
     "Overview",
     "Page",
     "PipeState",
@@ -165,6 +168,7 @@ __all__ = [
     "Tail",
     "Update",
     "VoterId",
+    "Want",
     "Window",
     "domain_key",
     "message_type",

@@ -128,7 +128,8 @@ class Echo(Nested, frozen=True):
 
 
 class Beat(Nested, frozen=True, tag_field="step", tag="beat"):
-    """How far a supernode is; `echoes` tell each peer what is known of it, by its voter id.
+    """How far a supernode is; `echoes` tell each peer what is known of it, by its voter id. A
+    newcomer, which lacks also the beginning, is at -1.
 
     `revision` and `head` are those of the last multiple of a hundred. `signature` (base64) is over
     the lines project, epoch, revision and head; `signer` names the certificate, as in a Change.
@@ -156,17 +157,53 @@ class Log(Nested, frozen=True, tag_field="step", tag="log"):
     height: int
 
 
-class Snap(Nested, frozen=True, tag_field="step", tag="snap"):
-    """One page of the whole state after `slot`, as JSON text cut in pieces."""
+class Offer(Nested, frozen=True, tag_field="step", tag="offer"):
+    """What you ask for is gone from the log: here is the whole state after `slot`, as a snapshot.
 
+    `cut` is its name, unique to the sender's life; `form` the version of its pages; `size` how many
+    bytes its values have. `about` is JSON: all of it but what the pages hold.
+    """
+
+    cut: str
     slot: int
-    page: int
-    pages: int
-    text: str
+    form: int
+    size: int
+    about: str
     height: int
 
 
-Step = Prepare | Promise | Accept | Accepted | Nack | Decided | Submit | Beat | Fetch | Log | Snap
+class Want(Nested, frozen=True, tag_field="step", tag="want"):
+    """Send this page of the snapshot that you offered. When it is gone, another one is offered."""
+
+    cut: str
+    page: int
+
+
+class Snap(Nested, frozen=True, tag_field="step", tag="snap"):
+    """One page of a snapshot, numbered from 0: JSON, compressed by zlib, in base64."""
+
+    cut: str
+    page: int
+    last: bool
+    body: str
+    height: int
+
+
+Step = (
+    Prepare
+    | Promise
+    | Accept
+    | Accepted
+    | Nack
+    | Decided
+    | Submit
+    | Beat
+    | Fetch
+    | Log
+    | Offer
+    | Want
+    | Snap
+)
 
 
 class Ledger(Data, frozen=True):

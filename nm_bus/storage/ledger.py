@@ -33,7 +33,7 @@ from nm_bus.messages import (
 )
 from nm_bus.project import Project
 from nm_bus.storage.answers import TABLES, AnswerRows
-from nm_bus.storage.retention import last_old_revision, last_old_slot
+from nm_bus.storage.retention import MOST_AT_ONCE, Shelf, old_slot, old_update
 from nm_bus.storage.sqlite import SqliteFile
 
 SCHEMA = 3
@@ -41,9 +41,6 @@ SCHEMA = 3
 
 MAX_BYTES = 8 * 1024**3
 """How large a file may grow."""
-
-COMPACT_EVERY = 200
-"""After how many slots old rows are looked for."""
 
 PAGE_SLOTS, PAGE_BYTES = 1_000, 1024**2
 """How much of the log goes into one page."""
@@ -68,8 +65,12 @@ CREATE TABLE feeds (feed TEXT PRIMARY KEY, place BLOB NOT NULL) STRICT, WITHOUT 
 CREATE TABLE touched (
     key TEXT NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (key, revision)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX touched_revision ON touched (revision);
 CREATE TABLE peers (voter TEXT PRIMARY KEY, echo BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
+
+_SOME = 1_000
+"""How many entries are in memory twice while a snapshot is written."""
 
 _encode = msgspec.json.encode
 
@@ -125,6 +126,10 @@ class SqliteLedger:
         self.position: Position = self._about("position", Position)
         self.published: int = self._about("published", int)
         """Up to which revision the feed was published."""
+        self.wanted: int | None = None
+        """The slot of a snapshot that somebody fetches, and will go on from."""
+        self._log = Shelf(file, "log", "batch")
+        self._feed = Shelf(file, "feed", "body", "time")
 
     def project(self) -> Project | None:
         """The project file that it began with; None for a newcomer's."""
@@ -181,10 +186,10 @@ class SqliteLedger:
         self.identity = identity
 
     def keep_position(self, position: Position) -> None:
-        """Move on; old rows go now and then."""
+        """Move on; of the old rows some go."""
         self._set("position", position)
         before, self.position = self.position, position
-        if position.height // COMPACT_EVERY > before.height // COMPACT_EVERY:
+        if position.height > before.height:
             self.compact()
 
     def keep_vote(self, slot: int, vote: Vote) -> None:
@@ -198,7 +203,9 @@ class SqliteLedger:
 
     def keep_batch(self, slot: int, batch: Batch) -> None:
         """A slot is decided: its changes wait no more, and votes up to it are needed no more."""
-        self._file.run("INSERT OR REPLACE INTO log VALUES (?, ?)", (slot, _encode(batch)))
+        body = _encode(batch)
+        self._file.run("INSERT OR REPLACE INTO log VALUES (?, ?)", (slot, body))
+        self._log.size += len(body)
         self._file.run("DELETE FROM acceptor WHERE slot <= ?", (slot,))
         self._decided(change.id for change in batch.changes)
 
@@ -220,6 +227,7 @@ class SqliteLedger:
             for one, _ in updates
         ]
         self._file.run_many("INSERT OR REPLACE INTO feed VALUES (?, ?, ?, ?, ?)", rows)
+        self._feed.size += sum(len(body) for *_, body in rows)
         self._keep_feeds(update.place for update, _ in updates)
         touched = [
             (key, update.revision) for update, keys in updates for key in {update.change.key, *keys}
@@ -243,16 +251,20 @@ class SqliteLedger:
 
     def replace_state(self, snapshot: StateSnapshot) -> None:
         """Put a snapshot in place of the state, and of log and feed, which it leaves a gap in."""
-        for table in ("entries", "askers", "answers", "log", "feed", "feeds", "touched"):
+        for table in ("entries", "askers", "answers", "feeds", "touched"):
             self._file.run(f"DELETE FROM {table}")
+        self._log.clear()
+        self._feed.clear()
         self._keep_feeds(snapshot.feeds)
-        self.keep_entries({entry.key: entry for entry in snapshot.entries})
+        for at in range(0, len(snapshot.entries), _SOME):
+            some = snapshot.entries[at : at + _SOME]
+            self.keep_entries({entry.key: entry for entry in some})
         held = {(one.principal, one.incarnation): list(one.answers) for one in snapshot.answers}
         self.answers.keep(Answers(snapshot.answers, snapshot.floor), held)
 
     def forget_slots(self) -> None:
         """What was decided and voted before counts no more: another epoch begins."""
-        self._file.run("DELETE FROM log")
+        self._log.clear()
         self._file.run("DELETE FROM acceptor")
 
     def forget_before(self, slot: int, changes: Iterable[ChangeId]) -> None:
@@ -275,6 +287,11 @@ class SqliteLedger:
         if not chosen and slot <= self.position.height:
             return None
         return tuple(self._file.decoded(body, Batch) for body in chosen)
+
+    def goes_on_after(self, slot: int) -> bool:
+        """Whether the log has what was decided after a slot, if anything was."""
+        found = self._file.rows("SELECT 1 FROM log WHERE slot = ?", (slot + 1,))
+        return bool(found) or slot == self.position.height
 
     def update(self, revision: int) -> Update | None:
         """One revision, if the feed has it."""
@@ -306,16 +323,15 @@ class SqliteLedger:
     # --- what goes
 
     def compact(self) -> None:
-        """Drop the log and the feed that are older than they are kept."""
+        """Drop some of the log and the feed that are older than they are kept."""
+        at = self.position
         with self.transaction():
-            slot = last_old_slot(self._file, self.position.height)
-            self._file.run("DELETE FROM log WHERE slot <= ?", (slot,))
-            upto = last_old_revision(self._file, self.position.revision, self.position.time)
-            if self._file.run("DELETE FROM feed WHERE revision <= ?", (upto,)):
-                self._file.run("DELETE FROM touched WHERE revision <= ?", (upto,))
-                moved = msgspec.structs.replace(self.position, feed_from=upto)
-                self._set("position", moved)
-                self.position = moved
+            self._log.sweep(old_slot(at.height, self.wanted))
+            upto = self._feed.sweep(old_update(at.revision, at.time))
+            if upto:
+                self.position = msgspec.structs.replace(at, feed_from=upto)
+                self._set("position", self.position)
+            self._file.run(_UNTOUCH, (self.position.feed_from, 2 * MOST_AT_ONCE))
 
     # --- small things
 
@@ -338,6 +354,10 @@ class SqliteLedger:
         self._file.run("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, _encode(value)))
 
 
+_UNTOUCH = (
+    "DELETE FROM touched WHERE (key, revision) IN"
+    " (SELECT key, revision FROM touched WHERE revision <= ? ORDER BY revision LIMIT ?)"
+)
 _OF_KEY = "SELECT body FROM touched JOIN feed USING (revision) WHERE key = ? "
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from nm_agents.member.documents import REASON_LENGTH
 from nm_agents.member.following import _bounded as bounded
-from nm_agents.supernode.ledger.snapshots import Cutting, Whole
 from nm_bus.codec import LONG, decode, encode, quarantine
 from nm_bus.core.agent import Agent, fitting
 from nm_bus.core.alerts.conditions import (
@@ -25,6 +24,7 @@ from nm_bus.core.hearing import Hearing
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.ledger.batches import fill
 from nm_bus.core.ledger.boots import Boots
+from nm_bus.core.ledger.cut import Cut
 from nm_bus.core.ledger.state import State
 from nm_bus.core.nagios import PluginVerdict
 from nm_bus.core.overview import overview
@@ -60,6 +60,7 @@ from nm_bus.messages import (
     Running,
     Seconds,
     Severity,
+    Snap,
     Statement,
     Step,
     Supernode,
@@ -322,12 +323,13 @@ def test_a_page_of_the_largest_entries_is_taken() -> None:
 
 
 def test_the_pages_of_a_state_of_wide_letters_are_taken() -> None:
-    entry = Entry("config/c/x", {"text": f"{WORST}\x01" * 400_000}, 1, HERE)
-    state = State("p", epoch=1, revision=1, head="a" * 64, entries=[entry])
-    cutting = Cutting()
-    cutting.cut(1, Whole(f"{HERE}#{LIFE}", state.snapshot()), NOW)
-    pages = list(cutting.pages(1))
-    assert len(pages) > 1
+    texts = [f"{WORST}\x01" * count for count in (1, 100_000, 50_000)]
+    entries = [Entry(f"config/c/{n}", {"text": text}, 1, HERE) for n, text in enumerate(texts)]
+    state = State("p", epoch=1, revision=1, head="a" * 64, entries=entries)
+    cut = Cut(state.snapshot())
+    pages: list[Snap] = []
+    while found := cut.page(len(pages)):
+        pages.append(Snap("1.1", len(pages), found[1], found[0], 1))
     pass_all(map(step, pages))
 
 

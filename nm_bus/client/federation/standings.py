@@ -14,7 +14,7 @@ from nm_bus.client.federation.picture import HEALTHY, Picture, health_counts, wo
 from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.messages import CheckStatus, Health, MemberView, NodeId, Severity, Standing, VoterId
 
-NONE, RUNNING = "none", "running"
+NONE, RUNNING, BEHIND = "none", "running", "behind"
 SHORT = 8
 """So many letters of a head are shown; who compares all of them uses `nm-bus fsck`."""
 

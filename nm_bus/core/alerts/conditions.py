@@ -156,6 +156,12 @@ def ledger_stopped(node: NodeId, reason: str) -> Condition:
     return Condition(kinds.LEDGER_STOPPED, node, summary, holds=bool(reason))
 
 
+def ledger_behind(node: NodeId, trouble: str) -> Condition:
+    """A supernode lacks what the others' logs have no more, and cannot take it otherwise."""
+    summary = f"the ledger of {node} is behind, and {trouble}"
+    return Condition(kinds.LEDGER_BEHIND, node, summary, holds=bool(trouble))
+
+
 def ledger_not_admitted(node: NodeId, incarnation: str, *, admitted: bool) -> Condition:
     """It follows, but has no part: it began again with another ledger, or was dismissed."""
     summary = (

@@ -145,6 +145,13 @@ LEDGER_FORKED = AlertKind(
     "Two supernodes have different heads for one revision.",
     "Compare both with `nm-bus fsck`, and take the one that differs from the rest out of service.",
 )
+LEDGER_BEHIND = AlertKind(
+    "ledger-behind",
+    About.LEDGER,
+    Severity.CRITICAL,
+    "A supernode is behind, and cannot take the snapshot that would bring it up to date.",
+    "The summary says what is in the way: room on its disk, or another release.",
+)
 
 KINDS: Mapping[str, AlertKind] = {
     row.name: row
@@ -162,6 +169,7 @@ KINDS: Mapping[str, AlertKind] = {
         LEDGER_PEER_IGNORED,
         LEDGER_CLOCK,
         LEDGER_FORKED,
+        LEDGER_BEHIND,
     )
 }
 

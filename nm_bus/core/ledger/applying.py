@@ -16,6 +16,7 @@ from nm_bus.core.ledger.kinds import kind_of
 from nm_bus.core.ledger.rules.outcome import Effects, Outcome, Refusal, Unchanged
 from nm_bus.core.ledger.rules.values import flaw
 from nm_bus.core.ledger.state import State
+from nm_bus.core.ledger.usage import MOST_VALUES, size_of
 from nm_bus.messages import Batch, Change, Entry, FeedPlace, Micros, Proposed, Update
 
 MOST_ENTRIES = 200_000
@@ -118,11 +119,18 @@ def _conflict(state: State, change: Change) -> Refusal | None:
 
 
 def _full(state: State, change: Change) -> Refusal | None:
+    """Whether there is room. What makes some is never refused: to delete, or to say less."""
     if len(state.feeds) >= MOST_FEEDS and feed_of(change.key) not in state.feeds:
         return Refusal(BAD_VALUE, f"the ledger has {MOST_FEEDS} components: use one of them")
-    if len(state.entries) < MOST_ENTRIES or state.get(change.key) is not None:
+    entry = state.get(change.key)
+    if entry is None and len(state.entries) >= MOST_ENTRIES:
+        return Refusal(BAD_VALUE, f"the ledger holds {MOST_ENTRIES} keys: delete some first")
+    if change.value is None:
         return None
-    return Refusal(BAD_VALUE, f"the ledger holds {MOST_ENTRIES} keys: delete some first")
+    more = size_of(change.value) - (size_of(entry.value) if entry else 0)
+    if more > 0 and state.size + more > MOST_VALUES:
+        return Refusal(BAD_VALUE, f"the values have {MOST_VALUES} bytes: delete some first")
+    return None
 
 
 def _unstored(change: Change, refusal: Refusal) -> Applied:

@@ -19,6 +19,7 @@ from nm_bus.messages import (
     Fetch,
     Log,
     Nack,
+    Offer,
     Prepare,
     Promise,
     Snap,
@@ -101,10 +102,10 @@ def reached(step: Step) -> tuple[int, Ballot | None]:
             return step.slot, step.promised
         case Decided():
             return step.slot, None
-        case Beat() | Log() | Snap():
-            return step.height, None
+        case Beat() | Log() | Offer() | Snap():
+            return max(step.height, 0), None
         case Fetch():
-            return step.slot - 1, None
+            return max(step.slot - 1, 0), None
     return 0, None
 
 

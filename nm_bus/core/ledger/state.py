@@ -120,6 +120,11 @@ class State:
         """How much of a family of keys belongs to whom: records, locks."""
         return self._usage.of(owner, family)
 
+    @property
+    def size(self) -> int:
+        """How many bytes the values have together, as JSON."""
+        return self._usage.size
+
     def answer(self, change: ChangeId) -> Proposed | None:
         """What became of a change, as far as that is remembered."""
         return self.answers.find(change)

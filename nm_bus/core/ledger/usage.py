@@ -25,12 +25,16 @@ class Used:
 
 NOTHING = Used()
 
+MOST_VALUES = 512 * 1024**2
+"""How many bytes of values, as JSON, a ledger holds. All of it is in memory at every supernode."""
+
 
 @dataclass(slots=True)
 class Usage:
-    """What each owner has of each counted family."""
+    """What each owner has of each counted family, and in `size` the bytes of all values."""
 
     entries: InitVar[Iterable[Entry]] = ()
+    size: int = 0
     _used: dict[tuple[str, str], Used] = field(default_factory=dict)
 
     def __post_init__(self, entries: Iterable[Entry]) -> None:
@@ -50,12 +54,14 @@ class Usage:
         self._count(entry, -1)
 
     def _count(self, entry: Entry, sign: int) -> None:
+        size = sign * size_of(entry.value)
+        self.size += size
         family = entry.key.partition("/")[0]
         if family not in (RECORD, LOCK):
             return
         owner = family, owner_of(entry)
         before = self._used.get(owner, NOTHING)
-        after = Used(before.keys + sign, before.bytes + sign * size_of(entry.value))
+        after = Used(before.keys + sign, before.bytes + size)
         if after.keys:
             self._used[owner] = after
         else:

@@ -8,6 +8,7 @@ from nm_agents.cli.screen.figures import plural
 from nm_bus.client import Client
 from nm_bus.client.federation.picture import Picture
 from nm_bus.client.federation.standings import (
+    BEHIND,
     RUNNING,
     SHORT,
     forks,
@@ -42,6 +43,7 @@ BEGIN_AGAIN = (
     " fingerprint of each; where it was wrong, stop it, the same with --replace, start it"
 )
 REPLACE = "`nm-bus init --replace` there, restart, `nm-bus supernode rejoin`, then `promote`"
+ROOM = "make room on its disk, or run the same release everywhere; it tries again by itself"
 CATCH_UP = "see that its links run; it catches up by itself"
 DOCUMENTS = "`nm-bus config status --behind` tells which; the log of its agent tells why"
 
@@ -97,7 +99,9 @@ def _supernodes(picture: Picture, furthest: Standing, settled: int) -> Iterator[
 
 def _supernode(standing: Standing, admitted: set[VoterId], settled: int) -> Iterator[Finding]:
     node, incarnation = standing.node, standing.incarnation
-    if standing.reason:
+    if standing.state == BEHIND:
+        yield fail("ledger", f"{node} is behind: {standing.reason}", ROOM)
+    elif standing.reason:
         yield fail("ledger", f"{node} has {standing.state}: {standing.reason}", REPLACE)
     elif voter_id(node, incarnation) not in admitted:
         text = f"{node} follows as {incarnation}, which was not admitted"

@@ -11,13 +11,15 @@ from typing import Any
 
 import msgspec
 
+from nm_agents.supernode.ledger.arrival import Arrival, Arrived
 from nm_agents.supernode.ledger.checkpoints import Checkpoints
 from nm_agents.supernode.ledger.ignored import Ignored
 from nm_agents.supernode.ledger.listeners import Done, News
 from nm_agents.supernode.ledger.machine import LedgerMachine
 from nm_agents.supernode.ledger.post import Post
-from nm_agents.supernode.ledger.snapshots import Assembly, Supplies, Whole, whole_of
-from nm_agents.supernode.ledger.transaction import Moved, is_durable, keep, keep_snapshot
+from nm_agents.supernode.ledger.snapshots import Supplies, Whole
+from nm_agents.supernode.ledger.standing import standing_of
+from nm_agents.supernode.ledger.transaction import Moved, is_durable, keep, keep_snapshot, moved
 from nm_bus.codec import Reason, Rejected
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.applying import Applied
@@ -33,16 +35,20 @@ from nm_bus.messages import (
     Change,
     ChangeId,
     Echo,
+    Fetch,
     Ledger,
     Micros,
     NodeId,
+    Offer,
     Prepare,
     Proposed,
     Seconds,
     Snap,
     Standing,
+    Step,
     Update,
     VoterId,
+    Want,
 )
 from nm_bus.settings import Timing
 from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, Position, SqliteLedger
@@ -77,13 +83,14 @@ class LedgerDriver:
     _heights: dict[VoterId, int] = field(default_factory=dict)
     _dirty: dict[VoterId, Echo] = field(default_factory=dict)
     _supplies: Supplies = field(init=False)
-    _assembly: Assembly = field(default_factory=Assembly)
+    _arrival: Arrival = field(init=False)
     _news: News = field(default_factory=News)
     _installed: list[Callable[[], None]] = field(default_factory=list)
     _ticking: list[Callable[[Seconds], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._supplies = Supplies(self.store, self.post)
+        self._supplies = Supplies(self.store, self.post, self._whole)
+        self._arrival = Arrival.beside(self.store.path, self._tell, self.agreement.random)
 
     # --- what others may see of it
 
@@ -132,22 +139,20 @@ class LedgerDriver:
 
     def standing(self) -> Standing:
         """How it stands."""
-        state = self.state
-        return Standing(
-            self.node,
-            self.identity.incarnation,
-            state.epoch,
-            state.revision,
-            state.head,
-            self.height,
-            self.agreement.author,
-            tuple(sorted(state.voters)),
-            tuple(sorted(state.standbys)),
-            pending=len(self.agreement.outbox),
-            state="stopped" if self.reason else "listening" if self.machine.listens else "running",
-            reason=self.reason,
-            heights=dict(self._heights),
+        return standing_of(
+            self.identity,
+            self.state,
+            self.agreement,
+            self._heights,
+            stopped=self.reason,
+            trouble=self.trouble,
+            listens=self.machine.listens,
         )
+
+    @property
+    def trouble(self) -> str:
+        """Why it cannot take the snapshot that it needs, if so."""
+        return self._arrival.trouble
 
     def is_waiting(self, change: ChangeId) -> bool:
         """Whether a change was taken here and is not decided yet."""
@@ -242,8 +247,13 @@ class LedgerDriver:
                 self._compare(sender, message, step)
                 if not self.reason:
                     self._perform(self.agreement.behind(sender, step.height, now, moment))
+            case Offer() if step.slot > self.height:
+                self._arrival.offered(sender, step, self.state, now)
+            case Want():
+                self._supplies.give(message.origin, step, now)
             case Snap():
-                self._take_page(sender, step)
+                if arrived := self._arrival.take(sender, step, now):
+                    self._install(arrived)
             case Prepare() | Accept() if self.machine.listens:
                 pass
             case _:
@@ -271,7 +281,7 @@ class LedgerDriver:
 
     def _compare(self, sender: VoterId, message: Ledger, beat: Beat) -> None:
         self._heights.pop(sender, None)
-        self._heights[sender] = beat.height
+        self._heights[sender] = max(beat.height, 0)
         if len(self._heights) > MOST_KNOWN:
             del self._heights[next(iter(self._heights))]
         echo = beat.echoes.get(self.voter_id)
@@ -301,6 +311,7 @@ class LedgerDriver:
         if self.reason:
             return
         self._perform(self.agreement.tick(self._now(), self._micros()))
+        self._arrival.tick(self._now())
         self.transport.later(self.timing.agreement_delay / 4, self._tick)
 
     def _beat(self) -> None:
@@ -309,14 +320,13 @@ class LedgerDriver:
         now = self._now()
         self.post.tell_all(self._own_beat())
         self._supplies.forget_old(now)
-        self._assembly.forget_old(now)
         for listener in self._ticking:
             listener(now)
         self.transport.later(self.timing.beat, self._beat)
 
     def _own_beat(self) -> Beat:
         echoes = dict(list(self.boots.known.items())[-MOST_KNOWN:])
-        return self.checkpoints.beat(max(self.height, 0), echoes)
+        return self.checkpoints.beat(self.height, echoes)
 
     # --- what is done
 
@@ -330,55 +340,39 @@ class LedgerDriver:
                 self.clock.seen(each.change.timestamp, now, FAR_AHEAD)
             dirty, self._dirty = self._dirty, {}
             keep(self.store, Moved(effects, applied, answers, self._position(), dirty), self.state)
+            self._arrival.passed(self.height)
         for effect in effects:
             match effect:
+                case Send(step=Fetch()) if self._arrival.is_under_way(self._now()):
+                    pass  # the log that is asked for is gone, and what took its place is coming
                 case Send():
-                    self.post.tell(node_of(effect.to), effect.step)
+                    self._tell(effect.to, effect.step)
                 case SendLog():
-                    self._supply(node_of(effect.to), effect.slot)
+                    self._supplies.send(node_of(effect.to), effect.slot, self._now())
         if applied:
             self.checkpoints.applied(applied)
             self._news.tell(applied)
 
     def _position(self) -> Position:
-        return msgspec.structs.replace(
-            self.store.position,
-            height=self.agreement.height,
-            author=self.agreement.author,
-            time=self.state.time,
-            revision=self.state.revision,
-            head=self.state.head,
-            clock=self.clock.last,
-            floor=self.state.answers.floor,
-        )
+        return moved(self.store.position, self.agreement, self.state, self.clock.last)
 
     # --- who is behind
 
-    def _supply(self, node: NodeId, slot: int) -> None:
-        def whole() -> Whole:
-            return Whole(self.agreement.author, self.state.snapshot(), self.identity.file)
+    def _whole(self) -> Whole:
+        state = self.state
+        return Whole(self.agreement.author, state.snapshot(), self.identity.file, state.size)
 
-        self._supplies.send(node, slot, whole, self._now())
-
-    def _take_page(self, sender: VoterId, snap: Snap) -> None:
-        if snap.slot <= self.height:
-            return
-        text = self._assembly.take(sender, snap, self._now())
-        if text is not None:
-            self._install(sender, snap.slot, text)
-
-    def _install(self, sender: VoterId, slot: int, text: str) -> None:
+    def _install(self, arrived: Arrived) -> None:
         """Put a snapshot in the state's place, in one transaction."""
-        whole = whole_of(text, self.state)
-        if isinstance(whole, str):
-            _LOG.warning("a snapshot of %s %s", sender, whole)
-            return
-        self.machine.state = state = State.of(whole.state)
-        decided = [state.answer(change) for change in self.agreement.outbox]
+        slot, whole = arrived.slot, arrived.whole
+        self.machine.state = state = arrived.state
+        found = map(state.answer, self.agreement.outbox)
+        decided = [answer for answer in found if answer is not None]
         self.agreement.installed(slot, whole.author)
-        self._keep_installed(slot, whole, [answer for answer in decided if answer is not None])
-        _LOG.info("ledger: took a snapshot of %s, revision %d", sender, state.revision)
-        for answer in filter(None, decided):
+        self._keep_installed(slot, whole, decided)
+        _LOG.info("ledger: took a snapshot of %s, revision %d", arrived.supplier, state.revision)
+        self._confirm()
+        for answer in decided:
             self._news.answer(answer.id, answer)
         for listener in self._installed:
             listener()
@@ -388,6 +382,9 @@ class LedgerDriver:
         keep_snapshot(self.store, whole, slot, position, (answer.id for answer in decided))
         self.post.identity = self.identity
         self.checkpoints.load()
+
+    def _tell(self, to: VoterId, step: Step) -> None:
+        self.post.tell(node_of(to), step)
 
     def _now(self) -> Seconds:
         return self.transport.now()

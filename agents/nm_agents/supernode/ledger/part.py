@@ -17,6 +17,7 @@ from nm_bus.codec import LONG, Rejected
 from nm_bus.codes import NO_LEDGER, OK
 from nm_bus.core.alerts.conditions import (
     Condition,
+    ledger_behind,
     ledger_clock,
     ledger_forked,
     ledger_not_admitted,
@@ -45,12 +46,14 @@ from nm_bus.transport.base import Delivery
 
 
 def troubles(ledger: LedgerDriver | None) -> Iterator[Condition]:
-    """A ledger that has stopped, one whose supernode nobody has admitted, clocks that are wrong,
-    a peer whose words do not count, and two heads for one revision. Without a ledger: none."""
+    """A ledger that has stopped or cannot catch up, one whose supernode nobody has admitted, clocks
+    that are wrong, a peer whose words do not count, and two heads for one revision. Without a
+    ledger: none."""
     if ledger is None:
         return
     node, state = ledger.node, ledger.state
     yield ledger_stopped(node, ledger.reason)
+    yield ledger_behind(node, ledger.trouble)
     admitted = ledger.voter_id in state.voters | state.standbys
     yield ledger_not_admitted(node, ledger.identity.incarnation, admitted=admitted)
     left_out = [change.supernode for change in ledger.agreement.left_out.values()]

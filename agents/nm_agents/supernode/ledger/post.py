@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from nm_agents.host.sender import Sender
-from nm_bus.messages import Ledger, Log, NodeId, Seconds, Snap, Step
+from nm_bus.messages import Ledger, Log, NodeId, Offer, Seconds, Snap, Step
 from nm_bus.storage.ledger import LedgerIdentity
 from nm_bus.topology import OUT, LinkKind, out_exchange
 from nm_bus.transport.base import Transport
@@ -36,5 +36,5 @@ class Post:
     def _say(self, exchange: str, step: Step) -> None:
         me = self.identity
         message = Ledger(me.node, me.incarnation, me.epoch, me.boot, me.nonce, step, me.beginning)
-        kind = LinkKind.BULK if isinstance(step, Log | Snap) else LinkKind.CONTROL
+        kind = LinkKind.BULK if isinstance(step, Log | Offer | Snap) else LinkKind.CONTROL
         self._sender.publish(exchange, f"{kind}.ledger", message, expiration=STALE)

@@ -1,156 +1,105 @@
-"""What a supernode that is behind is sent: a page of the log, or the state when that is gone.
+"""What a supernode that is behind is given: a page of the log, or the state when that is gone.
 
-A snapshot goes in pages, cut here and put together there. The pages of one cut are sent again as
-they are for a while, so that lost ones can be made up for.
+A state is offered once and goes page by page, as it is asked for. Of what was offered, the log is
+kept: who takes an hour to fetch a state goes on from there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
 
 from nm_agents.supernode.ledger.post import Post
-from nm_bus.boundary import Unreadable, attempt
-from nm_bus.core.ledger.state import State, StateSnapshot
-from nm_bus.messages import Log, NodeId, Seconds, Snap, VoterId
+from nm_bus.core.ledger.cut import FORM, Cut
+from nm_bus.core.ledger.state import StateSnapshot
+from nm_bus.messages import Log, NodeId, Offer, Seconds, Snap, VoterId, Want
 from nm_bus.messages.base import Nested
-from nm_bus.storage.ledger import NEWCOMER, SqliteLedger
+from nm_bus.storage.ledger import SqliteLedger
 
-PIECE = 256 * 1024
-"""How many characters go in a page: at most 1 MiB of UTF-8."""
+MOST_CUTS = 2
+"""How many snapshots are held at once; the one longest not asked for gives way."""
 
-MOST_PAGES = 2_048
-"""A larger state is no state of ours."""
-
-KEPT: Seconds = 60.0
-"""How long a cut is good for, and how long a page is waited for."""
-
-AGAIN: Seconds = 5.0
-"""One supernode gets the pages no more often than this."""
+KEPT: Seconds = 600.0
+"""How long a snapshot is held that nobody asks for: a link may be down meanwhile."""
 
 
 class Whole(Nested, frozen=True):
     """All that a supernode needs to go on after a slot. `file` is the identity of the project file
-    that the ledger began with."""
+    that the ledger began with, `size` how many bytes the values of the state have."""
 
     author: VoterId
     state: StateSnapshot
     file: str = ""
-
-
-def whole_of(text: str, state: State) -> Whole | str:
-    """What a snapshot's text holds, if it may take the place of a state; else why not."""
-    whole = attempt(lambda: msgspec.json.decode(text, type=Whole))
-    if isinstance(whole, Unreadable):
-        return whole.reason
-    found = whole.state
-    if found.project != state.project or state.epoch not in (NEWCOMER, found.epoch):
-        return "is of another project or epoch"
-    return whole
+    size: int = 0
 
 
 @dataclass(slots=True)
-class Cutting:
-    """The last cut of the own state."""
+class Held:
+    """A snapshot that may be asked for."""
 
-    _slot: int = 0
-    _text: str = ""
-    _since: Seconds | None = None
-    _sent: dict[NodeId, Seconds] = field(default_factory=dict)
-
-    def is_due(self, node: NodeId, now: Seconds) -> bool:
-        """Whether a supernode that asks is sent the pages; if so it was."""
-        if now - self._sent.get(node, now - AGAIN) < AGAIN:
-            return False
-        self._sent[node] = now
-        return True
-
-    def is_fresh(self, now: Seconds) -> bool:
-        """Whether the last cut will do."""
-        return self._since is not None and now - self._since < KEPT
-
-    def cut(self, slot: int, whole: Whole, now: Seconds) -> None:
-        """Cut the state as it is after a slot."""
-        self._slot, self._since = slot, now
-        self._text = msgspec.json.encode(whole).decode()
-
-    def pages(self, height: int) -> Iterator[Snap]:
-        """The pages of the last cut; `height` is how far this supernode is now."""
-        pages = -(-len(self._text) // PIECE)
-        for page in range(pages):
-            text = self._text[page * PIECE : (page + 1) * PIECE]
-            yield Snap(self._slot, page, pages, text, height)
-
-    def forget_old(self, now: Seconds) -> None:
-        """Let go of a cut that nobody may ask for any more."""
-        if not self.is_fresh(now):
-            self._since, self._text = None, ""
-            self._sent.clear()
-
-
-@dataclass(slots=True)
-class Assembly:
-    """The pages of one snapshot at a time."""
-
-    _of: tuple[VoterId, int, int] | None = None
-    _pages: dict[int, str] = field(default_factory=dict)
-    _since: Seconds = 0.0
-
-    def take(self, sender: VoterId, snap: Snap, now: Seconds) -> str | None:
-        """Take a page; gives the whole text once all are there.
-
-        Another snapshot takes the place of one that is stale, or of the same sender's earlier one.
-        """
-        if snap.pages > MOST_PAGES or snap.page >= snap.pages:
-            return None
-        this = (sender, snap.slot, snap.pages)
-        if this != self._of:
-            if not self._gives_way(sender, snap.slot, now):
-                return None
-            self._of, self._pages = this, {}
-        self._since = now
-        self._pages[snap.page] = snap.text
-        if len(self._pages) < snap.pages:
-            return None
-        text = "".join(self._pages[page] for page in range(snap.pages))
-        self.forget()
-        return text
-
-    def forget(self) -> None:
-        """Drop what there is."""
-        self._of, self._pages = None, {}
-
-    def forget_old(self, now: Seconds) -> None:
-        """Drop what has waited too long for its other pages."""
-        if now - self._since >= KEPT:
-            self.forget()
-
-    def _gives_way(self, sender: VoterId, slot: int, now: Seconds) -> bool:
-        if self._of is None or now - self._since >= KEPT:
-            return True
-        return self._of[0] == sender and self._of[1] < slot
+    offer: Offer
+    cut: Cut
+    asked: Seconds
 
 
 @dataclass(slots=True)
 class Supplies:
-    """One supernode's supplies for the others. Who wants more asks again."""
+    """One supernode's supplies for the others; `whole` is its state as of the last slot that is on
+    disk. Who wants more asks again."""
 
     store: SqliteLedger
     post: Post
-    _cutting: Cutting = field(default_factory=Cutting)
+    whole: Callable[[], Whole]
+    _held: dict[str, Held] = field(default_factory=dict)
+    _count: int = 0
 
-    def send(self, node: NodeId, slot: int, whole: Callable[[], Whole], now: Seconds) -> None:
-        """Send what was decided from a slot on, as far as a page goes; or all pages of `whole`,
-        which is as of the last slot that is on disk."""
-        height, batches = self.store.position.height, self.store.batches(slot)
+    def send(self, node: NodeId, slot: int, now: Seconds) -> None:
+        """Send what was decided from a slot on, as far as a page goes; or offer a snapshot."""
+        batches = self.store.batches(slot)
         if batches:
-            self.post.tell(node, Log(slot, batches, height))
-        elif batches is None and self._cutting.is_due(node, now):
-            if not self._cutting.is_fresh(now):
-                self._cutting.cut(height, whole(), now)
-            for page in self._cutting.pages(height):
-                self.post.tell(node, page)
+            self.post.tell(node, Log(slot, batches, self.store.position.height))
+        elif batches is None:
+            self._offer(node, now)
+
+    def give(self, node: NodeId, want: Want, now: Seconds) -> None:
+        """Send a page of a snapshot; if that is gone, offer another one."""
+        held = self._held.pop(want.cut, None)
+        if held is None:
+            self._offer(node, now)
+            return
+        held.asked = now
+        self._held[want.cut] = held
+        page = held.cut.page(want.page)
+        if page is not None:
+            body, last = page
+            height = self.store.position.height
+            self.post.tell(node, Snap(want.cut, want.page, last, body, height))
 
     def forget_old(self, now: Seconds) -> None:
-        """Let go of what nobody may ask for any more."""
-        self._cutting.forget_old(now)
+        """Let go of what nobody asks for any more."""
+        self._hold({name: one for name, one in self._held.items() if now - one.asked < KEPT})
+
+    def _offer(self, node: NodeId, now: Seconds) -> None:
+        """Offer the last snapshot, or a new one when the log does not go on from that."""
+        if self.store.position.height < 0:
+            return
+        held = next(reversed(self._held.values()), None)
+        if held is None or not self.store.goes_on_after(held.offer.slot):
+            held = self._cut(now)
+        held.asked = now
+        height = self.store.position.height
+        self.post.tell(node, msgspec.structs.replace(held.offer, height=height))
+
+    def _cut(self, now: Seconds) -> Held:
+        self._count += 1
+        whole, slot = self.whole(), self.store.position.height
+        name, cut = f"{self.store.identity.nonce[:16]}.{self._count}", Cut(whole.state)
+        about = msgspec.json.encode(msgspec.structs.replace(whole, state=cut.about)).decode()
+        held = Held(Offer(name, slot, FORM, whole.size, about, slot), cut, now)
+        self._hold(dict([*self._held.items(), (name, held)][-MOST_CUTS:]))
+        return held
+
+    def _hold(self, held: dict[str, Held]) -> None:
+        """Hold these, and the log after the first of them."""
+        self._held = held
+        self.store.wanted = min((one.offer.slot for one in held.values()), default=None)

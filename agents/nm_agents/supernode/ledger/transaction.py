@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from nm_agents.supernode.ledger.snapshots import Whole
+from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.answers import Asker, parts
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.effects import Effect, KeepBatch, KeepChange, KeepVote
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import ChangeId, Echo, Entry, Proposed, VoterId
+from nm_bus.messages import ChangeId, Echo, Entry, Micros, Proposed, VoterId
 from nm_bus.storage.ledger import Position, SqliteLedger
 
 
@@ -30,13 +31,27 @@ class Moved:
     peers: dict[VoterId, Echo]
 
 
-def keep(store: SqliteLedger, moved: Moved, state: State) -> None:
+def moved(before: Position, agreement: Agreement, state: State, clock: Micros) -> Position:
+    """How far a ledger is now; `clock` is the last moment of its hybrid clock."""
+    return structs.replace(
+        before,
+        height=agreement.height,
+        author=agreement.author,
+        time=state.time,
+        revision=state.revision,
+        head=state.head,
+        clock=clock,
+        floor=state.answers.floor,
+    )
+
+
+def keep(store: SqliteLedger, event: Moved, state: State) -> None:
     """Write one event down, whole or not at all; it is on disk when this returns.
 
     Raises StorageError: then nothing of it may be said, and the program must end.
     """
     with store.transaction():
-        for effect in _lasting(moved.effects):
+        for effect in _lasting(event.effects):
             match effect:
                 case KeepVote():
                     store.keep_vote(effect.slot, effect.vote)
@@ -46,15 +61,15 @@ def keep(store: SqliteLedger, moved: Moved, state: State) -> None:
                     store.keep_change(effect.change)
         # the entries as they are after all of it, and each revision.
         entries: dict[str, Entry | None] = {}
-        updates = [(each.update, each.entries) for each in moved.applied if each.update is not None]
+        updates = [(each.update, each.entries) for each in event.applied if each.update is not None]
         for _, touched in updates:
             entries |= touched
         store.keep_entries(entries)
         store.keep_updates(updates)
-        if moved.answers:
-            store.answers.keep(state.answers, _by_asker(moved.answers))
-        store.keep_peers(moved.peers)
-        store.keep_position(moved.position)
+        if event.answers:
+            store.answers.keep(state.answers, _by_asker(event.answers))
+        store.keep_peers(event.peers)
+        store.keep_position(event.position)
 
 
 def _lasting(effects: Sequence[Effect]) -> Iterator[Effect]:

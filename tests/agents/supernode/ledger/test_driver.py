@@ -20,7 +20,6 @@ from nm_bus.core.ledger.boots import MOST_KNOWN
 from nm_bus.messages import Beat, Change, Ledger, Proposed
 from nm_bus.project import FirstSupernode, Project
 from nm_bus.settings import Broker, SupernodeSettings, Tls
-from nm_bus.storage import ledger as storage
 from nm_bus.storage import retention
 from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, Position, create_ledger, open_ledger
 from nm_bus.testing.links import Trouble
@@ -139,7 +138,6 @@ def test_who_is_far_behind_takes_a_snapshot_and_goes_on(
     make_crowd: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "LOG_SLOTS", 3)
-    monkeypatch.setattr(storage, "COMPACT_EVERY", 2)
     crowd = make_crowd(3, trouble=BAD)
     crowd.awake()
     first, second, third = crowd
@@ -466,7 +464,6 @@ def test_what_was_decided_while_it_was_away_is_not_done_again_however_many_asked
     """It returns by a snapshot that does not know who asked: an old value would come back."""
     monkeypatch.setattr(answers, "MOST_ASKERS", 4)
     monkeypatch.setattr(retention, "LOG_SLOTS", 3)
-    monkeypatch.setattr(storage, "COMPACT_EVERY", 2)
     crowd = make_crowd(3)
     crowd.awake()
     first, second, away = crowd
