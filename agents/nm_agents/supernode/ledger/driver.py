@@ -13,7 +13,9 @@ import msgspec
 
 from nm_agents.supernode.ledger.arrival import Arrival, Arrived
 from nm_agents.supernode.ledger.checkpoints import Checkpoints
+from nm_agents.supernode.ledger.earlier import EarlierUpdates, lost_with
 from nm_agents.supernode.ledger.ignored import Ignored
+from nm_agents.supernode.ledger.kept import KeptUpdates
 from nm_agents.supernode.ledger.listeners import Done, News
 from nm_agents.supernode.ledger.machine import LedgerMachine
 from nm_agents.supernode.ledger.post import Post
@@ -34,8 +36,10 @@ from nm_bus.messages import (
     Beat,
     Change,
     ChangeId,
+    Earlier,
     Echo,
     Fetch,
+    FetchEarlier,
     Ledger,
     Micros,
     NodeId,
@@ -46,7 +50,6 @@ from nm_bus.messages import (
     Snap,
     Standing,
     Step,
-    Update,
     VoterId,
     Want,
 )
@@ -63,7 +66,7 @@ Sign = Callable[[Change], Change]
 
 
 @dataclass(slots=True)
-class LedgerDriver:
+class LedgerDriver(KeptUpdates):
     """One life of a supernode's ledger, by `start_life`. Every method may raise StorageError."""
 
     store: SqliteLedger
@@ -84,12 +87,14 @@ class LedgerDriver:
     _dirty: dict[VoterId, Echo] = field(default_factory=dict)
     _supplies: Supplies = field(init=False)
     _arrival: Arrival = field(init=False)
+    earlier: EarlierUpdates = field(init=False)
     _news: News = field(default_factory=News)
     _installed: list[Callable[[], None]] = field(default_factory=list)
     _ticking: list[Callable[[Seconds], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._supplies = Supplies(self.store, self.post, self._whole)
+        self.earlier = EarlierUpdates(self.store, self.post)
         self._arrival = Arrival.beside(self.store.path, self._tell, self.agreement.random)
 
     # --- what others may see of it
@@ -123,19 +128,6 @@ class LedgerDriver:
     def is_awake(self) -> bool:
         """Whether it votes: the others have confirmed that its file is the one that voted."""
         return not (self.machine.listens or self.reason)
-
-    def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
-        """The revisions after `since`, of one key or of all, oldest first."""
-        return self.store.updates(since, limit, key)
-
-    def history(self, key: str, before: int, limit: int) -> list[Update]:
-        """The revisions before one (0: from the newest on), newest first."""
-        return self.store.history(key, before, limit)
-
-    @property
-    def feed_from(self) -> int:
-        """The revision after which all updates are there; who has less needs a snapshot."""
-        return self.store.position.feed_from
 
     def standing(self) -> Standing:
         """How it stands."""
@@ -254,6 +246,8 @@ class LedgerDriver:
             case Snap():
                 if arrived := self._arrival.take(sender, step, now):
                     self._install(arrived)
+            case FetchEarlier() | Earlier():
+                self.earlier.take(message.origin, step, self.state, now)
             case Prepare() | Accept() if self.machine.listens:
                 pass
             case _:
@@ -291,6 +285,7 @@ class LedgerDriver:
             return
         self._confirm()
         self.checkpoints.compare(message.origin, message.incarnation, beat)
+        self.earlier.heard(message.origin, beat, self._now())
 
     def _confirm(self) -> None:
         is_new = self.state.epoch == NEWCOMER
@@ -320,13 +315,14 @@ class LedgerDriver:
         now = self._now()
         self.post.tell_all(self._own_beat())
         self._supplies.forget_old(now)
+        self.earlier.tick(now)
         for listener in self._ticking:
             listener(now)
         self.transport.later(self.timing.beat, self._beat)
 
     def _own_beat(self) -> Beat:
         echoes = dict(list(self.boots.known.items())[-MOST_KNOWN:])
-        return self.checkpoints.beat(self.height, echoes)
+        return self.checkpoints.beat(self.height, echoes, self.earlier.told())
 
     # --- what is done
 
@@ -378,7 +374,7 @@ class LedgerDriver:
             listener()
 
     def _keep_installed(self, slot: int, whole: Whole, decided: list[Proposed]) -> None:
-        position = msgspec.structs.replace(self._position(), feed_from=whole.state.revision)
+        position = msgspec.structs.replace(self._position(), kept_from=lost_with(self.state))
         keep_snapshot(self.store, whole, slot, position, (answer.id for answer in decided))
         self.post.identity = self.identity
         self.checkpoints.load()

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 
 from nm_agents.host.sender import Sender
-from nm_bus.messages import Ledger, Log, NodeId, Offer, Seconds, Snap, Step
+from nm_bus.messages import Earlier, Ledger, Log, NodeId, Offer, Seconds, Snap, Step
 from nm_bus.storage.ledger import LedgerIdentity
 from nm_bus.topology import OUT, LinkKind, out_exchange
 from nm_bus.transport.base import Transport
+
+_LARGE = Log | Offer | Snap | Earlier
 
 STALE: Seconds = 60.0
 """A step that has waited this long for its link was said again long ago."""
@@ -36,5 +38,5 @@ class Post:
     def _say(self, exchange: str, step: Step) -> None:
         me = self.identity
         message = Ledger(me.node, me.incarnation, me.epoch, me.boot, me.nonce, step, me.beginning)
-        kind = LinkKind.BULK if isinstance(step, Log | Offer | Snap) else LinkKind.CONTROL
+        kind = LinkKind.BULK if isinstance(step, _LARGE) else LinkKind.CONTROL
         self._sender.publish(exchange, f"{kind}.ledger", message, expiration=STALE)
