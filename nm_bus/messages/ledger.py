@@ -205,17 +205,23 @@ class Offer(Nested, frozen=True, tag_field="step", tag="offer"):
 
 
 class Want(Nested, frozen=True, tag_field="step", tag="want"):
-    """Send this page of the snapshot that you offered. When it is gone, another one is offered."""
+    """Send this page of the snapshot that you offered. When it is gone, another one is offered.
+
+    `question` numbers what is asked, also when a page is asked for again.
+    """
 
     cut: str
     page: int
+    question: int
 
 
 class Snap(Nested, frozen=True, tag_field="step", tag="snap"):
-    """One page of a snapshot, numbered from 0: JSON, compressed by zlib, in base64."""
+    """One page of a snapshot, numbered from 0: JSON, compressed by zlib, in base64. `question` is
+    the number of the Want that it answers."""
 
     cut: str
     page: int
+    question: int
     last: bool
     body: str
     height: int

@@ -41,8 +41,11 @@ from nm_bus.storage.updates import Kept, UpdateRows
 SCHEMA = 4
 """The version of the tables below. A file of another one is not touched."""
 
-MAX_BYTES = 8 * 1024**3
-"""How large a file may grow."""
+MAX_BYTES = 16 * 1024**3
+"""How large a file may grow: more than all that it holds at their own limits, so that these are
+met first. In GiB, with the half-full pages that SQLite may leave, and a page of 4 KiB that a long
+row may leave nearly empty: feed 4.4 (100,000 rows, 2 GiB of them), outbox 3.7 (10,000 changes of
+192 KiB), state 2.0 (200,000 keys, 512 MiB of values), answers 1.1 (200,000), log 0.5 (256 MiB)."""
 
 PAGE_SLOTS, PAGE_BYTES = 1_000, 1024**2
 """How much of the log goes into one page."""

@@ -1,14 +1,13 @@
 """Pages that came in any order, in a file that lives as long as they are wanted and no longer.
 
-It is no store: nothing is flushed, and a file that an earlier life left is thrown away.
+It is no store: nothing is flushed, and what an earlier life left is thrown away.
 """
 
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from nm_bus.errors import StorageError
 
@@ -19,7 +18,7 @@ class PageFile:
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.path, self._max = path, max_bytes
-        self._file: BinaryIO | None = None
+        self._ready = False
         self._places: dict[int, tuple[int, int]] = {}
         self._size = 0
 
@@ -32,16 +31,17 @@ class PageFile:
         """Make it empty and ready."""
         self.clear()
         with self._plainly():
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-            self._file = os.fdopen(descriptor, "w+b")
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        self._ready = True
 
     def put(self, number: int, body: bytes) -> None:
         """Take a page that is not there yet."""
-        if self._file is None or self._size + len(body) > self._max:
+        if not self._ready:
+            raise StorageError(f"{self.path}: it was thrown away")
+        if self._size + len(body) > self._max:
             raise StorageError(f"{self.path}: it has reached its limit of {self._max} bytes")
-        with self._plainly():
-            self._file.seek(self._size)
-            self._file.write(body)
+        with self._plainly(), self.path.open("ab") as file:
+            file.write(body)
         self._places[number] = self._size, len(body)
         self._size += len(body)
 
@@ -53,20 +53,14 @@ class PageFile:
 
     def clear(self) -> None:
         """Throw it away. What cannot be thrown away is written over by the next one."""
-        file, self._file, self._places, self._size = self._file, None, {}, 0
-        try:
-            if file is not None:
-                file.close()
+        self._ready, self._places, self._size = False, {}, 0
+        with suppress(OSError):
             self.path.unlink(missing_ok=True)
-        except OSError:
-            return
 
     def _read(self, start: int, size: int) -> bytes:
-        if self._file is None:
-            raise StorageError(f"{self.path}: it was thrown away")
-        with self._plainly():
-            self._file.seek(start)
-            body = self._file.read(size)
+        with self._plainly(), self.path.open("rb") as file:
+            file.seek(start)
+            body = file.read(size)
         if len(body) < size:
             raise StorageError(f"{self.path}: it is shorter than it was written")
         return body

@@ -329,7 +329,7 @@ def test_the_pages_of_a_state_of_wide_letters_are_taken() -> None:
     cut = Cut(state.snapshot())
     pages: list[Snap] = []
     while found := cut.page(len(pages)):
-        pages.append(Snap("1.1", len(pages), found[1], found[0], 1))
+        pages.append(Snap("1.1", len(pages), 1, found[1], found[0], 1))
     pass_all(map(step, pages))
 
 

@@ -1,8 +1,8 @@
 """Which pages of a snapshot are asked for next, and when again: a window that fits the link.
 
 The receiver asks, so that no queue fills with what cannot be taken. How much is under way follows
-from what came lately, and how long an answer is waited for from how long the others took (RFC 6298,
-with Karn's rule: a page that was asked for twice tells nothing).
+from what came lately, and how long an answer is waited for from how long the others took, as in
+RFC 6298. Questions are numbered and answers repeat the number, so each tells how long it took.
 """
 
 import heapq
@@ -23,9 +23,26 @@ FIRST, SHORTEST, LONGEST = 4.0, 1.0, 16.0
 
 MOST_DOUBLINGS = 4
 
+OVERTAKEN = 3
+"""A page is asked for again at once when so many that were asked for later came before it: links
+keep the order, so it was lost."""
+
+REMEMBERED = 4 * MOST
+"""How many questions are remembered."""
+
 SILENT, MOST_SILENT = 30.0, 300.0
 """A supplier of which no page came for so long, or for a quarter of the time that was put into it,
 gives way to another one; and after the latter in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A page that was asked for: the number of the question, since when, and until when it is
+    waited for."""
+
+    number: int
+    since: Seconds
+    until: Seconds
 
 
 @dataclass(slots=True)
@@ -40,17 +57,19 @@ class Download:
     """The number of the last page, once it is known."""
     _heard: Seconds = field(init=False)
     _came: set[int] = field(default_factory=set)
-    _asked: dict[int, tuple[Seconds, Seconds]] = field(default_factory=dict)
-    """Since when a page is under way, and until when it is waited for."""
+    _asked: dict[int, Question] = field(default_factory=dict)
+    """The pages under way."""
+    _questions: dict[int, Seconds] = field(default_factory=dict)
+    """When each of the last questions was asked, also those that are not waited for any more."""
+    _count: int = 0
     _again: list[int] = field(default_factory=list)
     """A heap of the pages that did not come in time."""
-    _late: set[int] = field(default_factory=set)
-    """The pages that were waited for in vain, and tell nothing of how long one takes."""
     _next: int = 0
     _lately: deque[Seconds] = field(default_factory=lambda: deque(maxlen=MOST))
     _usual: tuple[Seconds, Seconds] | None = None
     """How long a page takes, and how much that differs."""
     _doublings: int = 0
+    _doubled: Seconds = 0.0
 
     def __post_init__(self) -> None:
         self._heard = self.began
@@ -65,32 +84,44 @@ class Download:
         spent = (self._heard - self.began) / 4
         return now - self._heard > min(max(SILENT, spent), MOST_SILENT)
 
-    def take(self, page: int, now: Seconds, *, last: bool) -> bool:
-        """A page came; False for one that is here already, or is none of these."""
+    def take(self, page: int, question: int, now: Seconds, *, last: bool) -> bool:
+        """A page came, to this question; False for one that is here already, or is none of
+        these."""
+        since = self._questions.pop(question, None)
+        if since is not None:
+            self._took(now - since)
+            self._lost(
+                [one for one, each in self._asked.items() if each.number + OVERTAKEN < question]
+            )
         if page in self._came or page >= (self._next if self.last is None else self.last + 1):
             return False
         self._came.add(page)
-        since, _ = self._asked.pop(page, (now, now))
-        if page not in self._late:
-            self._took(now - since)
-        self._late.discard(page)
-        self._heard = now
+        self._asked.pop(page, None)
+        self._heard, self._doublings = now, 0
         self._lately.append(now)
         if last:
             self._ends(page)
         return True
 
-    def due(self, now: Seconds) -> list[int]:
-        """The pages to ask for now; they are under way from now on."""
+    def due(self, now: Seconds) -> list[tuple[int, int]]:
+        """The pages to ask for now, each with the number of its question; they are under way from
+        now on."""
         self._give_up(now)
-        pages: list[int] = []
+        asked: list[tuple[int, int]] = []
         while len(self._asked) < self._window(now):
             page = self._missing()
             if page is None:
                 break
-            self._asked[page] = now, now + self._patience()
-            pages.append(page)
-        return pages
+            asked.append((page, self._ask(page, now)))
+        return asked
+
+    def _ask(self, page: int, now: Seconds) -> int:
+        self._count += 1
+        self._asked[page] = Question(self._count, now, now + self._patience())
+        self._questions[self._count] = now
+        if len(self._questions) > REMEMBERED:
+            del self._questions[next(iter(self._questions))]
+        return self._count
 
     def _missing(self) -> int | None:
         while self._again:
@@ -103,14 +134,18 @@ class Download:
         return self._next - 1
 
     def _give_up(self, now: Seconds) -> None:
-        """Pages that are overdue will be asked for again, and all with more patience."""
-        overdue = [page for page, (_, until) in self._asked.items() if now >= until]
-        for page in overdue:
-            del self._asked[page]
-            self._late.add(page)
-            heapq.heappush(self._again, page)
-        if overdue:
+        """Pages that are overdue will be asked for again; with more patience when no page came
+        since: then the link is slow, or down."""
+        overdue = {page: asked for page, asked in self._asked.items() if now >= asked.until}
+        self._lost(list(overdue))
+        if any(asked.since >= max(self._heard, self._doubled) for asked in overdue.values()):
             self._doublings = min(self._doublings + 1, MOST_DOUBLINGS)
+            self._doubled = now
+
+    def _lost(self, pages: list[int]) -> None:
+        for page in pages:
+            del self._asked[page]
+            heapq.heappush(self._again, page)
 
     def _window(self, now: Seconds) -> int:
         lately = sum(now - came < SPAN for came in self._lately)
@@ -122,8 +157,7 @@ class Download:
         return min(wait, LONGEST) * (1 + self.random() / 4)
 
     def _took(self, seconds: Seconds) -> None:
-        """A page that was asked for once took so long."""
-        self._doublings = 0
+        """An answer took so long."""
         if self._usual is None:
             self._usual = seconds, seconds / 2
             return
@@ -134,6 +168,6 @@ class Download:
     def _ends(self, page: int) -> None:
         """This was the last one: what was asked for beyond it is not there."""
         self.last = page
-        self._asked = {one: when for one, when in self._asked.items() if one < page}
+        self._asked = {one: asked for one, asked in self._asked.items() if one < page}
         self._again = [one for one in self._again if one < page]
         heapq.heapify(self._again)

@@ -137,6 +137,23 @@ def test_a_full_ledger_takes_no_new_key(monkeypatch: pytest.MonkeyPatch) -> None
     desk.done("pub", "set", DOCUMENT, {"content": "y"})
 
 
+def test_a_ledger_full_of_values_takes_only_what_makes_it_smaller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    desk.done("pub", "set", DOCUMENT, {"content": "x" * 100})
+    desk.done("pub", "set", "config/search/b", {"content": "x"})
+    monkeypatch.setattr(applying, "MOST_VALUES", desk.state.size)
+    answer = desk.ask("pub", "set", "config/search/c", {"content": "x"}).answer
+    assert answer.code == "bad-value"
+    assert answer.reason == f"the values have {desk.state.size} bytes: delete some first"
+    assert desk.refused("pub", "set", "config/search/b", {"content": "xy"}) == "bad-value"
+    desk.done("pub", "set", "config/search/b", {"content": "y"})
+    desk.done("pub", "set", DOCUMENT, {"content": "x" * 50})
+    desk.done("pub", "set", "config/search/c", {"content": "x"})
+    desk.done("pub", "delete", DOCUMENT)
+
+
 def test_a_batch_is_applied_in_the_order_of_changes_at_one_time() -> None:
     state = genesis(project())
     late, early = put(1, "late", timestamp=9), put(2, "early", timestamp=8)

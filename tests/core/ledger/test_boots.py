@@ -13,10 +13,13 @@ from nm_bus.messages import (
     Echo,
     Fetch,
     Nack,
+    Offer,
     Prepare,
     Promise,
+    Snap,
     Step,
     Submit,
+    Want,
 )
 
 ME, A, B = "me#genesis", "a#genesis", "b#genesis"
@@ -79,7 +82,12 @@ def test_a_stranger_confirms_nothing() -> None:
         (Nack(7, LOW, HIGH), 7, HIGH),
         (Decided(7, LOW, Batch(A)), 7, None),
         (Beat(7), 7, None),
+        (Beat(-1), 0, None),
         (Fetch(7), 6, None),
+        (Fetch(0), 0, None),
+        (Offer("n.1", 3, 1, 0, "", 7), 7, None),
+        (Want("n.1", 3, 1), 0, None),
+        (Snap("n.1", 3, 1, False, "", 7), 7, None),
         (Submit(()), 0, None),
     ],
 )

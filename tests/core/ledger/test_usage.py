@@ -93,3 +93,5 @@ def test_what_is_kept_is_what_is_counted(steps: list[tuple[int, bool, str, int]]
         counted = Used(len(own), sum(size_of(entry.value) for entry in own))
         assert state.used(owner, "record") == again.used(owner, "record") == counted
     assert state.used("nobody", "record") == NOTHING
+    values = sum(size_of(entry.value) for entry in state.entries.values())
+    assert state.size == again.size == values

@@ -101,7 +101,7 @@ class Arrival:
         if download is None or (sender, snap.cut) != (download.supplier, download.cut):
             return None
         body = compressed(snap.body)
-        if body is not None and download.take(snap.page, now, last=snap.last):
+        if body is not None and download.take(snap.page, snap.question, now, last=snap.last):
             try:
                 self.file.put(snap.page, body)
                 if download.is_whole:
@@ -115,8 +115,8 @@ class Arrival:
     def tick(self, now: Seconds) -> None:
         """Ask for what is due."""
         if self._download is not None:
-            for page in self._download.due(now):
-                self.ask(self._download.supplier, Want(self._download.cut, page))
+            for page, question in self._download.due(now):
+                self.ask(self._download.supplier, Want(self._download.cut, page, question))
 
     def passed(self, height: int) -> None:
         """The ledger is at this height now: if that is a later one, nothing stands in its way, and

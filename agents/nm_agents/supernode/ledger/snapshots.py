@@ -73,7 +73,8 @@ class Supplies:
         if page is not None:
             body, last = page
             height = self.store.position.height
-            self.post.tell(node, Snap(want.cut, want.page, last, body, height))
+            snap = Snap(want.cut, want.page, want.question, last, body, height)
+            self.post.tell(node, snap)
 
     def forget_old(self, now: Seconds) -> None:
         """Let go of what nobody asks for any more."""
