@@ -33,7 +33,7 @@ from nm_bus.messages import (
 from nm_bus.project import Project
 from nm_bus.storage.answers import TABLES as ANSWERS
 from nm_bus.storage.answers import AnswerRows
-from nm_bus.storage.retention import Shelf, old_slot
+from nm_bus.storage.retention import SlotRows, old_slot
 from nm_bus.storage.sqlite import SqliteFile
 from nm_bus.storage.updates import TABLES as UPDATES
 from nm_bus.storage.updates import Kept, UpdateRows
@@ -41,11 +41,12 @@ from nm_bus.storage.updates import Kept, UpdateRows
 SCHEMA = 4
 """The version of the tables below. A file of another one is not touched."""
 
-MAX_BYTES = 16 * 1024**3
+MAX_BYTES = 20 * 1024**3
 """How large a file may grow: more than all that it holds at their own limits, so that these are
 met first. In GiB, with the half-full pages that SQLite may leave, and a page of 4 KiB that a long
-row may leave nearly empty: feed 4.4 (100,000 rows, 2 GiB of them), outbox 3.7 (10,000 changes of
-192 KiB), state 2.0 (200,000 keys, 512 MiB of values), answers 1.1 (200,000), log 0.5 (256 MiB)."""
+row may leave nearly empty: updates 6.4 (270,000 rows, 2.7 GiB of them), outbox 3.7 (10,000 changes
+of 192 KiB), state 2.0 (200,000 keys, 512 MiB of values), answers 1.1 (200,000), log 0.5
+(256 MiB)."""
 
 PAGE_SLOTS, PAGE_BYTES = 1_000, 1024**2
 """How much of the log goes into one page."""
@@ -129,7 +130,7 @@ class SqliteLedger:
         """Up to which revision the feed was published."""
         self.wanted: int | None = None
         """The slot of a snapshot that somebody fetches, and will go on from."""
-        self._log = Shelf(file, "log", "batch")
+        self._log = SlotRows(file, "log", "batch")
         self.past = UpdateRows(file)
 
     def project(self) -> Project | None:

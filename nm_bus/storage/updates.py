@@ -41,6 +41,9 @@ _UNTOUCH = (
 MOST_TOUCHED = 2 * MOST_AT_ONCE
 """How many keys are forgotten at once: a change may touch all members."""
 
+FEW = 10
+"""How many are looked at first: most often one goes for each that came, or none."""
+
 SOME = 16
 """How many updates are read at once for a page of the past."""
 
@@ -158,11 +161,11 @@ class UpdateRows:
 
     def _sweep(self, group: str, time: Micros) -> int:
         bounds, stock = bounds_of(group), self._stocks[group]
-        went = upto(bounds, stock, self._oldest(group, 1), time)
-        if went:
-            went = upto(bounds, stock, self._oldest(group, MOST_AT_ONCE), time)
-        if len(went) < MOST_AT_ONCE:
-            self._grown.discard(group)
+        for count in (1, FEW, MOST_AT_ONCE):
+            went = upto(bounds, stock, self._oldest(group, count), time)
+            if len(went) < count:
+                self._grown.discard(group)
+                break
         if not went:
             return 0
         last = went[-1].revision

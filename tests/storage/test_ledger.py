@@ -190,13 +190,13 @@ def test_old_updates_go_but_never_those_of_the_last_revisions(
     assert [each.revision for each in store.updates(0, 2)] == [40, 41]
     assert [each.revision for each in store.history("config/a/b", 0, 100)][-1] == 40
     size = 3 * len(storage._encode(update(50, time=500)))
-    monkeypatch.setitem(retention.BOUNDS, "config", structs_with(bounds, size))
+    monkeypatch.setitem(retention.BOUNDS, "config", bounded(bounds, size))
     store.keep_update(update(51, time=500), ["config/a/b"])
     store.compact()
     assert [each.revision for each in store.updates(0, 9)] == [49, 50, 51]
 
 
-def structs_with(bounds: retention.Bounds, size: int) -> retention.Bounds:
+def bounded(bounds: retention.Bounds, size: int) -> retention.Bounds:
     return retention.Bounds(bounds.least, bounds.age, bounds.most, size)
 
 

@@ -74,7 +74,12 @@ def test_no_page_is_larger_than_a_page_or_the_largest_item() -> None:
 def test_pages_are_made_as_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     end = Cut._end
-    monkeypatch.setattr(Cut, "_end", lambda self, start: made.append(start) or end(self, start))
+
+    def counted(self: Cut, start: int) -> int:
+        made.append(start)
+        return end(self, start)
+
+    monkeypatch.setattr(Cut, "_end", counted)
     cut = Cut(snapshot([30_000] * 100, []))
     assert not made
     cut.page(0)

@@ -14,9 +14,9 @@ from nm_agents.supernode.ledger.post import Post
 from nm_bus.core.ledger.earlier import (
     EVERY,
     MOST_KEYS,
+    ChainEnd,
     Joined,
     Keeping,
-    ChainEnd,
     joined,
     page_of,
     reached,
