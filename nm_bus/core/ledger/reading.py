@@ -50,5 +50,6 @@ def _page(
 def is_whole(question: Read, page: Page) -> bool:
     """Whether a page of updates lacks nothing that another supernode may have."""
     if question.newest_first:
-        return page.more or page.kept_from == 0
+        reached = page.updates[-1].revision if page.more and page.updates else 0
+        return reached > page.kept_from or page.kept_from == 0
     return question.since >= page.kept_from
