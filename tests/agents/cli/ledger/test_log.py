@@ -7,7 +7,7 @@ import pytest
 
 from nm_bus.testing.supernodes import FakeSupernodes
 
-from .conftest import ADMIN, Asking, Run
+from .conftest import ADMIN, NODES, Asking, Run
 
 
 def set_three(ask: Asking) -> None:
@@ -133,6 +133,19 @@ def test_where_another_supernode_may_have_it_that_is_named_and_the_exit_code_say
     assert said.exit_code == 3
     names = "sn8.example.org and sn9.example.org may have it"
     assert names in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("command", PAST, ids=" ".join)
+def test_where_one_supernode_lacks_the_past_the_answers_are_those_of_the_others(
+    run: Run, ask: Asking, federation: FakeSupernodes, command: tuple[str, ...]
+) -> None:
+    set_three(ask)
+    whole = run(*command)
+    federation[0].kept, federation[0].kept_by = 3, NODES[1:]
+    said = run(*command)
+    if "revert" not in command:
+        assert (said.stdout, said.exit_code) == (whole.stdout, whole.exit_code)
+    assert said.exit_code < 2, said.stderr
 
 
 def test_a_document_as_it_is_needs_no_past(
