@@ -33,7 +33,7 @@ from nm_bus.messages import (
 from nm_bus.project import Project
 from nm_bus.storage.answers import TABLES as ANSWERS
 from nm_bus.storage.answers import AnswerRows
-from nm_bus.storage.retention import SlotRows, old_slot
+from nm_bus.storage.retention import RetainedRows, old_slot
 from nm_bus.storage.sqlite import SqliteFile
 from nm_bus.storage.updates import TABLES as UPDATES
 from nm_bus.storage.updates import Kept, UpdateRows
@@ -48,8 +48,8 @@ row may leave nearly empty: updates 6.4 (270,000 rows, 2.7 GiB of them), outbox 
 of 192 KiB), state 2.0 (200,000 keys, 512 MiB of values), answers 1.1 (200,000), log 0.5
 (256 MiB)."""
 
-PAGE_SLOTS, PAGE_BYTES = 1_000, 1024**2
-"""How much of the log goes into one page."""
+PAGE_SLOTS, PAGE_BYTES = 1_000, 256 * 1024
+"""How much of the log goes into one page: over 1 Mbit/s it comes before it is asked for again."""
 
 NEWCOMER = 0
 """The epoch of a ledger that knows nothing yet, not even how the project began."""
@@ -130,7 +130,7 @@ class SqliteLedger:
         """Up to which revision the feed was published."""
         self.wanted: int | None = None
         """The slot of a snapshot that somebody fetches, and will go on from."""
-        self._log = SlotRows(file, "log", "batch")
+        self._log = RetainedRows(file, "log", "batch")
         self.past = UpdateRows(file)
 
     def project(self) -> Project | None:

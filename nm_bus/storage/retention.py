@@ -4,7 +4,7 @@ A little goes at each event, the oldest first, so that no event takes long. The 
 whether anything may go: what an event costs does not grow with what is kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nm_bus.messages import Micros
@@ -22,14 +22,14 @@ MOST_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class OldSlot:
+class OldRow:
     """What is asked about a row before it goes: its number, and its size in bytes."""
 
     number: int
     size: int
 
 
-MayGo = Callable[[OldSlot, int], bool]
+MayGo = Callable[[OldRow, int], bool]
 """Whether a row may go, if it is the oldest and the table has so many bytes."""
 
 
@@ -110,11 +110,11 @@ def upto(
     return went
 
 
-class SlotRows:
+class RetainedRows:
     """A table of numbered rows, of which the oldest go. `size` is how many bytes its rows have."""
 
     def __init__(self, file: SqliteFile, table: str, body: str) -> None:
-        """`body` is the column that its size is counted of."""
+        """Its numbers are its integer primary key, above -1."""
         self._file, self._table = file, table
         self._row = f"rowid, length({body})"
         ((self.size,),) = file.rows(f"SELECT coalesce(sum(length({body})), 0) FROM {table}")
@@ -128,10 +128,7 @@ class SlotRows:
         """Let go of the oldest rows, at most `MOST_AT_ONCE`; gives the number of the last one, 0
         when none went."""
         last, size = 0, self.size
-        oldest = self._oldest(1)
-        if oldest and may_go(oldest[0], size):
-            oldest = self._oldest(MOST_AT_ONCE)
-        for row in oldest:
+        for row in self._oldest():
             if not may_go(row, size):
                 break
             last, size = row.number, size - row.size
@@ -140,6 +137,13 @@ class SlotRows:
             self.size = size
         return last
 
-    def _oldest(self, count: int) -> list[OldSlot]:
-        query = f"SELECT {self._row} FROM {self._table} ORDER BY rowid LIMIT ?"
-        return [OldSlot(*row) for row in self._file.rows(query, (count,))]
+    def _oldest(self) -> Iterator[OldRow]:
+        """The oldest rows, at most `MOST_AT_ONCE`, and few that are not looked at."""
+        query = f"SELECT {self._row} FROM {self._table} WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        after, left, some = -1, MOST_AT_ONCE, 1
+        while left > 0:
+            rows = self._file.rows(query, (after, min(some, left)))
+            yield from (OldRow(*row) for row in rows)
+            if not rows:
+                return
+            after, left, some = rows[-1][0], left - len(rows), 4 * some

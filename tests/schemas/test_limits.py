@@ -326,8 +326,7 @@ def test_the_pages_of_a_state_of_wide_letters_are_taken() -> None:
     texts = [f"{WORST}\x01" * count for count in (1, 100_000, 50_000)]
     entries = [Entry(f"config/c/{n}", {"text": text}, 1, HERE) for n, text in enumerate(texts)]
     state = State("p", epoch=1, revision=1, head="a" * 64, entries=entries)
-    cut = Cut(state.snapshot())
-    pages: list[Snap] = []
+    cut, pages = Cut(state.snapshot()), list[Snap]()
     while found := cut.page(len(pages)):
         pages.append(Snap("1.1", len(pages), 1, found[1], found[0], 1))
     pass_all(map(step, pages))

@@ -4,11 +4,12 @@ from nm_agents.supernode.ledger.arrival import MOST_BYTES
 from nm_agents.supernode.ledger.driver import MOST_OWN
 from nm_bus.core.ledger.answers import MOST_ANSWERS
 from nm_bus.core.ledger.applying import MOST_ENTRIES
+from nm_bus.core.ledger.batches import MOST_CHANGES
 from nm_bus.core.ledger.kept import GROUPS
 from nm_bus.core.ledger.rules import values
 from nm_bus.core.ledger.usage import MOST_VALUES
 from nm_bus.storage.ledger import MAX_BYTES
-from nm_bus.storage.retention import LOG_BYTES, LOG_SLOTS, bounds_of
+from nm_bus.storage.retention import LOG_BYTES, LOG_SLOTS, MOST_AT_ONCE, bounds_of
 
 PAGE = 4_096
 ENTRY, ANSWER = 700, 1_000
@@ -35,6 +36,10 @@ def test_the_last_ten_thousand_documents_stay_however_large_they_are() -> None:
     bounds = bounds_of("config")
     assert bounds.least == 10_000
     assert bounds.least * (values.MOST_BYTES + 4_096) < bounds.size
+
+
+def test_more_rows_may_go_at_an_event_than_come() -> None:
+    assert MOST_AT_ONCE >= 2 * MOST_CHANGES
 
 
 def test_the_pages_of_the_largest_state_fit_their_file() -> None:

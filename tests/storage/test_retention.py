@@ -154,6 +154,26 @@ def test_what_goes_costs_the_same_however_much_is_kept(
     assert many <= 1.1 * few
 
 
+def test_a_single_row_that_goes_costs_little_however_many_may_go_at_once(
+    store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LOG_SLOTS", 50)
+    keep_most(monkeypatch, 50)
+    fill(store, 3_000)
+
+    def go_on() -> None:
+        at = store.position.height
+        fill(store, 1, since=max(at, 3_000))
+        move(store, max(at, 3_000) + 1)
+
+    for _ in range(4):
+        go_on()
+    before = counts(store)
+    one = steps(store, go_on)
+    assert counts(store) == before == (50, 50, 100)
+    assert one < 1_500
+
+
 def steps(store: SqliteLedger, do: Callable[[], None]) -> int:
     """How many instructions SQLite runs for it."""
     count = 0

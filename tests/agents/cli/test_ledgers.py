@@ -92,6 +92,14 @@ def test_a_stopped_one_fails_with_its_reason() -> None:
     assert "nm-bus init --replace" in failed.fix
 
 
+def test_one_that_cannot_catch_up_fails_with_its_reason() -> None:
+    stuck = alive(SN[2], state="behind", reason="the snapshot needs 9 bytes on disk: make room")
+    found = list(judge_ledger(picture(*THREE[:2], stuck), 812))
+    (failed,) = (f for f in found if f.level is Level.FAIL)
+    assert failed.text == f"{SN[2]} is behind: the snapshot needs 9 bytes on disk: make room"
+    assert "--replace" not in failed.fix
+
+
 def test_a_listening_one_is_told() -> None:
     ((about, level, text),) = bad(
         judge_ledger(picture(*THREE[:2], alive(SN[2], state="listening")), 812)

@@ -29,12 +29,16 @@ _LOG = logging.getLogger(__name__)
 MOST_BYTES = 2 * MOST_VALUES
 """How large the file may grow: values, keys and answers of the largest state."""
 
-SPARE = 16 * 1024**2
+MIB = 1024**2
+SPARE = 16 * MIB
 """What a disk must have left beside the state itself, in the file of pages, in the ledger's log of
 writes, and in the ledger: three times."""
 
+AGAIN: Seconds = 20.0
+"""How long no offer is looked at, at least, after one that could not be taken."""
+
 PAUSE: Seconds = 300.0
-"""How long nothing is tried again, at least, after a snapshot that arrived could not be taken."""
+"""The same, after pages that came could not be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Arrival:
             return
         about = self._read(sender, offer, state)
         if isinstance(about, str):
-            self._refuse(about)
+            self._refuse(about, now + AGAIN * (1 + self.random()))
             return
         try:
             self.file.begin()
@@ -145,22 +149,22 @@ class Arrival:
         found = about.state
         if found.project != state.project or state.epoch not in (NEWCOMER, found.epoch):
             return f"the snapshot of {sender} is of another project or epoch"
-        return self._too_large(sender, offer) or about
+        return self._too_large(offer) or about
 
-    def _too_large(self, sender: VoterId, offer: Offer) -> str:
+    def _too_large(self, offer: Offer) -> str:
         if offer.size > MOST_VALUES:
             return (
-                f"the state of {sender} has {offer.size} bytes of values, and {MOST_VALUES} are the"
+                f"the others' state has {offer.size} bytes of values, and {MOST_VALUES} are the"
                 " most that is taken: delete some there"
             )
         try:
             needed, room = 3 * offer.size + SPARE, self.file.room()
         except StorageError as error:
-            return f"the snapshot of {sender} cannot be taken: {error}"
+            return f"the others' snapshot cannot be taken: {error}"
         if needed > room:
             return (
-                f"the snapshot of {sender} needs {needed} bytes on disk, and {room} are left beside"
-                f" {self.file.path}: make room"
+                f"the others' snapshot needs {needed // MIB} MiB on disk, and {room // MIB} MiB are"
+                f" left in {self.file.path.parent}: make room"
             )
         return ""
 
@@ -179,10 +183,10 @@ class Arrival:
     def _fail(self, why: str, now: Seconds) -> None:
         """What arrived was of no use: not at once again."""
         self._drop()
-        self._not_before = now + PAUSE * (1 + self.random())
-        self._refuse(why)
+        self._refuse(why, now + PAUSE * (1 + self.random()))
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, until: Seconds) -> None:
+        self._not_before = until
         if why != self.trouble:
             _LOG.error("the ledger is behind, and %s", why)
         self.trouble = why

@@ -96,6 +96,7 @@ class LedgerDriver(KeptUpdates):
         self._supplies = Supplies(self.store, self.post, self._whole)
         self.earlier = EarlierUpdates(self.store, self.post)
         self._arrival = Arrival.beside(self.store.path, self._tell, self.agreement.random)
+        self._arrival.passed(self.height)
 
     # --- what others may see of it
 

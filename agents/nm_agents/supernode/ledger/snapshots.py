@@ -34,7 +34,7 @@ class Whole(Nested, frozen=True):
 
 
 @dataclass(slots=True)
-class HeldCut:
+class HeldSnapshot:
     """A snapshot that may be asked for."""
 
     offer: Offer
@@ -50,7 +50,7 @@ class Supplies:
     store: SqliteLedger
     post: Post
     whole: Callable[[], Whole]
-    _held: dict[str, HeldCut] = field(default_factory=dict)
+    _held: dict[str, HeldSnapshot] = field(default_factory=dict)
     _count: int = 0
 
     def send(self, node: NodeId, slot: int, now: Seconds) -> None:
@@ -91,16 +91,16 @@ class Supplies:
         height = self.store.position.height
         self.post.tell(node, msgspec.structs.replace(held.offer, height=height))
 
-    def _cut(self, now: Seconds) -> HeldCut:
+    def _cut(self, now: Seconds) -> HeldSnapshot:
         self._count += 1
         whole, slot = self.whole(), self.store.position.height
         name, cut = f"{self.store.identity.nonce[:16]}.{self._count}", Cut(whole.state)
         about = msgspec.json.encode(msgspec.structs.replace(whole, state=cut.about)).decode()
-        held = HeldCut(Offer(name, slot, FORM, whole.size, about, slot), cut, now)
+        held = HeldSnapshot(Offer(name, slot, FORM, whole.size, about, slot), cut, now)
         self._hold(dict([*self._held.items(), (name, held)][-MOST_CUTS:]))
         return held
 
-    def _hold(self, held: dict[str, HeldCut]) -> None:
+    def _hold(self, held: dict[str, HeldSnapshot]) -> None:
         """Hold these, and the log after the first of them."""
         self._held = held
         self.store.wanted = min((one.offer.slot for one in held.values()), default=None)

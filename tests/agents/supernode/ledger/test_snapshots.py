@@ -171,6 +171,8 @@ def test_what_is_too_large_is_said_and_taken_once_it_is_not(
     standing = third.ledger.standing()
     assert (standing.state, standing.reason in said) == ("behind", True)
     assert third.ledger.state.revision == 0, "nothing was applied"
+    third.put(1, "own")
+    assert behind(third) == [said], "that it takes changes is no help"
     monkeypatch.undo()
     crowd.settle()
     assert behind(third) == []
@@ -186,7 +188,7 @@ def test_a_disk_without_room_is_said_before_anything_is_fetched(
     crowd.clock.run(lambda: bool(behind(third)), 60.0)
     crowd.clock.advance(60.0)
     (why,) = behind(third)
-    assert "1000 are left" in why
+    assert "and 0 MiB are left in " in why
     assert why.endswith("make room")
     assert pages_of(said) == []
 
@@ -256,6 +258,8 @@ def test_a_snapshot_of_another_release_is_refused_in_one_sentence(
     offered(third, first, **changed)
     assert why in behind(third)[0]
     assert first.node in behind(third)[0]
+    offered(third, first)
+    assert behind(third), "the next offers are not looked at"
     assert not any(isinstance(step, Want) for _, _, step in said)
 
 
