@@ -374,7 +374,7 @@ class Agreement:
 
     def _fetch(self, sender: VoterId) -> None:
         """Ask for what is missing; not again before it may have come."""
-        if self._gap.may_ask(self.height, self._now, self.pace.resend):
+        if self._gap.may_ask(sender, self.height, self._now, self.pace.resend):
             self._tell(sender, Fetch(self.height + 1))
 
     def _take_in(self, changes: Iterable[Change]) -> None:

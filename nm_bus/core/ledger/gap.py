@@ -13,7 +13,7 @@ class Gap:
     """Decisions that cannot be applied yet, with who sent them."""
 
     _beyond: dict[int, tuple[VoterId, Decided]] = field(default_factory=dict)
-    _asked: tuple[int, Seconds] = (-1, 0.0)
+    _asked: tuple[VoterId, int, Seconds] = ("", -1, 0.0)
 
     def keep(self, sender: VoterId, step: Decided, height: int) -> None:
         """Keep a decision for later, unless it is the next one or too far ahead."""
@@ -28,10 +28,12 @@ class Gap:
         """Everything up to this slot is decided here."""
         self._beyond = {n: kept for n, kept in self._beyond.items() if n > slot}
 
-    def may_ask(self, height: int, now: Seconds, patience: Seconds) -> bool:
-        """Whether to ask for what follows this height: not again while an answer may come."""
-        asked, since = self._asked
-        due = asked != height or now - since >= patience
+    def may_ask(self, whom: VoterId, height: int, now: Seconds, patience: Seconds) -> bool:
+        """Whether to ask somebody for what follows this height: not again while an answer may come,
+        and later still of one that gave none, so that another one is asked first."""
+        before, asked, since = self._asked
+        wait = 1.5 * patience if whom == before else patience
+        due = asked != height or now - since >= wait
         if due:
-            self._asked = height, now
+            self._asked = whom, height, now
         return due

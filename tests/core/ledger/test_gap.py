@@ -32,7 +32,16 @@ def test_what_was_decided_here_is_kept_no_longer() -> None:
 
 def test_it_is_not_asked_again_before_the_answer_may_have_come() -> None:
     gap = Gap()
-    assert gap.may_ask(4, now=10.0, patience=2.0)
-    assert not gap.may_ask(4, now=11.9, patience=2.0)
-    assert gap.may_ask(5, now=11.9, patience=2.0), "another gap"
-    assert gap.may_ask(5, now=13.9, patience=2.0)
+    assert gap.may_ask("a", 4, now=10.0, patience=2.0)
+    assert not gap.may_ask("b", 4, now=11.9, patience=2.0)
+    assert gap.may_ask("a", 5, now=11.9, patience=2.0), "another gap"
+    assert gap.may_ask("b", 5, now=13.9, patience=2.0)
+
+
+def test_who_gave_no_answer_is_asked_again_later_than_another_one() -> None:
+    gap = Gap()
+    assert gap.may_ask("a", 4, now=10.0, patience=2.0)
+    assert not gap.may_ask("a", 4, now=12.9, patience=2.0)
+    assert gap.may_ask("b", 4, now=12.9, patience=2.0)
+    assert not gap.may_ask("b", 4, now=15.8, patience=2.0)
+    assert gap.may_ask("b", 4, now=15.9, patience=2.0), "there may be no other one"

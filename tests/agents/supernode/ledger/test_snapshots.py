@@ -13,7 +13,7 @@ from nm_bus.core.alerts.kinds import LEDGER_BEHIND
 from nm_bus.core.ledger import cut, download
 from nm_bus.core.ledger.cut import packed
 from nm_bus.errors import StorageError
-from nm_bus.messages import Fetch, Ledger, NodeId, Offer, Snap, Step, Want
+from nm_bus.messages import Fetch, Ledger, NodeId, Offer, Seconds, Snap, Step, Want
 from nm_bus.storage import retention
 from nm_bus.storage.ledger import LedgerIdentity, Position, create_ledger
 from nm_bus.storage.pagefile import PageFile
@@ -49,7 +49,9 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Said:
     return heard
 
 
-def left_behind(make_crowd: Make, trouble: Trouble | None = None) -> tuple[Site, Site, Site, Crowd]:
+def left_behind(
+    make_crowd: Make, trouble: Trouble | None = None, later: Seconds = 0.0
+) -> tuple[Site, Site, Site, Crowd]:
     """Three supernodes, of which the last one lacks what the others' logs have no more."""
     crowd = make_crowd(3)
     crowd.awake()
@@ -65,6 +67,7 @@ def left_behind(make_crowd: Make, trouble: Trouble | None = None) -> tuple[Site,
     crowd.clock.advance(10.0)
     for link in cut:
         link.trouble = trouble or Trouble(delay=0.05)
+    crowd.clock.advance(later)
     third.start()
     return first, second, third, crowd
 
@@ -128,6 +131,22 @@ def test_another_voter_takes_the_place_of_one_that_falls_silent(
     crowd.clock.run(lambda: third.ledger.state.revision == PAGES, download.SILENT + 60.0)
     other = second if supplier == first.node else first
     assert third.ledger.state == other.ledger.state
+
+
+@pytest.mark.parametrize("later", [0.0, 0.2, 0.4, 0.6, 0.8])
+def test_another_voter_takes_the_place_of_one_that_beats_but_brings_nothing(
+    make_crowd: Make, said: Said, later: Seconds
+) -> None:
+    """Each kind of message has a link of its own: that of pages may be down alone."""
+    first, second, third, crowd = left_behind(make_crowd, later=later)
+    crowd.clock.run(lambda: len(pages_of(said)) > 8, 60.0)
+    supplier = next(who for who, _, step in said if isinstance(step, Snap))
+    ends = [(a, b, kind) for a, b in permutations(crowd, 2) for kind in LinkKind]
+    for link, (a, b, kind) in zip(crowd.links, ends, strict=True):
+        if (a.node, b, kind) == (supplier, third, LinkKind.BULK):
+            link.cut()
+    crowd.clock.run(lambda: third.ledger.state.revision == PAGES, download.SILENT + 60.0)
+    assert third.ledger.state == first.ledger.state == second.ledger.state
 
 
 def test_the_link_may_be_down_meanwhile_and_no_page_comes_twice(
