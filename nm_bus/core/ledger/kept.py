@@ -7,29 +7,23 @@ first, so each of its feeds is without a gap from its first kept update on. Pure
 
 from collections.abc import Iterable, Mapping
 
-from nm_bus.core.ledger.keys import LOCKS, family, feed_of
+from nm_bus.core.ledger.keys import FORMS, LOCKS, family, feed_of
 
 DOCUMENTS = "config"
-
-GROUPS = (
-    DOCUMENTS,
-    "role",
-    "policy",
-    "silence",
-    "supernode",
-    "member",
-    "record",
-    LOCKS,
-)
-"""All groups, in the order in which their past is fetched."""
-
-_ALSO = {"member": ("supernode",)}
-"""Which other groups have changes that touch a group's keys: members move with their supernodes."""
 
 
 def group_of(feed: str) -> str:
     """The group that a feed is kept in."""
     return family(feed)
+
+
+_OTHERS = {group_of(feed_of(f"{word}/")) for word in FORMS} - {DOCUMENTS, LOCKS}
+
+GROUPS = (DOCUMENTS, *sorted(_OTHERS), LOCKS)
+"""All groups, in the order in which their past is fetched."""
+
+_ALSO = {"member": ("supernode",)}
+"""Which other groups have changes that touch a group's keys: members move with their supernodes."""
 
 
 def groups_asked(key: str, *, without_locks: bool) -> tuple[str, ...]:
