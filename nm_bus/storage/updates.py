@@ -78,7 +78,7 @@ class UpdateRows:
     def add(self, updates: Sequence[Kept]) -> None:
         """Take updates, new ones or earlier ones, that are not here yet."""
         rows = [_row(update) for update, _ in updates]
-        self._file.run_many("INSERT INTO feed VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._file.run_many("INSERT OR IGNORE INTO feed VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         for row in rows:
             group, size = row[1], row[5]
             before = self._stocks.get(group, Stock())

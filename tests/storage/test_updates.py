@@ -103,6 +103,13 @@ def test_what_earlier_updates_are_found_by_is_kept_with_them(store: SqliteLedger
     assert revisions(store.history("config/a/b", 0, 9)) == [5]
 
 
+def test_an_update_that_is_here_already_changes_nothing(store: SqliteLedger) -> None:
+    fill(store, "config/a/b", "config/a/b")
+    store.past.add([(update(1, "config/c/d", 1), []), (update(9, "config/a/b", 2), [])])
+    assert revisions(store.updates(0, 9)) == [1, 2]
+    assert store.updates(0, 1)[0].change.key == "config/a/b"
+
+
 @pytest.mark.parametrize(
     ("bounds", "has_room"),
     [

@@ -20,7 +20,10 @@ PATIENCE: Seconds = 20.0
 """How long a page may take before another supernode is asked."""
 
 DOUBT: Seconds = 600.0
-"""How long a supernode is not asked about a group after a page that was no use, or did not come."""
+"""How long a supernode is not asked about a group after a page that was of no use."""
+
+PAUSE: Seconds = 60.0
+"""How long it is not asked about a group after a page that did not come."""
 
 FRESH: Seconds = 60.0
 """How long a supernode counts that is not heard any more."""
@@ -68,7 +71,7 @@ class Keeping:
             peer, question, since = self._asked
             if now - since < PATIENCE:
                 return None
-            self._doubt(peer, question.group, now)
+            self._doubt(peer, question.group, now, PAUSE)
         if now - self._since < EVERY:
             return None
         for group in GROUPS:
@@ -105,12 +108,12 @@ class Keeping:
     def took(self, peer: NodeId, group: str, now: Seconds, *, of_use: bool) -> None:
         """What became of a page: who sent one of no use is not asked again for a while."""
         if not of_use:
-            self._doubt(peer, group, now)
+            self._doubt(peer, group, now, DOUBT)
 
-    def _doubt(self, peer: NodeId, group: str, now: Seconds) -> None:
+    def _doubt(self, peer: NodeId, group: str, now: Seconds, pause: Seconds) -> None:
         self._asked = None
         kept = {who: until for who, until in self._doubted.items() if until > now}
-        self._doubted = {**kept, (peer, group): now + DOUBT}
+        self._doubted = {**kept, (peer, group): now + pause}
 
 
 @dataclass(frozen=True, slots=True)

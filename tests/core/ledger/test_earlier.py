@@ -15,6 +15,7 @@ from nm_bus.core.ledger.earlier import (
     MOST_UPDATES,
     PAGE_BYTES,
     PATIENCE,
+    PAUSE,
     ChainEnd,
     Keeping,
     joined,
@@ -61,8 +62,8 @@ def test_who_gives_no_answer_is_not_asked_about_this_for_a_while(keeping: Keepin
     keeping.due(OWN, room, 0.0)
     assert keeping.due(OWN, room, PATIENCE) == (A, FetchEarlier("config", 51))
     assert keeping.due(OWN, room, 2 * PATIENCE) == (A, FetchEarlier("lock", 61))
-    keeping.heard(B, {}, DOUBT)
-    assert keeping.due(OWN, room, PATIENCE + DOUBT) == (B, FetchEarlier("config", 51))
+    keeping.heard(B, {}, PAUSE)
+    assert keeping.due(OWN, room, PATIENCE + PAUSE) == (B, FetchEarlier("config", 51))
 
 
 def test_who_sent_what_was_of_no_use_is_not_asked_about_this_for_a_while(keeping: Keeping) -> None:
@@ -70,6 +71,11 @@ def test_who_sent_what_was_of_no_use_is_not_asked_about_this_for_a_while(keeping
     keeping.is_answer(B, Earlier("config", 51, 50), OWN)
     keeping.took(B, "config", 1.0, of_use=False)
     assert keeping.due(OWN, room, 2.0) == (A, FetchEarlier("config", 51))
+    keeping.is_answer(A, Earlier("config", 51, 30), OWN)
+    keeping.heard(B, {}, DOUBT)
+    assert keeping.due(OWN, room, DOUBT) == (B, FetchEarlier("lock", 61))
+    keeping.is_answer(B, Earlier("lock", 61, 30), OWN)
+    assert keeping.due(OWN, room, 1.0 + DOUBT) == (B, FetchEarlier("config", 51))
 
 
 def test_nothing_is_asked_of_who_has_no_more_or_is_not_heard_any_more(keeping: Keeping) -> None:
