@@ -133,30 +133,45 @@ class Joined:
     flaw: str = ""
 
 
-def joined(page: Earlier, project: str, link: Callable[[str], ChainEnd]) -> Joined:
-    """Hold a page to the hash chains of its feeds, from what is here on back; `link` is what is
-    missing of a feed. Nothing that a page holds can make it raise."""
-    links: dict[str, ChainEnd] = {}
+@dataclass(frozen=True, slots=True)
+class Whereto:
+    """What a page continues: the project, its epoch, and of each feed the end that is needed."""
+
+    project: str
+    epoch: int
+    end: Callable[[str], ChainEnd]
+
+
+def joined(page: Earlier, to: Whereto) -> Joined:
+    """Hold a page to the hash chains of its feeds, from what is here on back. Nothing that a page
+    holds can make it raise."""
+    ends: dict[str, ChainEnd] = {}
     taken: list[EarlierUpdate] = []
     below = page.before
     for one in page.updates:
-        update, feed = one.update, one.update.place.feed
-        needed = links.get(feed) or link(feed)
-        flaw = _flaw(update, project, page.group, below, needed)
+        update, place = one.update, one.update.place
+        flaw = _misplaced(update, to, page.group, below)
+        flaw = flaw or _unfit(update, ends.get(place.feed) or to.end(place.feed))
         if flaw:
             return Joined(tuple(taken), f"revision {update.revision} {flaw}")
-        links[feed] = ChainEnd(update.place.number - 1, update.place.previous)
+        ends[place.feed] = ChainEnd(place.number - 1, place.previous)
         below = update.revision
         taken.append(one)
     return Joined(tuple(taken))
 
 
-def _flaw(update: Update, project: str, group: str, below: int, needed: ChainEnd) -> str:
+def _misplaced(update: Update, to: Whereto, group: str, below: int) -> str:
+    """What no hash covers, or what is not asked for."""
+    if update.project != to.project or not 0 < update.epoch <= to.epoch:
+        return f"is of another project or epoch than epoch {to.epoch} of {to.project}"
+    feed = update.place.feed
+    if group_of(feed) != group or feed_of(update.change.key) != feed:
+        return f"is not of {group}"
+    return "" if 0 < update.revision < below else f"does not come before revision {below}"
+
+
+def _unfit(update: Update, needed: ChainEnd) -> str:
     place = update.place
-    if update.project != project or group_of(place.feed) != group:
-        return f"is not of {group} in {project}"
-    if feed_of(update.change.key) != place.feed or not 0 < update.revision < below:
-        return "is not where it belongs"
     if (place.number, place.head) != (needed.number, needed.head):
         return f"is not the one before what is known of {place.feed}"
     if place.head != feed_head_of(update) or update.head != head_of(update):

@@ -18,6 +18,7 @@ from nm_bus.core.ledger.earlier import (
     PAUSE,
     ChainEnd,
     Keeping,
+    Whereto,
     joined,
     page_of,
     reached,
@@ -135,25 +136,23 @@ def page(past: Past, group: str = "config", since: int = 0) -> Earlier:
     return Earlier(group, past.state.revision + 1, since, updates)
 
 
-def ends(past: Past) -> Callable[[str], ChainEnd]:
+def whereto(past: Past) -> Whereto:
     """One that has nothing but the state."""
-    feeds = past.state.feeds
-    return lambda feed: (
-        ChainEnd(feeds[feed].number, feeds[feed].head) if feed in feeds else ChainEnd(0, "")
-    )
+    ends = {feed: ChainEnd(place.number, place.head) for feed, place in past.state.feeds.items()}
+    return Whereto("esgf", 1, lambda feed: ends.get(feed, ChainEnd(0, "")))
 
 
 def test_what_continues_the_chains_back_to_the_first_update_is_taken(past: Past) -> None:
-    found = joined(page(past), "esgf", ends(past))
+    found = joined(page(past), whereto(past))
     assert (len(found.updates), found.flaw) == (10, "")
     assert reached(page(past), found, 15, is_first=True) == 0
 
 
 def test_a_page_reaches_as_far_as_it_says_but_never_to_the_beginning_unseen(past: Past) -> None:
-    found = joined(page(past, since=7), "esgf", ends(past))
+    found = joined(page(past, since=7), whereto(past))
     assert reached(page(past, since=7), found, 15, is_first=False) == 7
     nothing = Earlier("config", 16, 9)
-    assert reached(nothing, joined(nothing, "esgf", ends(past)), 15, is_first=False) == 9
+    assert reached(nothing, joined(nothing, whereto(past)), 15, is_first=False) == 9
     claimed = replace(page(past, since=7), since=0)
     lowest = claimed.updates[-1].update.revision
     assert reached(claimed, found, 15, is_first=False) == lowest - 1
@@ -174,6 +173,8 @@ FORGED: dict[str, Callable[[Update], Update]] = {
     "another previous head": lambda one: replace(one, previous="0" * 64),
     "another head": lambda one: replace(one, head="0" * 64),
     "another project": lambda one: replace(one, project="other"),
+    "a later epoch": lambda one: replace(one, epoch=2),
+    "no epoch": lambda one: replace(one, epoch=0),
     "another number": lambda one: with_place(one, number=one.place.number - 1),
     "another feed": lambda one: with_place(one, feed="config/b"),
     "another group": lambda one: with_place(one, feed="record"),
@@ -193,7 +194,7 @@ def test_what_is_not_what_was_agreed_is_not_taken_and_what_came_before_it_in_the
     updates = list(whole.updates)
     updates[3] = EarlierUpdate(forge(updates[3].update))
     forged = replace(whole, updates=tuple(updates))
-    found = joined(forged, "esgf", ends(past))
+    found = joined(forged, whereto(past))
     assert found.updates == whole.updates[:3]
     assert found.flaw
     lowest = whole.updates[2].update.revision
@@ -202,20 +203,20 @@ def test_what_is_not_what_was_agreed_is_not_taken_and_what_came_before_it_in_the
 
 def test_an_update_that_is_left_out_is_noticed_at_the_one_before_it_in_its_feed(past: Past) -> None:
     whole = page(past)
-    found = joined(replace(whole, updates=whole.updates[1:]), "esgf", ends(past))
+    found = joined(replace(whole, updates=whole.updates[1:]), whereto(past))
     assert "is not the one before what is known of config/b" in found.flaw
 
 
 def test_updates_in_another_order_or_twice_are_not_taken(past: Past) -> None:
     whole = page(past)
     for updates in (whole.updates[::-1], whole.updates[:1] * 2):
-        assert joined(replace(whole, updates=updates), "esgf", ends(past)).flaw
+        assert joined(replace(whole, updates=updates), whereto(past)).flaw
 
 
 def test_a_feed_that_the_state_does_not_have_is_not_taken(past: Past) -> None:
     other = Past()
     other.apply(other.change("set", "config/c/d", {"content": "x"}))
-    assert joined(page(other), "esgf", ends(past)).flaw
+    assert joined(page(other), whereto(past)).flaw
 
 
 # --- what is given

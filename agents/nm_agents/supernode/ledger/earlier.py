@@ -17,6 +17,7 @@ from nm_bus.core.ledger.earlier import (
     ChainEnd,
     Joined,
     Keeping,
+    Whereto,
     joined,
     page_of,
     reached,
@@ -86,7 +87,8 @@ class EarlierUpdates:
     def _take(self, peer: NodeId, page: Earlier, state: State, now: Seconds) -> None:
         if page.group not in GROUPS or not self._keeping.is_answer(peer, page, self._own):
             return
-        found = joined(page, state.project, lambda feed: self._missing(feed, state))
+        to = Whereto(state.project, state.epoch, lambda feed: self._missing(feed, state))
+        found = joined(page, to)
         own = self._own[page.group]
         since = self._kept(page, found, state)
         if found.flaw:
