@@ -33,10 +33,10 @@ from nm_bus.messages import (
 from nm_bus.project import Project
 from nm_bus.storage.answers import TABLES as ANSWERS
 from nm_bus.storage.answers import AnswerRows
+from nm_bus.storage.past import TABLES as UPDATES
+from nm_bus.storage.past import Kept, PastRows
 from nm_bus.storage.retention import RetainedRows, old_slot
 from nm_bus.storage.sqlite import SqliteFile
-from nm_bus.storage.updates import TABLES as UPDATES
-from nm_bus.storage.updates import Kept, UpdateRows
 
 SCHEMA = 4
 """The version of the tables below. A file of another one is not touched."""
@@ -131,7 +131,7 @@ class SqliteLedger:
         self.wanted: int | None = None
         """The slot of a snapshot that somebody fetches, and will go on from."""
         self._log = RetainedRows(file, "log", "batch")
-        self.past = UpdateRows(file)
+        self.past = PastRows(file)
 
     def project(self) -> Project | None:
         """The project file that it began with; None for a newcomer's."""

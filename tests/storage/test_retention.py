@@ -69,8 +69,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "LOG_SLOTS", 30)
     keep_most(monkeypatch, 50)
     monkeypatch.setattr(retention, "MOST_AT_ONCE", 20)
-    monkeypatch.setattr("nm_bus.storage.updates.MOST_AT_ONCE", 20)
-    monkeypatch.setattr("nm_bus.storage.updates.MOST_TOUCHED", 40)
+    monkeypatch.setattr("nm_bus.storage.past.MOST_AT_ONCE", 20)
+    monkeypatch.setattr("nm_bus.storage.past.MOST_TOUCHED", 40)
 
 
 @pytest.mark.usefixtures("small")

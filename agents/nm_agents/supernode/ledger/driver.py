@@ -15,7 +15,7 @@ from nm_agents.supernode.ledger.arrival import Arrival, Arrived
 from nm_agents.supernode.ledger.checkpoints import Checkpoints
 from nm_agents.supernode.ledger.earlier import EarlierUpdates, lost_with
 from nm_agents.supernode.ledger.ignored import Ignored
-from nm_agents.supernode.ledger.kept import KeptUpdates
+from nm_agents.supernode.ledger.kept import KeptPast
 from nm_agents.supernode.ledger.listeners import Done, News
 from nm_agents.supernode.ledger.machine import LedgerMachine
 from nm_agents.supernode.ledger.post import Post
@@ -66,7 +66,7 @@ Sign = Callable[[Change], Change]
 
 
 @dataclass(slots=True)
-class LedgerDriver(KeptUpdates):
+class LedgerDriver(KeptPast):
     """One life of a supernode's ledger, by `start_life`. Every method may raise StorageError."""
 
     store: SqliteLedger

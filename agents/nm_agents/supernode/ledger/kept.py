@@ -7,7 +7,7 @@ from nm_bus.storage.ledger import SqliteLedger
 from nm_bus.transport.base import Transport
 
 
-class KeptUpdates:
+class KeptPast:
     """A `Feed` over a ledger's file: what a ledger at work inherits."""
 
     __slots__ = ()

@@ -53,7 +53,7 @@ Kept = tuple[Update, Iterable[str]]
 _encode = msgspec.json.encode
 
 
-class UpdateRows:
+class PastRows:
     """The updates in a ledger's file; the caller's transaction makes them durable."""
 
     def __init__(self, file: SqliteFile) -> None:

@@ -132,7 +132,7 @@ def test_there_is_room_for_the_past_where_it_would_stay(
 def test_a_change_that_touched_many_keys_goes_piece_by_piece(
     store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nm_bus.storage.updates.MOST_TOUCHED", 10)
+    monkeypatch.setattr("nm_bus.storage.past.MOST_TOUCHED", 10)
     monkeypatch.setitem(retention.BOUNDS, "config", retention.Bounds(1, 1, 1, 2**30))
     store.keep_update(update(1), [f"member/m{number}" for number in range(34)])
     store.keep_update(update(2), [])
