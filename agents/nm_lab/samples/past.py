@@ -30,7 +30,7 @@ class Past:
     state: State = field(default_factory=begun)
     feed_from: int = 0
     kept_by: tuple[NodeId, ...] = ()
-    all: list[Update] = field(default_factory=list)
+    kept: list[Update] = field(default_factory=list)
     _asked: int = 0
 
     def change(
@@ -44,7 +44,7 @@ class Past:
         """Let a change count."""
         applied = apply(self.state, change, START + change.timestamp)
         if applied.update is not None:
-            self.all.append(applied.update)
+            self.kept.append(applied.update)
         return applied
 
     def put(self, name: str, content: str = "x") -> Update:
@@ -54,7 +54,7 @@ class Past:
         assert applied.update is not None, applied.answer
         return applied.update
 
-    def kept(self, key: str, *, without_locks: bool = False) -> tuple[int, tuple[NodeId, ...]]:
+    def kept_of(self, key: str, *, without_locks: bool = False) -> tuple[int, tuple[NodeId, ...]]:
         """The revision after which all are there, and who has more."""
         return self.feed_from, self.kept_by if self.feed_from else ()
 
@@ -73,7 +73,7 @@ class Past:
         return [each for each in found if not before or each.revision < before][::-1][:limit]
 
     def _of(self, key: str, *, without_locks: bool) -> list[Update]:
-        found = [one for one in self.all if one.revision > self.feed_from]
+        found = [one for one in self.kept if one.revision > self.feed_from]
         if without_locks:
             found = [one for one in found if one.place.feed != LOCKS]
         return [one for one in found if key in ("", one.change.key)]

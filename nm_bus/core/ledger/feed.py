@@ -16,7 +16,7 @@ class Feed(Protocol):
     def feed_from(self) -> int:
         """The revision after which all of them are there."""
 
-    def kept(self, key: str, *, without_locks: bool = False) -> tuple[int, tuple[NodeId, ...]]:
+    def kept_of(self, key: str, *, without_locks: bool = False) -> tuple[int, tuple[NodeId, ...]]:
         """The revision after which all updates of a key (empty: of all) are there, and who has
         more of them."""
 

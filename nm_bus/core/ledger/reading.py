@@ -24,7 +24,7 @@ def page(question: Read, state: State, feed: Feed) -> Page | Refusal:
             return _page(state, entries=entries, more=more)
         case "updates":
             updates, more = first_page(_past(question, feed), question.limit)
-            kept = feed.kept(question.key, without_locks=question.without_locks)
+            kept = feed.kept_of(question.key, without_locks=question.without_locks)
             return _page(state, updates=updates, more=more, kept=kept)
         case _:
             known = "entry, entries, updates, answer or ledger"

@@ -131,7 +131,7 @@ def past() -> Past:
 
 def page(past: Past, group: str = "config", since: int = 0) -> Earlier:
     """All of a group after a revision, as a page."""
-    found = [one for one in past.all if one.place.feed.startswith(group) and one.revision > since]
+    found = [one for one in past.kept if one.place.feed.startswith(group) and one.revision > since]
     updates = tuple(EarlierUpdate(one) for one in reversed(found))
     return Earlier(group, past.state.revision + 1, since, updates)
 
@@ -223,7 +223,7 @@ def test_a_feed_that_the_state_does_not_have_is_not_taken(past: Past) -> None:
 
 
 def test_a_page_is_bounded_and_says_how_far_it_goes(past: Past) -> None:
-    update = past.all[0]
+    update = past.kept[0]
     many = [EarlierUpdate(replace(update, revision=n)) for n in range(1_000, 0, -1)]
     given = page_of(FetchEarlier("config", 1_001), iter(many), 0)
     assert len(given.updates) == MOST_UPDATES
@@ -235,6 +235,6 @@ def test_a_page_is_bounded_and_says_how_far_it_goes(past: Past) -> None:
 
 
 def test_the_last_page_goes_as_far_as_its_supplier_keeps_all(past: Past) -> None:
-    some = iter([EarlierUpdate(past.all[0])])
+    some = iter([EarlierUpdate(past.kept[0])])
     assert page_of(FetchEarlier("config", 9), some, 3).since == 3
     assert page_of(FetchEarlier("config", 9), iter(()), 20).since == 8, "it keeps less"

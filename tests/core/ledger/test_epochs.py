@@ -24,7 +24,7 @@ class Held:
     def __init__(self) -> None:
         self.held: list[Update] = []
 
-    def kept(self, key: str, *, without_locks: bool = False) -> tuple[int, tuple[str, ...]]:
+    def kept_of(self, key: str, *, without_locks: bool = False) -> tuple[int, tuple[str, ...]]:
         raise NotImplementedError
 
     def updates(

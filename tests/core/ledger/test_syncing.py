@@ -24,7 +24,7 @@ def past() -> Past:
 
 
 def head(past: Past, revision: int) -> str:
-    return past.all[revision - 1].head
+    return past.kept[revision - 1].head
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,6 @@ def test_a_follower_is_led_through_a_snapshot_while_the_ledger_goes_on() -> None
 def test_one_update_that_is_larger_than_a_page_is_given_all_the_same(past: Past) -> None:
     large = past.put("large", "x" * 60_000)
     huge = replace(large, change=replace(large.change, value={"content": "x" * PAGE_BYTES}))
-    past.all[-1] = huge
+    past.kept[-1] = huge
     answer = synced(Sync(2, 6, head(past, 6)), past.state, past)
     assert answer.updates == (huge,)

@@ -52,7 +52,7 @@ class EarlierUpdates:
         """A peer says how far back it keeps the past."""
         self._keeping.heard(peer, beat.kept_from, now)
 
-    def kept(
+    def kept_of(
         self, key: str, state: State, now: Seconds, *, without_locks: bool
     ) -> tuple[int, tuple[NodeId, ...]]:
         """See `Feed`."""

@@ -26,11 +26,11 @@ class KeptPast:
         """The revision after which all updates are there; who has less needs a snapshot."""
         return self.store.position.feed_from
 
-    def kept(self, key: str, *, without_locks: bool = False) -> tuple[int, tuple[NodeId, ...]]:
+    def kept_of(self, key: str, *, without_locks: bool = False) -> tuple[int, tuple[NodeId, ...]]:
         """The revision after which all updates of a key (empty: of all) are there, and who has
         more of them."""
         now = self.transport.now()
-        return self.earlier.kept(key, self.state, now, without_locks=without_locks)
+        return self.earlier.kept_of(key, self.state, now, without_locks=without_locks)
 
     def updates(
         self, since: int, limit: int, key: str = "", *, without_locks: bool = False
