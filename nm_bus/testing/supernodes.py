@@ -15,6 +15,7 @@ from nm_bus import codec
 from nm_bus.codes import BAD_REQUEST, UNAVAILABLE
 from nm_bus.core.ledger.applying import apply
 from nm_bus.core.ledger.genesis import INCARNATION
+from nm_bus.core.ledger.keys import LOCKS
 from nm_bus.core.ledger.state import State, StateSnapshot
 from nm_bus.errors import ConnectionLostError, TimedOutError
 from nm_bus.messages import (
@@ -70,6 +71,8 @@ class FakeSupernode:
     feed: list[Update] = field(default_factory=list)
     kept: int = 0
     """The revisions up to this one are forgotten: who needs them gets a snapshot."""
+    kept_by: tuple[NodeId, ...] = ()
+    """Who is said to have them."""
     dead: bool = False
     silent: bool = False
     cut: bool = False
@@ -165,10 +168,14 @@ class FakeSupernode:
                 return self._page(entries=tuple(found[:PAGE]), more=len(found) > PAGE)
         told = self._told(read)
         more = len(told) > PAGE
-        return self._page(updates=tuple(told[:PAGE]), more=more, kept_from=self.kept)
+        return self._page(
+            updates=tuple(told[:PAGE]), more=more, kept_from=self.kept, kept_by=self.kept_by
+        )
 
     def _told(self, read: Read) -> list[Update]:
         ours = [u for u in self.feed if read.key in ("", u.change.key) and u.revision > self.kept]
+        if read.without_locks:
+            ours = [update for update in ours if update.place.feed != LOCKS]
         if read.newest_first:
             return [u for u in reversed(ours) if not read.since or u.revision < read.since]
         return [u for u in ours if u.revision > read.since]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nm_bus.core.ledger.applying import Applied, apply
+from nm_bus.core.ledger.keys import LOCKS
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import Change, Entry, Update
+from nm_bus.messages import Change, Entry, NodeId, Update
 
 ADMINISTRATOR = "alice.llnl.gov"
 START = 1_795_000_000_000_000
@@ -28,6 +29,7 @@ class Past:
 
     state: State = field(default_factory=begun)
     feed_from: int = 0
+    kept_by: tuple[NodeId, ...] = ()
     kept: list[Update] = field(default_factory=list)
     _asked: int = 0
 
@@ -52,15 +54,26 @@ class Past:
         assert applied.update is not None, applied.answer
         return applied.update
 
-    def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
+    def kept_of(self, key: str, *, without_locks: bool = False) -> tuple[int, tuple[NodeId, ...]]:
+        """The revision after which all are there, and who has more."""
+        return self.feed_from, self.kept_by if self.feed_from else ()
+
+    def updates(
+        self, since: int, limit: int, key: str = "", *, without_locks: bool = False
+    ) -> list[Update]:
         """The revisions after one, oldest first."""
-        return [each for each in self._of(key) if each.revision > since][:limit]
+        found = self._of(key, without_locks=without_locks)
+        return [each for each in found if each.revision > since][:limit]
 
-    def history(self, key: str, before: int, limit: int) -> list[Update]:
+    def history(
+        self, key: str, before: int, limit: int, *, without_locks: bool = False
+    ) -> list[Update]:
         """The revisions before one, newest first."""
-        found = [each for each in self._of(key) if not before or each.revision < before]
-        return found[::-1][:limit]
+        found = self._of(key, without_locks=without_locks)
+        return [each for each in found if not before or each.revision < before][::-1][:limit]
 
-    def _of(self, key: str) -> list[Update]:
-        since = self.feed_from
-        return [u for u in self.kept if u.revision > since and key in ("", u.change.key)]
+    def _of(self, key: str, *, without_locks: bool) -> list[Update]:
+        found = [one for one in self.kept if one.revision > self.feed_from]
+        if without_locks:
+            found = [one for one in found if one.place.feed != LOCKS]
+        return [one for one in found if key in ("", one.change.key)]

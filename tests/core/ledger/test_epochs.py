@@ -24,10 +24,17 @@ class Held:
     def __init__(self) -> None:
         self.held: list[Update] = []
 
-    def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
+    def kept_of(self, key: str, *, without_locks: bool = False) -> tuple[int, tuple[str, ...]]:
+        raise NotImplementedError
+
+    def updates(
+        self, since: int, limit: int, key: str = "", *, without_locks: bool = False
+    ) -> list[Update]:
         return [update for update in self.held if update.revision > since][:limit]
 
-    def history(self, key: str, before: int, limit: int) -> list[Update]:
+    def history(
+        self, key: str, before: int, limit: int, *, without_locks: bool = False
+    ) -> list[Update]:
         raise NotImplementedError
 
 
