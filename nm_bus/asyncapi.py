@@ -47,7 +47,7 @@ def whole_topology() -> Topology:
         + topology.link_topology("{peer}", sizes)
         + topology.inbox_topology("{node}", sizes)
         + topology.alerts_topology("{principal}", "{name}", ["#"], sizes)
-        + topology.tail_topology("{principal}", "{name}", "{exchange}", "#", sizes)
+        + topology.tail_topology("{principal}", "{name}", "{exchange}", ("#",), sizes)
     )
 
 

@@ -49,10 +49,12 @@ class Subscribe(Data, frozen=True):
 
 
 class Tail(Data, frozen=True):
-    """Make a short-lived queue that copies live messages of one exchange."""
+    """Make a short-lived queue that copies live messages of one exchange: those of a key, or the
+    updates of one `feed`."""
 
     exchange: str
     key: str = "#"
+    feed: str = ""
 
 
 class Answer(Data, frozen=True):

@@ -211,11 +211,13 @@ def alerts_topology(principal: str, name: str, keys: list[str], sizes: Sizes) ->
     )
 
 
-def tail_topology(principal: str, name: str, exchange: str, key: str, sizes: Sizes) -> Topology:
+def tail_topology(
+    principal: str, name: str, exchange: str, keys: tuple[str, ...], sizes: Sizes
+) -> Topology:
     """A principal's short-lived copy of live messages; it expires when nobody reads."""
     expires = {"x-expires": round(sizes.tail_expires * 1000)}
     queue = tail_queue(principal, name)
     return Topology(
         queues=(Queue(queue, arguments=_limited(sizes.tail_length, **expires)),),
-        bindings=(Binding(exchange, queue, key),),
+        bindings=tuple(Binding(exchange, queue, key) for key in keys),
     )

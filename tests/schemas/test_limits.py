@@ -317,7 +317,7 @@ def test_a_page_of_the_largest_entries_is_taken() -> None:
     entries = [Entry(f"config/c/{n}", change(n).value or {}, n, HERE) for n in range(20)]
     page, more = first_page(entries, 5_000)
     assert more
-    told = msgspec.to_builtins(Synced("snapshot", 1, 20, "a" * 64, entries=page, more=True))
+    told = msgspec.to_builtins(Synced("snapshot", 1, 20, "a" * 64, 20, entries=page, more=True))
     pass_all([Answer("r", ok=True, data=told)])
 
 

@@ -31,7 +31,7 @@ class Followed(msgspec.Struct):
     """
 
     epoch: int = NOWHERE.epoch
-    revision: int = NOWHERE.revision
+    revision: int = NOWHERE.number
     head: str = NOWHERE.head
     settings: str = ""
     documents: dict[str, WrittenDocument] = {}
@@ -47,7 +47,7 @@ class Followed(msgspec.Struct):
 
     def moved(self, place: Place) -> None:
         """It is as far as that now."""
-        self.epoch, self.revision, self.head = place.epoch, place.revision, place.head
+        self.epoch, self.revision, self.head = place.epoch, place.number, place.head
 
 
 def load(path: Path) -> tuple[Followed, str]:

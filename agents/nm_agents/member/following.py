@@ -140,7 +140,7 @@ class Following:
         return Running(
             incarnation,
             place.epoch,
-            place.revision,
+            place.number,
             place.head,
             _bounded(documents),
             _bounded(self.troubles),

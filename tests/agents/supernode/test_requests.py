@@ -317,6 +317,32 @@ def test_a_component_may_tail_updates_and_nothing_else(simulation: Simulation) -
     )
 
 
+def test_a_tail_of_a_feed_is_bound_to_that_alone(simulation: Simulation) -> None:
+    queue = str(data(simulation.ask(HERE, Tail(UPDATES, feed="lock")))["queue"])
+    supernode = simulation.sites[HERE].process(HERE)
+    supernode.start()
+    simulation.clock.advance(1.0)
+    for key in ("lock.a", "session.b.c", "config.a.b"):
+        supernode.publish(Outgoing(UPDATES, key, b"an update"))
+    simulation.clock.advance(1.0)
+    assert len(simulation.sites[HERE].broker.queues[queue]) == 2
+
+
+@pytest.mark.parametrize(
+    ("tail", "error"),
+    [
+        (Tail(UPDATES, feed="no/feed"), "'no/feed' is no feed of the ledger: config/<component>"),
+        (Tail("alerts", feed="lock"), "feeds are in 'updates', not in 'alerts'"),
+    ],
+)
+def test_a_tail_of_what_is_no_feed_is_refused(
+    simulation: Simulation, tail: Tail, error: str
+) -> None:
+    code, why = refused(simulation.ask(HERE, tail))
+    assert code == "bad-request"
+    assert why.startswith(error)
+
+
 @pytest.mark.parametrize("asked", [Read("ledger"), Sync(0, 0, "")])
 def test_a_supernode_without_a_ledger_says_so_and_what_to_do(
     simulation: Simulation, asked: Message
