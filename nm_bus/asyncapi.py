@@ -45,7 +45,7 @@ def whole_topology() -> Topology:
     return (
         topology.project_topology(sizes)
         + topology.link_topology("{peer}", sizes)
-        + topology.inbox_topology("{node}", sizes)
+        + topology.inbox_topology("{node}", sizes, feeds=("{feed}",))
         + topology.alerts_topology("{principal}", "{name}", ["#"], sizes)
         + topology.tail_topology("{principal}", "{name}", "{exchange}", ("#",), sizes)
     )

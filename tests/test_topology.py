@@ -63,9 +63,13 @@ def test_the_log_of_updates_is_bounded_by_whole_segments() -> None:
     assert limits.keys().isdisjoint({"x-overflow", "x-max-length", "x-queue-version"})
 
 
-def test_the_log_and_every_inbox_hear_of_all_updates() -> None:
+def test_the_log_hears_of_all_updates_and_an_inbox_of_the_feeds_that_it_lives_by() -> None:
     heard = [(b.destination, b.key) for b in whole().bindings if b.source == UPDATES]
-    assert heard == [(UPDATES_LOG, "#"), (inbox_queue(NODE), "#")]
+    assert heard == [(UPDATES_LOG, "#")]
+    inbox = inbox_topology(NODE, Sizes(), feeds=("config/a", "lock", "config/a"))
+    assert [b.key for b in inbox.bindings] == ["config.a.#", "lock.#", "session.#"]
+    assert inbox.deleted == ()
+    assert inbox_topology(NODE, Sizes(), anew=True).deleted == (inbox_queue(NODE),)
 
 
 @pytest.mark.parametrize(

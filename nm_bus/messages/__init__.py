@@ -63,6 +63,7 @@ from nm_bus.messages.members import (
 from nm_bus.messages.requests import (
     Answer,
     Ask,
+    FeedNumbers,
     Hello,
     MemberView,
     NodeDetail,
@@ -117,6 +118,7 @@ __all__ = [
     "Endpoint",
     "Entry",
     "Event",
+    "FeedNumbers",
     "FeedPlace",
     "Fetch",
     "FollowedFeed",

@@ -350,11 +350,10 @@ class Standing(Nested, frozen=True):
 
 
 class Running(Data, frozen=True):
-    """Which updates a member has, which revision of which document it runs, and what went wrong."""
+    """How far a member is in the feeds that it lives by, which revision of which document it runs,
+    and what went wrong."""
 
     incarnation: str
-    epoch: int
-    revision: int
-    head: str
+    feeds: tuple[FollowedFeed, ...] = ()
     documents: dict[str, int] = {}
     troubles: dict[str, str] = {}

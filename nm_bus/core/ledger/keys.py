@@ -59,6 +59,10 @@ FAMILY_FEEDS = tuple(sorted(FORMS.keys() - {"config", "session"}))
 """The feeds that are families of keys."""
 
 
+MOST_FOLLOWED = 64
+"""So many feeds a principal may live by at once."""
+
+
 def is_feed(name: str) -> bool:
     """Whether there may be a feed of this name."""
     head, _, component = name.partition("/")
