@@ -9,7 +9,8 @@ from nm_bus.core.ledger.feed import place_after, place_now
 from nm_bus.core.ledger.follower import Apply, Follower, Load, Place
 from nm_bus.core.ledger.syncing import synced
 from nm_bus.core.pages import PAGE_BYTES
-from nm_bus.messages import Entry, Sync, Synced
+from nm_bus.messages import Entry, Sync, Synced, Update
+from nm_bus.testing.past import KeptUpdates
 from nm_lab.samples.past import ADMINISTRATOR, BEFORE_ALL, Past, begun
 
 OTHER = "e" * 64
@@ -155,6 +156,29 @@ def test_who_has_less_of_a_feed_than_is_kept_gets_a_snapshot_of_it(several: Past
     ]
     several.feed_from = 8
     assert [state(3), state(4)] == ["snapshot", "updates"]
+
+
+class Unread(KeptUpdates):
+    """A past that nobody may look at."""
+
+    def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
+        raise AssertionError("it was looked at")
+
+    def feed_updates(self, feed: str, since: int, limit: int) -> list[Update]:
+        raise AssertionError("it was looked at")
+
+    def feed_kept_from(self, feed: str) -> int:
+        raise AssertionError("it was looked at")
+
+
+def test_who_has_everything_costs_no_look_at_the_past(several: Past) -> None:
+    for feed, number, head_there in (
+        ("", 8, several.state.head),
+        ("config/a", 4, feed_head(several, 4)),
+        ("config/none", 0, GENESIS),
+    ):
+        answer = synced(Sync(2, number, head_there, None, feed), several.state, Unread())
+        assert answer == Synced("updates", 2, number, head_there, 8)
 
 
 def test_a_feed_that_was_never_written_has_nothing_to_give(several: Past) -> None:
