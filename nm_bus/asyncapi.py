@@ -183,7 +183,9 @@ def _operations() -> Json:
             "send", _exchange_key(topology.METRICS), "A member has measured."
         ),
         "member-inbox": _operation(
-            "receive", _queue_key(inbox), "A member is asked, and hears of the feeds that it lives by."
+            "receive",
+            _queue_key(inbox),
+            "A member is asked, and hears of the feeds that it lives by.",
         ),
         "reader-updates": _operation(
             "receive", _queue_key(topology.UPDATES_LOG), "Updates are read again from any point."

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from nm_agents.supernode import asks, tails
+from nm_agents.supernode import asks, hello, tails
 from nm_agents.supernode.alerts.part import MOST_ALERTS
 from nm_agents.supernode.asks import PATIENCE, AsksPart, ForwardedAsk
 from nm_agents.supernode.ledger.part import LedgerPart
@@ -325,11 +325,22 @@ def test_an_inbox_loses_the_bindings_that_are_not_wanted_any_more(simulation: Si
     assert heard(simulation, "config.a.b", "config.c.d") == 1
 
 
+def test_what_inboxes_are_bound_to_is_remembered_of_the_last_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hello, "MOST_KNOWN", 2)
+    known = hello.KnownInboxes()
+    for user in ("a", "b", "a", "c"):
+        known.made(user, ("lock",))
+    assert [known.is_bound(user, ("lock",)) for user in "abc"] == [True, False, True]
+    assert not known.is_bound("a", ("lock", "role"))
+
+
 def test_an_inbox_that_is_bound_as_it_was_keeps_what_waits_in_it(simulation: Simulation) -> None:
-    hello = Hello(feeds=("config/a",))
-    simulation.ask(HERE, hello, user=NODE)
+    said = Hello(feeds=("config/a",))
+    simulation.ask(HERE, said, user=NODE)
     assert heard(simulation, "config.a.b") == 1
-    simulation.ask(HERE, hello, user=NODE)
+    simulation.ask(HERE, said, user=NODE)
     assert len(simulation.sites[HERE].broker.queues[inbox_queue(NODE)]) == 1
 
 
