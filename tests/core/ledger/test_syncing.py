@@ -1,12 +1,14 @@
 """What a follower is answered: never a gap, never another history, and every page fits."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from nm_bus.codec import size_of
 from nm_bus.core.ledger.chain import GENESIS
 from nm_bus.core.ledger.feed import place_after, place_now
-from nm_bus.core.ledger.follower import Apply, Follower, Load, Place
+from nm_bus.core.ledger.follower import Alarm, Apply, Follower, Load, Move, Place
 from nm_bus.core.ledger.syncing import synced
 from nm_bus.core.pages import PAGE_BYTES
 from nm_bus.messages import Entry, Sync, Synced, Update
@@ -270,3 +272,75 @@ def test_one_update_that_is_larger_than_a_page_is_given_all_the_same(past: Past)
     past.kept[-1] = huge
     answer = synced(Sync(2, 6, head(past, 6)), past.state, past)
     assert answer.updates == (huge,)
+
+
+# --- a follower and supernodes that lag and forget, whatever comes and in whatever order
+
+COMPONENTS = ("a", "b", "a", "c")
+LAST = 24
+
+
+def supernode(height: int = LAST) -> Past:
+    """The same history at every supernode, up to a revision."""
+    made = Past(state=begun(epoch=2))
+    for number in range(height):
+        made.put(f"d{number % 5}", str(number), component=COMPONENTS[number % 4])
+    return made
+
+
+def held(past: Past, feed: str) -> dict[str, int]:
+    entries = past.state.under(f"{feed}/" if feed else "")
+    return {entry.key: entry.revision for entry in entries}
+
+
+@pytest.mark.parametrize("feed", ["", "config/a", "config/c", "config/none"])
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["update", "update", "ask", "lag", "again"]), st.integers(0, 23)),
+        max_size=40,
+    ),
+    lag=st.integers(0, LAST),
+    forgotten=st.integers(0, LAST),
+)
+def test_a_follower_comes_to_the_end_of_its_feed_and_never_goes_back(
+    feed: str, steps: list[tuple[str, int]], lag: int, forgotten: int
+) -> None:
+    whole, late = supernode(), supernode(lag)
+    whole.feed_from = forgotten
+    follower, keys = Follower(Place(feed=feed)), dict[str, int]()
+    numbers: list[int] = []
+
+    def do(moves: list[Move]) -> None:
+        for move in moves:
+            match move:
+                case Load(entries, first):
+                    if first:
+                        keys.clear()
+                    keys.update({entry.key: entry.revision for entry in entries})
+                case Apply(update):
+                    keys[update.change.key] = max(update.revision, keys.get(update.change.key, 0))
+                case Alarm(reason):
+                    raise AssertionError(reason)
+        numbers.append(follower.place.number)
+
+    def ask(of: Past) -> None:
+        question = follower.question
+        if question is not None:
+            do(follower.answered(question, synced(question, of.state, of, most_entries=3)))
+
+    for what, number in steps:
+        match what:
+            case "update":
+                do(follower.take(whole.kept[number]))
+            case "again":
+                follower.reconnected()
+            case _:
+                ask(whole if what == "ask" else late)
+    follower.reconnected()
+    for _ in range(40):
+        ask(whole)
+    assert follower.question is None
+    assert numbers == sorted(numbers)
+    there = synced(Sync(2, 0, "", None, feed), whole.state, whole)
+    assert follower.place == Place(2, there.number, there.head, feed)
+    assert keys == held(whole, feed)
