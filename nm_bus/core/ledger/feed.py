@@ -84,7 +84,8 @@ def place_after(name: str, revision: int, state: State, feed: Feed) -> FollowedF
     if following is not None:
         number, head = following.place.number - 1, following.place.previous
     # what was between this revision and the next update that is kept may be gone
-    is_known = number == 0 or revision >= min(feed.feed_from, state.revision)
+    is_known = number == 0 or number > feed.feed_kept_from(name)
+    is_known = is_known or revision >= min(feed.kept_of(name)[0], state.revision)
     return FollowedFeed(name, state.epoch, number, head) if is_known else None
 
 
