@@ -1,7 +1,7 @@
 """The limits of what a ledger's file holds leave it below its own."""
 
 from nm_agents.supernode.ledger.arrival import MOST_BYTES
-from nm_agents.supernode.ledger.driver import MOST_OWN
+from nm_agents.supernode.ledger.own import MOST_OWN
 from nm_bus.core.ledger.answers import MOST_ANSWERS
 from nm_bus.core.ledger.applying import MOST_ENTRIES
 from nm_bus.core.ledger.batches import MOST_CHANGES
