@@ -162,8 +162,9 @@ class Beat(Nested, frozen=True, tag_field="step", tag="beat"):
 
     `revision` and `head` are those of the last multiple of a hundred. `signature` (base64) is over
     the lines project, epoch, revision and head; `signer` names the certificate, as in a Change.
-    `kept_from` has, of each group of feeds that is not whole at the sender, the revision after
-    which it is; None: the sender knows nothing yet.
+    `rules` is the latest version of the rules that its program knows. `kept_from` has, of each
+    group of feeds that is not whole at the sender, the revision after which it is; None: the sender
+    knows nothing yet.
     """
 
     height: int
@@ -172,6 +173,7 @@ class Beat(Nested, frozen=True, tag_field="step", tag="beat"):
     head: str = ""
     signer: str = ""
     signature: str = ""
+    rules: int = 1
     kept_from: dict[str, int] | None = None
 
 
@@ -181,12 +183,23 @@ class Fetch(Nested, frozen=True, tag_field="step", tag="fetch"):
     slot: int
 
 
+class Mark(Nested, frozen=True):
+    """How far a ledger is: its height, its revision, and its head, which is empty while a newcomer
+    knows none."""
+
+    height: int
+    revision: int = 0
+    head: str = ""
+
+
 class Log(Nested, frozen=True, tag_field="step", tag="log"):
-    """What was decided, from `slot` on, and how far the sender is."""
+    """What was decided, from `slot` on, and how far the sender is; `before` is where it goes on
+    from, where the sender still knows that."""
 
     slot: int
     batches: tuple[Batch, ...]
     height: int
+    before: Mark | None = None
 
 
 class Offer(Nested, frozen=True, tag_field="step", tag="offer"):
@@ -202,6 +215,26 @@ class Offer(Nested, frozen=True, tag_field="step", tag="offer"):
     size: int
     about: str
     height: int
+
+
+class Recall(Nested, frozen=True, tag_field="step", tag="recall"):
+    """What do you know of me, and what did you accept? Asked in a new life, before it votes."""
+
+
+class Cast(Nested, frozen=True):
+    """A vote for a batch."""
+
+    slot: int
+    ballot: Ballot
+    batch: Batch
+
+
+class Recalled(Nested, frozen=True, tag_field="step", tag="recalled"):
+    """What is known of the asker, and all that the sender accepted above its own height."""
+
+    height: int
+    echo: Echo
+    votes: tuple[Cast, ...] = ()
 
 
 class Want(Nested, frozen=True, tag_field="step", tag="want"):
@@ -266,6 +299,8 @@ Step = (
     | Snap
     | FetchEarlier
     | Earlier
+    | Recall
+    | Recalled
 )
 
 
@@ -274,7 +309,7 @@ class Ledger(Data, frozen=True):
 
     `boot` counts its starts and `nonce` is new at each: so a copy or an old backup is found out.
     `beginning` is the fingerprint of the project file that its ledger began with; empty when it
-    does not know yet.
+    does not know yet. `mark` is how far its ledger is.
     """
 
     origin: NodeId
@@ -284,6 +319,7 @@ class Ledger(Data, frozen=True):
     nonce: str
     step: Step
     beginning: str = ""
+    mark: Mark = Mark(-1)
 
 
 # --- what everyone lives by -----------------------------------------------------------------

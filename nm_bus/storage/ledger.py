@@ -25,6 +25,7 @@ from nm_bus.messages import (
     ChangeId,
     Echo,
     Entry,
+    Mark,
     Micros,
     NodeId,
     Update,
@@ -44,7 +45,7 @@ SCHEMA = 4
 MAX_BYTES = 20 * 1024**3
 """How large a file may grow: more than all that it holds at their own limits, so that these are
 met first. In GiB, with the half-full pages that SQLite may leave, and a page of 4 KiB that a long
-row may leave nearly empty: updates 6.4 (270,000 rows, 2.7 GiB of them), outbox 3.7 (10,000 changes
+row may leave nearly empty: updates 6.5 (290,000 rows, 2.7 GiB of them), outbox 3.7 (10,000 changes
 of 192 KiB), state 2.0 (200,000 keys, 512 MiB of values), answers 1.1 (200,000), log 0.5
 (256 MiB)."""
 
@@ -60,7 +61,9 @@ _TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE outbox (id TEXT PRIMARY KEY, change BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE acceptor (slot INTEGER PRIMARY KEY, vote BLOB NOT NULL) STRICT;
-CREATE TABLE log (slot INTEGER PRIMARY KEY, batch BLOB NOT NULL) STRICT;
+CREATE TABLE log (
+    slot INTEGER PRIMARY KEY, batch BLOB NOT NULL, revision INTEGER NOT NULL, head TEXT NOT NULL
+) STRICT;
 CREATE TABLE entries (key TEXT PRIMARY KEY, entry BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE peers (voter TEXT PRIMARY KEY, echo BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
@@ -198,12 +201,14 @@ class SqliteLedger:
         """Take an own change into the outbox."""
         self._file.run("INSERT OR REPLACE INTO outbox VALUES (?, ?)", (change.id, _encode(change)))
 
-    def keep_batch(self, slot: int, batch: Batch) -> None:
-        """A slot is decided: its changes wait no more, and votes up to it are needed no more."""
+    def keep_batch(self, mark: Mark, batch: Batch) -> None:
+        """A slot is decided, and that is how far the ledger is with it: its changes wait no more,
+        and votes up to it are needed no more."""
         body = _encode(batch)
-        self._file.run("INSERT OR REPLACE INTO log VALUES (?, ?)", (slot, body))
+        row = (mark.height, body, mark.revision, mark.head)
+        self._file.run("INSERT OR REPLACE INTO log VALUES (?, ?, ?, ?)", row)
         self._log.size += len(body)
-        self._file.run("DELETE FROM acceptor WHERE slot <= ?", (slot,))
+        self._file.run("DELETE FROM acceptor WHERE slot <= ?", (mark.height,))
         self._decided(change.id for change in batch.changes)
 
     def keep_entries(self, entries: Mapping[str, Entry | None]) -> None:
@@ -276,6 +281,20 @@ class SqliteLedger:
         if not chosen and slot <= self.position.height:
             return None
         return tuple(self._file.decoded(body, Batch) for body in chosen)
+
+    def marks(self, slot: int, limit: int) -> list[Mark]:
+        """How far it was at each slot of the log from this one on, as many as that; and at its last
+        one, also when that is not in the log."""
+        query = "SELECT slot, revision, head FROM log WHERE slot >= ? ORDER BY slot LIMIT ?"
+        found = [Mark(*row) for row in self._file.rows(query, (slot, limit))]
+        here = Mark(self.position.height, self.position.revision, self.position.head)
+        is_last = slot <= here.height and (not found or found[-1].height < here.height)
+        return [*found, here] if is_last and len(found) < limit else found
+
+    def mark_at(self, claim: Mark) -> Mark | None:
+        """How far it was at the revision that somebody claims, if the feed has that."""
+        update = self.update(claim.revision)
+        return Mark(claim.height, update.revision, update.head) if update else None
 
     def goes_on_after(self, slot: int) -> bool:
         """Whether the log has what was decided after a slot, if anything was."""

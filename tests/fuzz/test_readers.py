@@ -28,7 +28,7 @@ from nm_bus.core.nagios import series, verdict
 from nm_bus.documents.media import JSON, TOML, XML
 from nm_bus.errors import NmBusError
 from nm_bus.identity.signing import Signer, is_signed, verify
-from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Metrics, Proposed
+from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Mark, Metrics, Proposed
 from nm_bus.project import load_project
 from nm_bus.settings import AdministratorSettings, MemberSettings, SupernodeSettings, load
 from nm_bus.storage.ledger import LedgerIdentity, Position, create_ledger, open_ledger
@@ -191,7 +191,7 @@ def full_ledger(path: Path) -> None:
         made.keep_change(change)
         made.keep_vote(2, Vote(Ballot(1, "sn1#genesis"), None, batch))
         made.keep_peers({"sn2#genesis": Echo(1, "nonce", 1)})
-        made.keep_batch(1, batch)
+        made.keep_batch(Mark(1, 1, "h"), batch)
         made.keep_entries({"config/a/b": Entry("config/a/b", {"content": "x"}, 1, "a")})
         made.keep_update(update_of(change, 1), ())
         answers = Answers()

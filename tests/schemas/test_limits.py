@@ -10,6 +10,7 @@ import pytest
 
 from nm_agents.member.documents import REASON_LENGTH
 from nm_agents.member.following import _bounded as bounded
+from nm_agents.supernode.ledger.peers import MOST_BYTES
 from nm_bus.codec import LONG, decode, encode, quarantine
 from nm_bus.core.agent import Agent, fitting
 from nm_bus.core.alerts.conditions import (
@@ -25,6 +26,7 @@ from nm_bus.core.ingest import Ingest
 from nm_bus.core.ledger.batches import fill
 from nm_bus.core.ledger.boots import Boots
 from nm_bus.core.ledger.cut import Cut
+from nm_bus.core.ledger.effects import Vote, casts
 from nm_bus.core.ledger.state import State
 from nm_bus.core.nagios import PluginVerdict
 from nm_bus.core.overview import overview
@@ -44,6 +46,7 @@ from nm_bus.messages import (
     Check,
     CheckStatus,
     Declared,
+    Echo,
     Endpoint,
     Entry,
     Event,
@@ -52,11 +55,13 @@ from nm_bus.messages import (
     Hello,
     Ledger,
     LinkState,
+    Mark,
     MemberState,
     MemberView,
     Message,
     Metrics,
     Properties,
+    Recalled,
     Running,
     Seconds,
     Severity,
@@ -304,7 +309,7 @@ def change(number: int) -> Change:
 
 
 def step(step: Step) -> Ledger:
-    return Ledger(HERE, LIFE, 2**53 - 1, 2**53 - 1, LIFE, step)
+    return Ledger(HERE, LIFE, 2**53 - 1, 2**53 - 1, LIFE, step, mark=Mark(2**53 - 1, 1, "a" * 64))
 
 
 def test_the_largest_batch_is_taken() -> None:
@@ -312,6 +317,15 @@ def test_the_largest_batch_is_taken() -> None:
     assert len(changes) > 1
     voter = f"{HERE}#{LIFE}"
     pass_all([step(Accept(1, Ballot(1, voter), Batch(voter, 1, changes)))])
+
+
+def test_the_largest_votes_that_are_told_to_a_new_life_are_taken() -> None:
+    voter = f"{HERE}#{LIFE}"
+    batch = Batch(voter, 1, fill([change(number) for number in range(20)]))
+    votes = {slot: Vote(Ballot(1, voter), Ballot(1, voter), batch) for slot in range(1, 10)}
+    told = [casts(dict(list(votes.items())[:count])) for count in range(1, 10)]
+    largest = [each for each in told if len(msgspec.json.encode(each)) <= MOST_BYTES][-1]
+    pass_all([step(Recalled(1, Echo(1, LIFE), largest))])
 
 
 def test_a_page_of_the_largest_entries_is_taken() -> None:

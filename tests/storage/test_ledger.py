@@ -16,7 +16,7 @@ from nm_bus.core.ledger.answers import WINDOW, Answers, Asker
 from nm_bus.core.ledger.effects import Vote
 from nm_bus.core.ledger.state import StateSnapshot
 from nm_bus.errors import StorageError
-from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Proposed, Update
+from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Mark, Proposed, Update
 from nm_bus.storage import ledger as storage
 from nm_bus.storage import retention
 from nm_bus.storage.ledger import (
@@ -35,7 +35,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from msgspec import structs
-from nm_bus.messages import Batch, Change, Entry
+from nm_bus.messages import Batch, Change, Entry, Mark
 from nm_bus.storage.ledger import open_ledger
 
 store, slot = open_ledger(Path(sys.argv[1])), 0
@@ -43,7 +43,7 @@ while True:
     slot += 1
     change = Change(f"a/b/{slot}", "a", "set", "config/a/b", value={"content": "x" * 5000})
     with store.transaction():
-        store.keep_batch(slot, Batch("sn1#genesis", slot, (change,)))
+        store.keep_batch(Mark(slot), Batch("sn1#genesis", slot, (change,)))
         store.keep_entries({f"config/a/{slot}": Entry(f"config/a/{slot}", {}, slot, "a")})
         store.keep_position(structs.replace(store.position, height=slot, revision=slot))
     print(slot, flush=True)
@@ -109,7 +109,7 @@ def test_a_vote_is_there_until_its_slot_is_decided(path: Path) -> None:
             store.keep_vote(slot, vote)
     with closing(open_ledger(path)) as store:
         assert store.votes() == votes
-        store.keep_batch(1, batch)
+        store.keep_batch(Mark(1, 1, "h"), batch)
         assert store.votes() == {2: votes[2]}
         assert list(store.outbox()) == [change(2).id]
         assert store.batches(1) == (batch,)
@@ -206,7 +206,7 @@ def test_the_log_is_compacted_and_says_when_it_has_not_what_is_asked(
     monkeypatch.setattr(retention, "LOG_SLOTS", 3)
     monkeypatch.setattr(storage, "PAGE_SLOTS", 2)
     for slot in range(1, 11):
-        store.keep_batch(slot, Batch("a#genesis", slot))
+        store.keep_batch(Mark(slot), Batch("a#genesis", slot))
     store.keep_position(structs.replace(store.position, height=10))
     store.compact()
     assert store.batches(7) is None
@@ -215,7 +215,7 @@ def test_the_log_is_compacted_and_says_when_it_has_not_what_is_asked(
 
 
 def test_a_snapshot_takes_the_place_of_all(store: SqliteLedger) -> None:
-    store.keep_batch(1, Batch("a#genesis"))
+    store.keep_batch(Mark(1), Batch("a#genesis"))
     store.keep_update(update(1), ["config/a/b"])
     store.keep_entries({"config/a/b": Entry("config/a/b", {}, 1, "a")})
     answers = Answers()

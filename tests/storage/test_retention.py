@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from nm_bus.messages import Batch, Change, Update
+from nm_bus.messages import Batch, Change, Mark, Update
 from nm_bus.storage import retention
 from nm_bus.storage.ledger import (
     LedgerIdentity,
@@ -50,7 +50,7 @@ def fill(store: SqliteLedger, count: int, *, since: int = 0) -> None:
     with store.transaction():
         store.keep_updates([(update(n, time=n), [f"lock/{n}"]) for n in numbers])
         for number in numbers:
-            store.keep_batch(number, Batch("a#genesis", number))
+            store.keep_batch(Mark(number), Batch("a#genesis", number))
 
 
 def move(store: SqliteLedger, to: int) -> None:

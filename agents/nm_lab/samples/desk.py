@@ -10,7 +10,7 @@ from typing import Any
 from nm_bus.core.ledger.applying import Applied, apply
 from nm_bus.core.ledger.genesis import genesis
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import Change
+from nm_bus.messages import Change, Entry
 from nm_bus.project import Project, check_project
 
 SUPERNODES = ("s1.org", "s2.org", "s3.org")
@@ -25,6 +25,22 @@ def project(**changes: Any) -> Project:
         "publishers": [{"principal": "pub", "components": ["search"]}],
     }
     return check_project(raw | changes, Path("project.toml"))
+
+
+class CountedEntries(dict[str, Entry]):
+    """The entries of a state, and how often one of them was read."""
+
+    reads = 0
+
+    def __getitem__(self, key: str) -> Entry:
+        """See dict."""
+        self.reads += 1
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Entry | None = None) -> Entry | None:  # type: ignore[override]
+        """See dict."""
+        self.reads += 1
+        return super().get(key, default)
 
 
 @dataclass
@@ -48,6 +64,12 @@ class Desk:
         self.asked.append(change)
         self.state.time += 1
         return apply(self.state, change, self.state.time)
+
+    def counted(self) -> CountedEntries:
+        """Count from now on how often an entry is read."""
+        counted = CountedEntries(self.state.entries)
+        self.state.entries = self.state.loads.entries = counted
+        return counted
 
     def done(
         self,

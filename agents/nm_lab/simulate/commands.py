@@ -55,7 +55,8 @@ def ledger(
     `plain`, `voters` (which change) and `snapshots` are soups of messages: any order, losses,
     repetition, crashes at every moment; in `beginnings` one of the voters began with another
     project file. `schedules` are faults in virtual time, after which all
-    must agree; `state` is the same with the ledger's real state.
+    must agree; `state` is the same with the ledger's real state. In `slips` one program computes
+    something else, in `forgetting` disks lose their last write: who goes on has one history.
 
     Example: nm-bus simulate ledger --kind voters --seeds 40000
 

@@ -12,7 +12,7 @@ from random import Random
 from nm_bus.core.ledger.batches import FAR_AHEAD
 from nm_bus.core.ledger.effects import KeepBatch, KeepChange, Pace
 from nm_bus.core.ledger.hybrid import HybridClock
-from nm_bus.messages import Beat, Change, ChangeId, Micros, Seconds, VoterId
+from nm_bus.messages import Change, ChangeId, Micros, Seconds, VoterId
 from nm_bus.testing.clock import VirtualClock
 from nm_lab.simulate.monitor import Monitor
 from nm_lab.simulate.node import Kept, Said, SimulatedDisk, SimulatedNode, WholeState
@@ -100,7 +100,7 @@ class SimulatedFederation:
         stamp = place.hybrid.tick(self._moment(place), FAR_AHEAD)
         change = Change(id, "p", kind, key, timestamp=stamp, supernode=me)
         if place.is_alive:
-            self._do(me, lambda now, moment: place.node.agreement.offer(change, now, moment))
+            self._do(me, lambda now, moment: place.node.offer(change, now, moment))
         return id
 
     def kill(self, me: VoterId) -> None:
@@ -149,15 +149,14 @@ class SimulatedFederation:
     def _tick(self, me: VoterId, life: int) -> None:
         place = self.places[me]
         if place.is_alive and place.life == life:
-            self._do(me, place.node.agreement.tick)
+            self._do(me, place.node.tick)
             self.clock.later(TICK, partial(self._tick, me, life))
 
     def _beat(self, me: VoterId, life: int) -> None:
         place = self.places[me]
         if place.is_alive and place.life == life:
-            for other in self.everyone:
-                if other != me:
-                    self._send(me, other, Beat(place.node.agreement.height))
+            for other, said in place.node.regular(one for one in self.everyone if one != me):
+                self._send(me, other, said)
             self.clock.later(BEAT, partial(self._beat, me, life))
 
     def _do(self, me: VoterId, event: Callable[[Seconds, Micros], Iterable[Kept]]) -> None:
@@ -189,7 +188,7 @@ class SimulatedFederation:
 
     def _send(self, sender: VoterId, to: VoterId, said: Said) -> None:
         self.messages += 1
-        link = self.links[sender, to]
+        said, link = self.places[sender].node.wrapped(said), self.links[sender, to]
         if not link.is_lossy:
             self._in_order(sender, to, said)
             return
@@ -222,4 +221,10 @@ class SimulatedFederation:
         if not link.is_lossy and (link.is_cut or not place.is_alive):
             link.held.append(said)
         elif place.is_alive and not link.is_cut:
-            self._do(to, lambda now, moment: place.node.take(sender, said, now, moment))
+            self._take(place, sender, said)
+            for other, early in place.node.due():
+                self._take(place, other, early)
+
+    def _take(self, place: SimulatedPlace, sender: VoterId, said: Said) -> None:
+        node = place.node
+        self._do(node.me, lambda now, moment: node.take(sender, said, now, moment))

@@ -32,6 +32,7 @@ _SHOWN = ("slot", "ballot", "accepted", "promised", "height", "author", "batch")
 
 def described(said: Said) -> str:
     """A message: its kind, and what of it tells ballots and batches apart."""
+    said = getattr(said, "said", said)  # without what each message says of its sender
     parts = [type(said).__name__.lower()]
     parts += [
         f"{name} {brief(value)}"
@@ -70,6 +71,9 @@ RULES = {
     "one answer a change": "a change was answered twice, differently",
     "same state": "two supernodes at one slot have different states",
     "batches are in order": "a batch is not in the order of (timestamp, supernode, id)",
+    "slips are found": "a supernode went on after its program had computed something else",
+    "one history": "supernodes that go on have different histories",
+    "stops have a cause": "a supernode stopped, though its disk and its program are sound",
     "healed means agreed": "all is healed, but not all that was accepted is agreed everywhere",
 }
 """What is held, and what it means when it is not."""

@@ -57,6 +57,9 @@ class KeepWhole:
 
 Kept = Effect | KeepWhole
 
+KeptCall = Callable[[Kept], None]
+"""Is told of each effect that has become durable."""
+
 
 @dataclass(slots=True)
 class SimulatedDisk:
@@ -141,6 +144,27 @@ class SimulatedNode:
         """The votes as a start finds them."""
         return dict(self.disk.votes)
 
+    def offer(self, change: Change, now: Seconds, moment: Micros) -> list[Kept]:
+        """Take an own change."""
+        return [*self.agreement.offer(change, now, moment)]
+
+    def tick(self, now: Seconds, moment: Micros) -> list[Kept]:
+        """Let time pass."""
+        return [*self.agreement.tick(now, moment)]
+
+    def wrapped(self, said: Said) -> Said:
+        """A message as it travels."""
+        return said
+
+    def regular(self, others: Iterable[VoterId]) -> list[tuple[VoterId, Said]]:
+        """What it says now and then, to whom."""
+        beat = Beat(self.agreement.height)
+        return [(other, beat) for other in others]
+
+    def due(self) -> list[tuple[VoterId, Said]]:
+        """What came too early and is to be taken now, each as an event of its own."""
+        return []
+
     def take(self, sender: VoterId, said: Said, now: Seconds, moment: Micros) -> list[Kept]:
         """Take what another one said, unless its ledger began otherwise."""
         if not self.hears(sender):
@@ -164,7 +188,7 @@ class SimulatedNode:
         self.agreement.installed(whole.slot, whole.author)
         return [KeepWhole(whole), *self.agreement.tick(now, moment)]
 
-    def persist(self, effects: Iterable[Kept], kept: Callable[[Kept], None]) -> None:
+    def persist(self, effects: Iterable[Kept], kept: KeptCall) -> None:
         """Make durable what must be, telling of each, and let a snapshot take the log's place."""
         for effect in effects:
             self.disk.keep(effect)

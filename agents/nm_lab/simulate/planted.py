@@ -18,6 +18,7 @@ from nm_bus.messages import (
     Change,
     ChangeId,
     Decided,
+    Mark,
     Micros,
     Nack,
     Prepare,
@@ -25,6 +26,7 @@ from nm_bus.messages import (
     Seconds,
     VoterId,
 )
+from nm_lab.simulate.guarded import GuardedNode
 from nm_lab.simulate.node import Kept, SimulatedNode, WholeState
 from nm_lab.simulate.tally import TallyMachine
 from nm_lab.simulate.variant import Variant
@@ -223,14 +225,6 @@ class Unsorted(Agreement):
         self.waiting = AsTheyCame(self.outbox)
 
 
-class DropsVotesAhead(Agreement):
-    """When a slot is decided all votes go, those for later slots too."""
-
-    def _move_to(self, slot: int, author: VoterId) -> None:
-        self.votes.clear()
-        super()._move_to(slot, author)
-
-
 # --- machines
 
 
@@ -339,6 +333,33 @@ class SnapshotWithoutAnswers(SimulatedNode):
         return whole
 
 
+# --- guards
+
+
+class CountsAnotherHistory(GuardedNode):
+    """What a peer says counts, whatever head it has."""
+
+    def hears_head(self, sender: VoterId, mark: Mark | None) -> bool:
+        """Everybody."""
+        return True
+
+
+class GoesOnOutvoted(GuardedNode):
+    """Whose history too many others do not have goes on all the same."""
+
+    def _stop_if_outvoted(self) -> None:
+        """Never."""
+
+
+class ComparesTheNewestOnly(GuardedNode):
+    """The own heads of the past are forgotten."""
+
+    def hears_head(self, sender: VoterId, mark: Mark | None) -> bool:
+        """Compare at the own height alone."""
+        is_here = mark is not None and mark.height == self.agreement.height
+        return self.heads.counts(sender, mark if is_here else None)
+
+
 # --- liveness
 
 
@@ -382,7 +403,6 @@ BUGS: dict[str, Variant] = {
     "ballot-forgotten": Variant(BallotForgotten),
     "no-gap-rule": Variant(NoGapRule),
     "unsorted": Variant(Unsorted),
-    "drops-votes-ahead": Variant(DropsVotesAhead),
     "voters-a-slot-late": Variant(tally=VotersASlotLate, kind="voters"),
     "reads-a-clock": Variant(tally=ReadsAClock),
     "no-dedupe": Variant(tally=NoDedupe),
@@ -391,6 +411,9 @@ BUGS: dict[str, Variant] = {
     "takes-an-old-snapshot": Variant(node=TakesAnOldSnapshot, kind="snapshots"),
     "snapshot-without-voters": Variant(node=SnapshotWithoutVoters, kind="snapshots"),
     "snapshot-without-answers": Variant(node=SnapshotWithoutAnswers, kind="snapshots"),
+    "counts-another-history": Variant(node=CountsAnotherHistory, kind="lost-writes"),
+    "goes-on-outvoted": Variant(node=GoesOnOutvoted, kind="lost-writes"),
+    "compares-the-newest-only": Variant(node=ComparesTheNewestOnly, kind="slips"),
     "keeps-its-changes": Variant(KeepsItsChanges, kind="schedules"),
     "never-resends": Variant(NeverResends, kind="schedules"),
     "never-fetches": Variant(NeverFetches, kind="schedules"),

@@ -44,6 +44,11 @@ class RealState:
         """Who follows without a vote."""
         return self.state.standbys
 
+    @property
+    def knows_rules(self) -> bool:
+        """Always."""
+        return True
+
     def apply(self, slot: int, batch: Batch) -> None:
         """Take the decision of the next slot."""
         changes = tuple(map(_meant, batch.changes))

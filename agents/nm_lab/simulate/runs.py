@@ -5,6 +5,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from nm_lab.simulate.lies import ForgetfulSchedule, ForgetfulSoup, SlipSchedule
 from nm_lab.simulate.monitor import RuleBrokenError
 from nm_lab.simulate.planted import BUGS
 from nm_lab.simulate.realstate import RealState
@@ -12,8 +13,16 @@ from nm_lab.simulate.schedules import Schedule
 from nm_lab.simulate.soup import KINDS, Soup
 from nm_lab.simulate.variant import SOUND, Variant
 
-TIMED = ("schedules", "state")
-"""Kinds that take virtual time: of the smallest machine, and of the ledger's own state."""
+SCHEDULES: dict[str, type[Schedule]] = {
+    "schedules": Schedule,
+    "state": Schedule,
+    "slips": SlipSchedule,
+    "forgetting": ForgetfulSchedule,
+}
+
+TIMED = tuple(SCHEDULES)
+"""Kinds that take virtual time: of the smallest machine, of the ledger's own state, with a program
+that computes something else, and with disks that forget."""
 
 SORTS = (*KINDS, *TIMED)
 """All kinds of runs."""
@@ -35,11 +44,18 @@ def run(
     """One run; gives how many slots it decided. Raises RuleBrokenError."""
     if kind == "state":
         variant = replace(variant, tally=RealState, truth=RealState)
-    made = (
-        Schedule(seed, variant, trace) if kind in TIMED else Soup(seed, KINDS[kind], variant, trace)
-    )
+    made = _made(kind, seed, variant, trace)
     made.run()
     return made.decided
+
+
+def _made(
+    kind: str, seed: int, variant: Variant, trace: Callable[[str], None] | None
+) -> Schedule | Soup:
+    if kind in TIMED:
+        return SCHEDULES[kind](seed, variant, trace)
+    soup = ForgetfulSoup if KINDS[kind].forgets else Soup
+    return soup(seed, KINDS[kind], variant, trace)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,9 @@ WAN = (0.05, 0.8)
 
 
 class Schedule:
-    """One run: some load, some faults, and the healing."""
+    """One run: some load, some faults, and the healing. `reseats`: the voters change, too."""
+
+    reseats = True
 
     def __init__(
         self,
@@ -61,12 +63,20 @@ class Schedule:
         federation.clock.advance(TROUBLE)
         self._heal()
         try:
-            federation.clock.run(federation.is_at_rest, PATIENCE)
+            federation.clock.run(self._is_at_rest, PATIENCE)
         except TimeoutError:
             heights = {me: p.node.agreement.height for me, p in federation.places.items()}
             where = f"{len(federation.accepted)} accepted, heights {heights}"
             raise RuleBrokenError("healed means agreed", where) from None
+        self._judge()
         self._tell("at rest")
+
+    def _is_at_rest(self) -> bool:
+        """Whether there is nothing left to wait for."""
+        return self._federation.is_at_rest()
+
+    def _judge(self) -> None:
+        """Raise RuleBrokenError for what must not be so when all is over."""
 
     def _link(self) -> Link:
         random = self._random
@@ -84,7 +94,7 @@ class Schedule:
         if federation.clock.now() >= self._end:
             return
         federation.offer(random.choice(federation.everyone))
-        if random.random() < 0.06:
+        if self.reseats and random.random() < 0.06:
             for me in random.sample(federation.everyone, 2):
                 kind, key = random.choice(("vote", "follow")), random.choice(federation.everyone)
                 self._tell(f"{me} is offered {kind} {key}")
@@ -97,11 +107,13 @@ class Schedule:
         clock, random = self._federation.clock, self._random
         if clock.now() >= self._end:
             return
-        fault = random.choice(
-            (self._kill, self._isolate, self._split, self._power, self._one_way, self._jump)
-        )
+        fault = random.choice(self._faults())
         fault(random.uniform(0.5, 20.0))
         clock.later(random.uniform(1.0, 12.0), self._fault)
+
+    def _faults(self) -> tuple[Callable[[Seconds], None], ...]:
+        """What may go wrong."""
+        return self._kill, self._isolate, self._split, self._power, self._one_way, self._jump
 
     def _kill(self, lasts: Seconds) -> None:
         me = self._random.choice(self._federation.everyone)

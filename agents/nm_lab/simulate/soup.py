@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from nm_bus.core.ledger.effects import Pace
-from nm_bus.messages import Beat, Change, VoterId
+from nm_bus.messages import Change, VoterId
 from nm_lab.simulate.monitor import Monitor, described
 from nm_lab.simulate.node import Kept, Said, SimulatedDisk, SimulatedNode, WholeState
 from nm_lab.simulate.variant import SOUND, Variant
@@ -19,7 +19,8 @@ from nm_lab.simulate.variant import SOUND, Variant
 class SoupKind:
     """How many voters (one of these numbers) and standbys, whether voters change, and snapshots.
 
-    With `strangers`, the last of the voters began with another project file.
+    With `strangers`, the last of the voters began with another project file. A supernode of the
+    soup that `forgets` may lose its last write when it crashes, or come back as it was long ago.
     """
 
     voters: tuple[int, ...]
@@ -27,6 +28,7 @@ class SoupKind:
     reseats: bool = False
     snapshots: int = 0
     strangers: bool = False
+    forgets: bool = False
 
 
 KINDS = {
@@ -34,9 +36,12 @@ KINDS = {
     "voters": SoupKind(voters=(2, 3, 3), standbys=2, reseats=True),
     "snapshots": SoupKind(voters=(2, 3, 3), standbys=1, reseats=True, snapshots=2),
     "beginnings": SoupKind(voters=(3, 3, 4, 5), strangers=True),
+    "lost-writes": SoupKind(voters=(3, 3, 4, 5), forgets=True),
 }
 
 EVENTS = 160
+"""How much happens; where crashes are worse, twice as much."""
+
 MOST_UNDER_WAY = 40
 MOST_CHANGES = 12
 CRASHES = 0.04
@@ -86,8 +91,13 @@ class Soup:
 
     def run(self) -> None:
         """Let it boil. Raises RuleBrokenError when a rule breaks."""
-        for self._number in range(EVENTS):
+        events = 2 * EVENTS if self.kind.forgets else EVENTS
+        for self._number in range(events):
             self._event()
+        self._end()
+
+    def _end(self) -> None:
+        """Look at what came of it."""
         self.decided = len(self._monitor.chosen)
 
     # --- what may happen
@@ -112,6 +122,12 @@ class Soup:
         self._tell("takes", sender, to, said)
         node = self._nodes[to]
         self._do(to, lambda: node.take(sender, said, self._clocks[to], self._number))
+        for one, early in node.due():
+            self._take(one, to, early)
+
+    def _take(self, sender: VoterId, to: VoterId, said: Said) -> None:
+        node = self._nodes[to]
+        self._do(to, lambda: node.take(sender, said, self._clocks[to], self._number))
 
     def _take_one(self) -> tuple[VoterId, VoterId, Said]:
         """A message of any age."""
@@ -123,12 +139,12 @@ class Soup:
     def _tick(self, me: VoterId) -> None:
         self._clocks[me] += self._random.choice(JUMPS)
         self._tell("ticks", me)
-        agreement = self._nodes[me].agreement
-        self._do(me, lambda: [*agreement.tick(self._clocks[me], self._number)])
+        node = self._nodes[me]
+        self._do(me, lambda: node.tick(self._clocks[me], self._number))
 
     def _beat(self, me: VoterId) -> None:
-        beat = Beat(self._nodes[me].agreement.height)
-        self._send(me, [(other, beat) for other in self._everyone if other != me])
+        others = [other for other in self._everyone if other != me]
+        self._send(me, self._nodes[me].regular(others))
 
     def _offer(self, me: VoterId) -> None:
         """Somebody asks for a change, or asks again elsewhere for the same one."""
@@ -137,8 +153,8 @@ class Soup:
             change = self._stamped(self._random.choice(self._changes), me)
         self._changes.append(change)
         self._tell(f"is offered {change.kind} {change.key} {change.id}", me)
-        agreement = self._nodes[me].agreement
-        self._do(me, lambda: [*agreement.offer(change, self._clocks[me], self._number)])
+        node = self._nodes[me]
+        self._do(me, lambda: node.offer(change, self._clocks[me], self._number))
 
     def _new_change(self, me: VoterId) -> Change:
         kind, key = "count", "n"
@@ -160,19 +176,24 @@ class Soup:
         """An event, what becomes durable of it, and what is said: or a crash between these."""
         node, crash = self._nodes[me], self._random.random()
         effects = event()
-        if crash < CRASHES / 2:
+        often = CRASHES / 4 if self.kind.forgets else CRASHES
+        if crash < often / 2:
             self._tell("crashes before anything is durable", me)
             node.start()
             return
         node.persist(effects, lambda effect: self._kept(node, effect))
         messages = node.messages(effects)
-        if crash < CRASHES:
+        if crash < often:
             messages = messages[: int(self._random.random() * len(messages))]
             self._tell(f"crashes after {len(messages)} messages", me)
-            node.start()
+            self._crash(node)
         self._send(me, messages)
         if me in self._natives:
             self._monitor.settled(node)
+
+    def _crash(self, node: SimulatedNode) -> None:
+        """It lives again from its disk."""
+        node.start()
 
     def _kept(self, node: SimulatedNode, effect: Kept) -> None:
         """The witness watches the ledgers of one beginning; another's votes are none there."""
@@ -185,7 +206,7 @@ class Soup:
                 self._monitor.says(self._nodes[me], said)
             if len(self._under_way) >= MOST_UNDER_WAY:
                 self._take_one()
-            self._under_way.append((me, to, said))
+            self._under_way.append((me, to, self._nodes[me].wrapped(said)))
             self._tell("says", me, to, said)
 
     # --- what is told

@@ -38,6 +38,11 @@ class TallyMachine:
     told: list[tuple[ChangeId, object]] = field(default_factory=list)
     """What was answered since somebody looked."""
 
+    @property
+    def knows_rules(self) -> bool:
+        """Always."""
+        return True
+
     def apply(self, slot: int, batch: Batch) -> None:
         """Take the decision of the next slot."""
         for change in batch.changes:

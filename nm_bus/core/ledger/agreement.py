@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from nm_bus.core.ledger.backoff import Backoff
 from nm_bus.core.ledger.effects import (
+    NO_VOTE,
     Effect,
     KeepBatch,
     KeepChange,
@@ -30,6 +31,7 @@ from nm_bus.messages import (
     Accepted,
     Ballot,
     Batch,
+    Cast,
     Change,
     ChangeId,
     Decided,
@@ -77,11 +79,6 @@ class Agreement:
     def __post_init__(self) -> None:
         self.waiting = Waiting(self.outbox)
         self._backoff = Backoff(self.random)
-
-    @property
-    def left_out(self) -> dict[ChangeId, Change]:
-        """The changes that were not proposed here because their clock is wild."""
-        return self.waiting.left_out
 
     # --- what happens to it
 
@@ -137,6 +134,16 @@ class Agreement:
         self._resend()
         return self._after()
 
+    def adopt(self, votes: Iterable[Cast], now: Seconds, moment: Micros) -> list[Effect]:
+        """Accept what another supernode accepted, as if its proposer had asked here as well."""
+        self._now, self._moment = now, moment
+        for cast in votes:
+            vote = self.votes.get(cast.slot, NO_VOTE)
+            newer = vote.accepted is None or vote.accepted < cast.ballot
+            if cast.slot > self.height and newer and vote.promised <= cast.ballot:
+                self._keep(cast.slot, Vote(cast.ballot, cast.ballot, cast.batch))
+        return self._after()
+
     def installed(self, slot: int, author: VoterId) -> None:
         """The machine is now that of a snapshot after a later slot; the caller makes it durable."""
         if slot <= self.height:
@@ -149,31 +156,31 @@ class Agreement:
     # --- as acceptor
 
     def _prepare(self, sender: VoterId, step: Prepare) -> None:
-        if self._is_decided(sender, step.slot) or self._refuses(sender, step):
+        if not self._is_next(sender, step.slot) or self._refuses(sender, step):
             return
-        vote = self.votes.get(step.slot, _NO_VOTE)
+        vote = self.votes.get(step.slot, NO_VOTE)
         self._keep(step.slot, Vote(step.ballot, vote.accepted, vote.batch))
         pending = self.waiting.hand_to(sender)
         self._tell(sender, Promise(step.slot, step.ballot, vote.accepted, vote.batch, pending))
 
     def _accept(self, sender: VoterId, step: Accept) -> None:
-        if self._is_decided(sender, step.slot) or self._refuses(sender, step):
+        if not self._is_next(sender, step.slot) or self._refuses(sender, step):
             return
         self._keep(step.slot, Vote(step.ballot, step.ballot, step.batch))
         self._tell(sender, Accepted(step.slot, step.ballot, self.waiting.hand_to(sender)))
 
-    def _is_decided(self, sender: VoterId, slot: int) -> bool:
-        """Whether it is too late to ask about a slot. Who does not know is told, and who is ahead
-        is asked."""
+    def _is_next(self, sender: VoterId, slot: int) -> bool:
+        """Whether a slot is the one to vote for: who votes knows all that came before. Who is
+        behind is told, and who is ahead is asked."""
         if slot <= self.height:
             self._effects.append(SendLog(sender, slot))
         elif slot > self.height + 1:
             self._fetch(sender)
-        return slot <= self.height
+        return slot == self.height + 1
 
     def _refuses(self, sender: VoterId, step: Prepare | Accept) -> bool:
         """Whether a higher ballot was promised; the asker is told."""
-        promised = self.votes.get(step.slot, _NO_VOTE).promised
+        promised = self.votes.get(step.slot, NO_VOTE).promised
         if step.ballot < promised:
             pending = self.waiting.hand_to(sender)
             self._tell(sender, Nack(step.slot, step.ballot, promised, pending))
@@ -194,7 +201,7 @@ class Agreement:
             self.proposal = Proposal(slot, Ballot(0, self.me), self._now)
             self._vote_for(self.waiting.batch(self.me, self._moment))
             return
-        vote, ballot = self.votes.get(slot, _NO_VOTE), self._next_ballot(slot)
+        vote, ballot = self.votes.get(slot, NO_VOTE), self._next_ballot(slot)
         self.proposal = Proposal(slot, ballot, self._now)
         self._keep(slot, Vote(ballot, vote.accepted, vote.batch))
         self._ask(Prepare(slot, ballot))
@@ -206,7 +213,7 @@ class Agreement:
 
     def _next_ballot(self, slot: int) -> Ballot:
         """Higher than all that was seen, and than the own promise on disk."""
-        promised = self.votes.get(slot, _NO_VOTE).promised
+        promised = self.votes.get(slot, NO_VOTE).promised
         return Ballot(max(self._refused_at, promised.round) + 1, self.me)
 
     def _answer(self, sender: VoterId, step: Promise | Accepted) -> None:
@@ -240,7 +247,7 @@ class Agreement:
 
     def _bound(self, promises: Iterable[Promise]) -> Batch | None:
         """What must be proposed, since it may be decided: the batch accepted last."""
-        highest = max(promises, key=lambda p: p.accepted or _NO_VOTE.promised)
+        highest = max(promises, key=lambda p: p.accepted or NO_VOTE.promised)
         return highest.batch
 
     def _vote_for(self, batch: Batch) -> None:
@@ -248,7 +255,7 @@ class Agreement:
         proposal = self.proposal
         if proposal is None:
             return
-        if self.votes.get(proposal.slot, _NO_VOTE).promised > proposal.ballot:
+        if self.votes.get(proposal.slot, NO_VOTE).promised > proposal.ballot:
             self._give_up()
             return
         self._keep(proposal.slot, Vote(proposal.ballot, proposal.ballot, batch))
@@ -281,7 +288,7 @@ class Agreement:
     def _decided(self, sender: VoterId, step: Decided) -> None:
         if step.slot <= self.height:
             return
-        vote = self.votes.get(step.slot, _NO_VOTE)
+        vote = self.votes.get(step.slot, NO_VOTE)
         batch = step.batch or (vote.batch if vote.accepted == step.ballot else None)
         if step.slot == self.height + 1 and batch is not None:
             self._apply(step.slot, batch)
@@ -297,6 +304,8 @@ class Agreement:
             self._fetch(sender)
 
     def _apply(self, slot: int, batch: Batch) -> None:
+        if not self.machine.knows_rules:
+            return
         self._effects.append(KeepBatch(slot, batch))
         for change in batch.changes:
             self.waiting.forget(change.id)
@@ -390,6 +399,3 @@ class Agreement:
 
     def _tell(self, to: VoterId, step: Step) -> None:
         self._effects.append(Send(to, step))
-
-
-_NO_VOTE = Vote(Ballot(-1, ""))

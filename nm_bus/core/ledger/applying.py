@@ -12,9 +12,10 @@ from nm_bus.core.ledger.answers import parts
 from nm_bus.core.ledger.batches import order
 from nm_bus.core.ledger.chain import GENESIS, digest, feed_head, next_head
 from nm_bus.core.ledger.keys import FORMS, family, feed_of, is_key
-from nm_bus.core.ledger.kinds import kind_of
+from nm_bus.core.ledger.kinds import KINDS, RULEBOOK, Kinds, Rulebook, kind_of
 from nm_bus.core.ledger.rules.outcome import Effects, Outcome, Refusal, Unchanged
 from nm_bus.core.ledger.rules.values import flaw
+from nm_bus.core.ledger.rules.version import in_force
 from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.usage import MOST_VALUES, size_of
 from nm_bus.messages import Batch, Change, Entry, FeedPlace, Micros, Proposed, Update
@@ -43,13 +44,16 @@ class Applied:
     entries: dict[str, Entry | None]
 
 
-def apply_batch(state: State, batch: Batch) -> list[Applied]:
-    """Apply what was decided at once, in the order of changes, at one agreed time."""
-    state.time = max(state.time + 1, batch.time)
-    return [apply(state, change, state.time) for change in sorted(batch.changes, key=order)]
+def apply_batch(state: State, batch: Batch, book: Rulebook = RULEBOOK) -> list[Applied]:
+    """Apply what was decided at once, in the order of changes, at one agreed time.
+
+    By the rules that are in force when the batch begins, which the `book` must have.
+    """
+    state.time, kinds = max(state.time + 1, batch.time), book[in_force(state)]
+    return [apply(state, change, state.time, kinds) for change in sorted(batch.changes, key=order)]
 
 
-def apply(state: State, change: Change, time: Micros) -> Applied:
+def apply(state: State, change: Change, time: Micros, kinds: Kinds = KINDS) -> Applied:
     """Apply one change at an agreed time: its answer, stored from now on, and what it did.
 
     An answer is stored for who asked: not for a change that cannot be read or that speaks for
@@ -64,7 +68,7 @@ def apply(state: State, change: Change, time: Micros) -> Applied:
     if state.answers.is_too_old(change):
         reason = f"{change.id} is older than the answers that are kept: look whether it was done"
         return _unstored(change, Refusal(TOO_OLD, reason))
-    applied = _done(state, change, time, _outcome(state, change))
+    applied = _done(state, change, time, _outcome(state, change, kinds))
     state.answers.keep(applied.answer, state.revision)
     return applied
 
@@ -82,11 +86,11 @@ def _unfounded(change: Change) -> Refusal | None:
     return None
 
 
-def _outcome(state: State, change: Change) -> Outcome:
+def _outcome(state: State, change: Change, kinds: Kinds) -> Outcome:
     """Refuse by the form, then by the role, then by what the author expected; else the rule's."""
     if change.kind == READ:
         return Unchanged(state.revision)
-    kind = kind_of(change)
+    kind = kind_of(change, kinds)
     if kind is None or not is_key(change.key):
         return Refusal(UNKNOWN_KEY, _unknown(change))
     forbidden = roles.refusal(state, change, kind.may)
@@ -120,11 +124,11 @@ def _conflict(state: State, change: Change) -> Refusal | None:
 
 def _full(state: State, change: Change) -> Refusal | None:
     """Whether there is room. What makes some is never refused: to delete, or to say less."""
-    if len(state.feeds) >= MOST_FEEDS and feed_of(change.key) not in state.feeds:
-        return Refusal(BAD_VALUE, f"the ledger has {MOST_FEEDS} components: use one of them")
     entry = state.get(change.key)
     if entry is None and len(state.entries) >= MOST_ENTRIES:
         return Refusal(BAD_VALUE, f"the ledger holds {MOST_ENTRIES} keys: delete some first")
+    if len(state.feeds) >= MOST_FEEDS and feed_of(change.key) not in state.feeds:
+        return Refusal(BAD_VALUE, f"the ledger has {MOST_FEEDS} components: use one of them")
     if change.value is None:
         return None
     more = size_of(change.value) - (size_of(entry.value) if entry else 0)

@@ -3,6 +3,18 @@
 A supernode whose file was rolled back, restored or copied may have voted for what it no longer
 knows, and must not vote as its old self. So each life has a number and a nonce, peers echo them
 with the highest vote that they saw, and a new life only listens until enough of them have.
+
+A vote that a disk lost in its last moment is known to whom it was sent, its proposer, and to nobody
+else. So a new life also asks what the others accepted, and accepts that too: it may be what the
+lost vote was for. How far that goes:
+
+- Three voters. The vote was sent to the proposer alone. Where that one lives, it says so, and this
+  file stops. Where it is away, the third voter tells what it accepted itself; had it accepted
+  nothing, this life and the third one may decide the slot again, and nothing can prevent that. When
+  the proposer is back, its head differs, and it stops (see `nm_bus.core.ledger.heads`).
+- Five voters. A decision needs two votes beside the proposer's. Unless both the proposer and the
+  other one that accepted are away, the decision is found and kept; with both away and two others to
+  confirm, it is as with three.
 """
 
 from collections.abc import Mapping
@@ -22,6 +34,7 @@ from nm_bus.messages import (
     Offer,
     Prepare,
     Promise,
+    Recalled,
     Snap,
     Step,
     VoterId,
@@ -70,14 +83,24 @@ class Boots:
                 f"{sender} has seen this ledger at slot {echo.slot}, and its file is at {height}:"
                 " it was rolled back, restored or copied"
             )
-        if echo.boot == self.boot:
-            self._confirmed.add(sender)
         return ""
 
-    def may_vote(self, voters: frozenset[VoterId]) -> bool:
-        """Whether so many others know this life that no majority misses what it did before."""
-        enough = len(voters | {self.me}) // 2
-        return len(self._confirmed & (voters - {self.me})) >= enough
+    def recalled(self, sender: VoterId, echo: Echo) -> None:
+        """A peer said what it accepted, and that has been taken over: it confirms this life, if it
+        is this one that it knows."""
+        if echo.boot == self.boot and echo.nonce == self.nonce:
+            self._confirmed.add(sender)
+
+    def may_vote(self, voters: frozenset[VoterId], *, waits: bool) -> bool:
+        """Whether this life may vote: confirmed by all other voters, or when it `waits` no more for
+        those that say nothing, by so many that no majority is without it or one of them."""
+        others = voters - {self.me}
+        enough = len(others) if waits else len(voters | {self.me}) // 2
+        return len(self._confirmed & others) >= enough
+
+    def asks(self, voters: frozenset[VoterId]) -> frozenset[VoterId]:
+        """The voters that have not confirmed this life yet."""
+        return voters - {self.me} - self._confirmed
 
 
 def is_another(echo: Echo, boot: int, nonce: str) -> bool:
@@ -102,7 +125,7 @@ def reached(step: Step) -> tuple[int, Ballot | None]:
             return step.slot, step.promised
         case Decided():
             return step.slot, None
-        case Beat() | Log() | Offer() | Snap():
+        case Beat() | Log() | Offer() | Snap() | Recalled():
             return max(step.height, 0), None
         case Fetch():
             return max(step.slot - 1, 0), None

@@ -4,12 +4,14 @@ Effects say what is to be made durable and what is to be sent, in this order and
 transaction. Nothing here decides anything.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from nm_bus.messages import (
     Ballot,
     Batch,
+    Cast,
     Change,
     ChangeId,
     Promise,
@@ -39,6 +41,19 @@ class Vote:
     promised: Ballot
     accepted: Ballot | None = None
     batch: Batch | None = None
+
+
+NO_VOTE = Vote(Ballot(-1, ""))
+"""What stands for a slot without a vote."""
+
+
+def casts(votes: Mapping[int, Vote]) -> tuple[Cast, ...]:
+    """What was accepted, in the order of slots."""
+    return tuple(
+        Cast(slot, vote.accepted, vote.batch)
+        for slot, vote in sorted(votes.items())
+        if vote.accepted is not None and vote.batch is not None
+    )
 
 
 @dataclass(slots=True)
@@ -104,6 +119,10 @@ class Machine(Protocol):
     @property
     def standbys(self) -> frozenset[VoterId]:
         """Who follows without a vote."""
+
+    @property
+    def knows_rules(self) -> bool:
+        """Whether it can apply the next slot; else its program must be upgraded first."""
 
     def apply(self, slot: int, batch: Batch) -> None:
         """Take the decision of the next slot."""

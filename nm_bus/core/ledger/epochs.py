@@ -7,10 +7,11 @@ refused. It is the next revision all the same: the chain goes on, and tells who 
 from datetime import UTC, datetime
 
 from nm_bus.core.ledger.applying import Applied, effective
+from nm_bus.core.ledger.keys import SUPERNODES
 from nm_bus.core.ledger.rules.homes import with_homes
 from nm_bus.core.ledger.rules.outcome import Effects
 from nm_bus.core.ledger.rules.supernodes import VOTER
-from nm_bus.core.ledger.state import SUPERNODES, State
+from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.voters import node_of
 from nm_bus.messages import Change, Micros, VoterId
 

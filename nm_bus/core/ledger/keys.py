@@ -7,6 +7,9 @@ import re
 
 LONGEST = 230
 
+MEMBERS, SUPERNODES = "member/", "supernode/"
+"""What the keys of these two begin with: homes follow from them."""
+
 WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 NODE = r"[a-z0-9](?:[a-z0-9.-]{0,198}[a-z0-9])?"
 PRINCIPAL = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,199}"
@@ -20,6 +23,7 @@ FORMS = {
     "session": (rf"{PRINCIPAL}/{WORD}", "session/<principal>/<name>"),
     "lock": (WORD, "lock/<name>"),
     "policy": (WORD, "policy/<name>"),
+    "rules": ("version", "rules/version"),
     "silence": (WORD, "silence/<id>"),
 }
 """Of each family what follows its name, and how it is said."""

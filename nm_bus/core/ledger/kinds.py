@@ -4,6 +4,7 @@ A row is found by the kind and the family of the key, whose form is in `keys.FOR
 no row is refused.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,8 +18,10 @@ from nm_bus.core.ledger.rules import (
     records,
     sessions,
     supernodes,
+    version,
 )
 from nm_bus.core.ledger.rules.outcome import Rule
+from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change
 
 ADMINISTRATOR, PUBLISHER, SUPERNODE, OWNER, ANYONE = Relation
@@ -42,7 +45,9 @@ class Kind:
     form: Form | None = None
 
 
-KINDS: dict[tuple[str, str], Kind] = {
+Kinds = Mapping[tuple[str, str], Kind]
+
+KINDS: Kinds = {
     ("set", "config"): Kind(documents.put, (ADMINISTRATOR, PUBLISHER), Form.DOCUMENT),
     ("delete", "config"): Kind(documents.delete, (ADMINISTRATOR, PUBLISHER)),
     ("set", "record"): Kind(records.put, (ADMINISTRATOR, PUBLISHER, OWNER), Form.RECORD),
@@ -60,6 +65,7 @@ KINDS: dict[tuple[str, str], Kind] = {
     ("remove", "member"): Kind(members.remove, (ADMINISTRATOR,)),
     ("admit", "supernode"): Kind(supernodes.admit, (ADMINISTRATOR,)),
     ("dismiss", "supernode"): Kind(supernodes.dismiss, (ADMINISTRATOR,)),
+    ("begin", "rules"): Kind(version.begin, (SUPERNODE,)),
     ("open", "session"): Kind(sessions.open_, (OWNER,)),
     ("close", "session"): Kind(sessions.close, (ADMINISTRATOR, OWNER)),
     ("expire", "session"): Kind(sessions.expire, (SUPERNODE,)),
@@ -68,6 +74,26 @@ KINDS: dict[tuple[str, str], Kind] = {
 }
 
 
-def kind_of(change: Change) -> Kind | None:
+Rulebook = Mapping[int, Kinds]
+
+RULEBOOK: Rulebook = {1: KINDS}
+"""The kinds by version of the rules. A change of a rule that changes what comes of an old change is
+a new version, with a table of its own; the old one stays for as long as somebody may be behind."""
+
+
+def kind_of(change: Change, kinds: Kinds = KINDS) -> Kind | None:
     """The row of a change; None when there is no such kind."""
-    return KINDS.get((change.kind, family(change.key)))
+    return kinds.get((change.kind, family(change.key)))
+
+
+def unknown_rules(state: State, book: Rulebook) -> str:
+    """Why a program with these rules cannot apply what comes next, if so."""
+    number = version.in_force(state)
+    if number in book:
+        return ""
+    entry = state.get(version.KEY)
+    began = entry.revision if entry else 0
+    return (
+        f"version {number} of the rules began at revision {began}, and this program knows up to"
+        f" {max(book)}: upgrade nm-bus on this supernode and start it again"
+    )

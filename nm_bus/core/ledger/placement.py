@@ -8,7 +8,8 @@ numbers only: a logarithm may differ in its last digit from one machine to anoth
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from heapq import merge
+from typing import NamedTuple, Protocol
 
 from nm_bus.messages import NodeId
 
@@ -28,25 +29,62 @@ Members = Mapping[NodeId, PlacedMember]
 Weights = Mapping[NodeId, int]
 """The weights of the supernodes, which are whole and at least 1."""
 
+Rank = tuple[bytes, NodeId]
+"""How much a member is drawn to a home, and which member it is."""
+
+
+class Residents(Protocol):
+    """Where the members are before any of them moves; there is at least one supernode."""
+
+    @property
+    def supernodes(self) -> Weights:
+        """Those that may be homes."""
+
+    @property
+    def loads(self) -> Mapping[NodeId, int]:
+        """How much each of the supernodes holds."""
+
+    @property
+    def whole(self) -> int:
+        """How much there is in all, with those who have no home."""
+
+    def member(self, node: NodeId) -> PlacedMember:
+        """A member."""
+
+    def least_drawn(self, home: NodeId) -> Iterable[Rank]:
+        """Who may move from a home, in the order in which they do."""
+
 
 def moves(members: Members, supernodes: Weights, newcomer: NodeId = "") -> dict[NodeId, NodeId]:
-    """Who gets another home, and which, in the order of names.
+    """Who gets another home, and which, in the order of names. Looks at every member.
 
     Members whose home is gone move, a newcomer takes its share of those who rank it above their
     home, and who is too many at a supernode goes on. With no supernodes nobody has a home.
     """
     if not supernodes:
         return {node: "" for node in sorted(members) if members[node].home}
-    moving = _Moving(members, supernodes)
+    moving = _Moving(_Looked(members, supernodes))
     if newcomer in supernodes:
-        moving.attract(newcomer)
-    moving.shelter()
+        moving.attract(newcomer, members)
+    moving.shelter(node for node in sorted(members) if members[node].home not in supernodes)
     moving.relieve()
-    return {
-        node: moving.homes[node]
-        for node in sorted(moving.moved)
-        if moving.homes[node] != members[node].home
-    }
+    return moving.moved()
+
+
+def moves_of_one(
+    placed: Residents, node: NodeId, *, is_member: bool = True
+) -> dict[NodeId, NodeId]:
+    """The same as `moves` after one member came, changed or went, where all others have a home.
+
+    Looks at the supernodes and at those who move, and at no other member but a few that are too
+    heavy to move: who is skipped needs more room than there is anywhere, which is at least a
+    quarter of the mean load, so that there are fewer than four such members a supernode.
+    """
+    moving = _Moving(placed)
+    if is_member and placed.member(node).home not in placed.supernodes:
+        moving.shelter([node])
+    moving.relieve()
+    return moving.moved()
 
 
 def score(member: NodeId, supernode: NodeId, weight: int) -> bytes:
@@ -68,91 +106,121 @@ def _draw(text: str) -> bytes:
 
 
 @dataclass(slots=True)
-class _Moving:
-    """The homes while they are decided."""
+class _Looked:
+    """Members that are looked at one by one."""
 
     members: Members
     supernodes: Weights
-    homes: dict[NodeId, NodeId] = field(init=False)
     loads: dict[NodeId, int] = field(init=False)
-    whole: int = field(init=False)
-    weights: int = field(init=False)
-    moved: set[NodeId] = field(default_factory=set)
+    whole: int = 0
 
     def __post_init__(self) -> None:
-        self.homes = {
-            node: one.home if one.home in self.supernodes else ""
-            for node, one in self.members.items()
-        }
         self.loads = dict.fromkeys(self.supernodes, 0)
-        for node, home in self.homes.items():
-            if home:
-                self.loads[home] += self.members[node].weight
-        self.whole = sum(one.weight for one in self.members.values())
-        self.weights = sum(self.supernodes.values())
+        for one in self.members.values():
+            self.whole += one.weight
+            if one.home in self.loads:
+                self.loads[one.home] += one.weight
 
-    def attract(self, newcomer: NodeId) -> None:
+    def member(self, node: NodeId) -> PlacedMember:
+        return self.members[node]
+
+    def least_drawn(self, home: NodeId) -> list[Rank]:
+        weight = self.supernodes[home]
+        return sorted(
+            (score(node, home, weight), node)
+            for node, one in self.members.items()
+            if one.home == home and not one.stays
+        )
+
+
+@dataclass(slots=True)
+class _Moving:
+    """The homes while they are decided."""
+
+    placed: Residents
+    loads: dict[NodeId, int] = field(init=False)
+    bounds: dict[NodeId, int] = field(init=False)
+    homes: dict[NodeId, NodeId] = field(default_factory=dict)
+    """Of those who have moved."""
+
+    def __post_init__(self) -> None:
+        placed, weights = self.placed, sum(self.placed.supernodes.values())
+        self.loads = dict(placed.loads)
+        self.bounds = {s: bound(placed.whole, w, weights) for s, w in placed.supernodes.items()}
+
+    def moved(self) -> dict[NodeId, NodeId]:
+        """Who has another home now, in the order of names."""
+        homes = ((node, self.homes[node]) for node in sorted(self.homes))
+        return {node: home for node, home in homes if home != self.placed.member(node).home}
+
+    def attract(self, newcomer: NodeId, members: Members) -> None:
         """Give a newcomer its share: who is drawn to it most comes first."""
-        share = -(-self.whole * self.supernodes[newcomer] // self.weights)
+        supernodes, whole = self.placed.supernodes, self.placed.whole
+        share = -(-whole * supernodes[newcomer] // sum(supernodes.values()))
+        movable = (
+            (node, one.home)
+            for node, one in members.items()
+            if one.home in supernodes and not one.stays
+        )
         drawn = [
-            node
-            for node in self._movable(self.homes)
-            if self.homes[node] != newcomer and self._prefers(node, newcomer)
+            (drawn, node)
+            for node, home in movable
+            if (drawn := self._score(node, newcomer)) > self._score(node, home)
         ]
-        for node in self._drawn_to(newcomer, drawn):
-            if self.loads[newcomer] + self.members[node].weight <= share:
+        for _, node in sorted(drawn, reverse=True):
+            if self.loads[newcomer] + members[node].weight <= share:
                 self._move(node, newcomer)
 
-    def shelter(self) -> None:
-        """Give a home to those who have none, in the order of their names."""
-        for node in sorted(node for node, home in self.homes.items() if not home):
-            self._move(node, self._best(node) or self._emptiest(node))
+    def shelter(self, nodes: Iterable[NodeId]) -> None:
+        """Give a home to these, who have none, in this order."""
+        for node in nodes:
+            self._move(node, self._best(node) or self._emptiest())
 
     def relieve(self) -> None:
         """Where there are too many, those who are drawn to it the least go where there is room."""
-        for home in sorted(self.supernodes):
-            over = self.loads[home] - self._bound(home)
-            if over <= 0:
-                continue
-            there = [node for node in self._movable(self.homes) if self.homes[node] == home]
-            for node in reversed(self._drawn_to(home, there)):
-                other = self._best(node)
-                if over > 0 and other:
-                    self._move(node, other)
-                    over -= self.members[node].weight
+        for home in sorted(self.loads):
+            if self._room(home) < 0:
+                self._relieve(home)
 
-    def _movable(self, nodes: Iterable[NodeId]) -> Iterator[NodeId]:
-        return (node for node in nodes if self.homes[node] and not self.members[node].stays)
+    def _relieve(self, home: NodeId) -> None:
+        for _, node in self._there(home):
+            other = self._best(node)
+            if other:
+                self._move(node, other)
+            if self._room(home) >= 0:
+                return
 
-    def _prefers(self, node: NodeId, other: NodeId) -> bool:
-        return self._score(node, other) > self._score(node, self.homes[node])
-
-    def _drawn_to(self, home: NodeId, nodes: Iterable[NodeId]) -> list[NodeId]:
-        return sorted(nodes, key=lambda node: (self._score(node, home), node), reverse=True)
+    def _there(self, home: NodeId) -> Iterator[Rank]:
+        """Who may move from a home, those who came in this turn among the others."""
+        came = [node for node, to in self.homes.items() if to == home]
+        ranks = (self._rank(node, home) for node in came if not self.placed.member(node).stays)
+        there = merge(self.placed.least_drawn(home), sorted(ranks))
+        return (rank for rank in there if self.homes.get(rank[1], home) == home)
 
     def _best(self, node: NodeId) -> NodeId:
         """The supernode with room that the member is drawn to most; none has room: no name."""
-        weight = self.members[node].weight
-        room = [s for s in self.supernodes if self.loads[s] + weight <= self._bound(s)]
+        weight = self.placed.member(node).weight
+        room = [s for s in self.loads if weight <= self._room(s)]
         return max(room, key=lambda s: (self._score(node, s), s), default="")
 
-    def _emptiest(self, node: NodeId) -> NodeId:
+    def _emptiest(self) -> NodeId:
         """Where the least is too much, when a member is too heavy for every bound."""
-        return min(
-            self.supernodes,
-            key=lambda s: (self.loads[s] - self._bound(s), -self.supernodes[s], s),
-        )
+        return min(self.loads, key=lambda s: (-self._room(s), -self.placed.supernodes[s], s))
 
     def _move(self, node: NodeId, home: NodeId) -> None:
-        weight, before = self.members[node].weight, self.homes[node]
-        if before:
-            self.loads[before] -= weight
-        self.moved.add(node)
+        one = self.placed.member(node)
+        before = self.homes.get(node, one.home)
+        if before in self.loads:
+            self.loads[before] -= one.weight
         self.homes[node] = home
-        self.loads[home] += weight
+        self.loads[home] += one.weight
 
-    def _bound(self, supernode: NodeId) -> int:
-        return bound(self.whole, self.supernodes[supernode], self.weights)
+    def _room(self, supernode: NodeId) -> int:
+        """How much more a supernode may hold; below 0 it holds too much."""
+        return self.bounds[supernode] - self.loads[supernode]
+
+    def _rank(self, node: NodeId, supernode: NodeId) -> Rank:
+        return self._score(node, supernode), node
 
     def _score(self, node: NodeId, supernode: NodeId) -> bytes:
-        return score(node, supernode, self.supernodes[supernode])
+        return score(node, supernode, self.placed.supernodes[supernode])

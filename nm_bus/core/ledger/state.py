@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from nm_bus.core.ledger.answers import Answered, Answers
+from nm_bus.core.ledger.keys import SUPERNODES
+from nm_bus.core.ledger.loads import Loads
 from nm_bus.core.ledger.usage import Usage, Used
 from nm_bus.core.ledger.voters import voter_id
 from nm_bus.messages import ChangeId, Entry, FeedPlace, Micros, Proposed, VoterId
 from nm_bus.messages.base import Nested
 
-SUPERNODES = "supernode/"
 _LAST = "\U0010ffff"
 
 
@@ -57,6 +58,8 @@ class State:
         self.feeds = {place.feed: place for place in feeds}
         self._keys = sorted(self.entries)
         self._usage = Usage(self.entries.values())
+        self.loads = Loads(self.entries)
+        """Who is at home where; changed by `put` and `drop` alone."""
         self._voters: frozenset[VoterId] | None = None
         self._standbys: frozenset[VoterId] | None = None
 
@@ -105,12 +108,14 @@ class State:
         return entry.value if entry else None
 
     def under(self, prefix: str, after: str = "") -> Iterator[Entry]:
-        """The entries whose keys begin with `prefix`, in the order of keys, after this key."""
+        """The entries whose keys begin with `prefix`, in the order of keys, after this key; none
+        may come or go meanwhile."""
         first = bisect_left(self._keys, prefix)
         if after:
             first = max(first, bisect_right(self._keys, after))
-        for key in self._keys[first : bisect_left(self._keys, prefix + _LAST)]:
-            yield self.entries[key]
+        # not a slice, which would copy all keys for each page
+        for at in range(first, bisect_left(self._keys, prefix + _LAST)):
+            yield self.entries[self._keys[at]]
 
     def count(self, prefix: str) -> int:
         """How many keys begin with `prefix`."""
@@ -119,6 +124,10 @@ class State:
     def used(self, owner: str, family: str) -> Used:
         """How much of a family of keys belongs to whom: records, locks."""
         return self._usage.of(owner, family)
+
+    def locks_of(self, session: str) -> list[str]:
+        """The keys of the locks that a session holds, in their order."""
+        return self._usage.locks_of(session)
 
     @property
     def size(self) -> int:
@@ -149,16 +158,21 @@ class State:
         if before is None:
             insort(self._keys, entry.key)
         else:
-            self._usage.drop(before)
+            self._forget(before)
         self._usage.add(entry)
+        self.loads.add(entry)
         self.entries[entry.key] = entry
         self._touched(entry.key)
 
     def drop(self, key: str) -> None:
         """Delete a key that is there; for `applying` alone."""
-        self._usage.drop(self.entries.pop(key))
+        self._forget(self.entries.pop(key))
         del self._keys[bisect_left(self._keys, key)]
         self._touched(key)
+
+    def _forget(self, entry: Entry) -> None:
+        self._usage.drop(entry)
+        self.loads.drop(entry)
 
     def _touched(self, key: str) -> None:
         if key.startswith(SUPERNODES):

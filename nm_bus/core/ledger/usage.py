@@ -1,7 +1,7 @@
-"""How much of the ledger belongs to each principal: kept up to date with each change.
+"""How much of the ledger belongs to each principal, and which locks to each session.
 
-It is derived from the entries alone, so all supernodes have the same, whether they applied every
-change or began from a snapshot.
+It is kept up to date with each change, and derived from the entries alone, so all supernodes have
+the same, whether they applied every change or began from a snapshot.
 """
 
 from collections.abc import Iterable
@@ -31,11 +31,13 @@ MOST_VALUES = 512 * 1024**2
 
 @dataclass(slots=True)
 class Usage:
-    """What each owner has of each counted family, and in `size` the bytes of all values."""
+    """What each owner has of each counted family, each session of locks, and in `size` the bytes of
+    all values."""
 
     entries: InitVar[Iterable[Entry]] = ()
     size: int = 0
     _used: dict[tuple[str, str], Used] = field(default_factory=dict)
+    _locks: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
@@ -45,13 +47,23 @@ class Usage:
         """What an owner has of a family."""
         return self._used.get((family, owner), NOTHING)
 
+    def locks_of(self, session: str) -> list[str]:
+        """The keys of the locks that a session holds, in their order."""
+        return sorted(self._locks.get(session, ()))
+
     def add(self, entry: Entry) -> None:
         """A key has this entry from now on."""
         self._count(entry, 1)
+        if session := _holder_of(entry):
+            self._locks.setdefault(session, set()).add(entry.key)
 
     def drop(self, entry: Entry) -> None:
         """A key has this entry no more."""
         self._count(entry, -1)
+        if session := _holder_of(entry):
+            self._locks[session].discard(entry.key)
+            if not self._locks[session]:
+                del self._locks[session]
 
     def _count(self, entry: Entry, sign: int) -> None:
         size = sign * size_of(entry.value)
@@ -72,6 +84,12 @@ def owner_of(entry: Entry) -> str:
     """Whose it is: a lock's is in its value, any other is of who set it last."""
     owner = entry.value.get("owner") if entry.key.startswith(f"{LOCK}/") else None
     return owner if isinstance(owner, str) else entry.actor
+
+
+def _holder_of(entry: Entry) -> str:
+    """The session that holds a lock; empty for what is no lock."""
+    session = entry.value.get("session") if entry.key.startswith(f"{LOCK}/") else None
+    return session if isinstance(session, str) else ""
 
 
 def size_of(value: object) -> int:

@@ -44,6 +44,7 @@ class Seen:
     voters: frozenset[VoterId] = frozenset((A, B, C))
     standbys: frozenset[VoterId] = frozenset((D,))
     decided: dict[int, Batch] = field(default_factory=dict)
+    knows_rules: bool = True
 
     def apply(self, slot: int, batch: Batch) -> None:
         self.decided[slot] = batch
@@ -232,11 +233,11 @@ def test_a_change_whose_clock_is_wild_is_left_out_until_its_time_comes() -> None
     author = agreement(machine=Seen(voters=frozenset((A,))))
     wild = change(1, timestamp=100_000_000)
     author.offer(wild, 0.0, 0)
-    assert author.left_out == {wild.id: wild}
+    assert author.waiting.left_out == {wild.id: wild}
 
     effects = author.tick(1.0, 50_000_000)
 
-    assert author.left_out == {}
+    assert author.waiting.left_out == {}
     assert wild in next(e.batch.changes for e in effects if isinstance(e, KeepBatch))
 
 

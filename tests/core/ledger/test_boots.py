@@ -54,25 +54,34 @@ def test_an_echo_tells_whether_the_file_is_the_one_that_voted(echo: Echo | None,
     assert bool(said) == bool(reason)
 
 
-def test_a_new_life_listens_until_a_majority_but_itself_has_heard_of_it() -> None:
+def test_a_new_life_listens_until_enough_others_know_it_and_said_what_they_accepted() -> None:
     boots = mine()
-    assert not boots.may_vote(VOTERS)
-    boots.echoed(A, None, 0, {})
-    boots.echoed(A, Echo(2, "earlier"), 0, {})
-    assert not boots.may_vote(VOTERS)
-    boots.echoed(A, Echo(3, "nonce"), 0, {})
-    assert boots.may_vote(VOTERS)
-    assert not boots.may_vote(VOTERS | {"c#genesis", "d#genesis"})
+    assert not boots.may_vote(VOTERS, waits=False)
+    boots.recalled(A, Echo(2, "earlier"))
+    boots.recalled(A, Echo(3, "other"))
+    assert not boots.may_vote(VOTERS, waits=False)
+    boots.recalled(A, Echo(3, "nonce"))
+    assert boots.may_vote(VOTERS, waits=False)
+    assert not boots.may_vote(VOTERS | {"c#genesis", "d#genesis"}, waits=False)
+
+
+def test_while_it_waits_all_others_must_have_said_so() -> None:
+    boots = mine()
+    boots.recalled(A, Echo(3, "nonce"))
+    assert not boots.may_vote(VOTERS, waits=True)
+    assert boots.asks(VOTERS) == {B}
+    boots.recalled(B, Echo(3, "nonce"))
+    assert boots.may_vote(VOTERS, waits=True)
 
 
 def test_who_is_alone_needs_nobody() -> None:
-    assert mine().may_vote(frozenset({ME}))
+    assert mine().may_vote(frozenset({ME}), waits=True)
 
 
 def test_a_stranger_confirms_nothing() -> None:
     boots = mine()
-    boots.echoed("stranger#x", Echo(3, "nonce"), 0, {})
-    assert not boots.may_vote(VOTERS)
+    boots.recalled("stranger#x", Echo(3, "nonce"))
+    assert not boots.may_vote(VOTERS, waits=False)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ MAY_BY_NAME = [
     ("remove", "member/m1.org", "admin"),
     ("admit", "supernode/s9.org", "admin"),
     ("dismiss", "supernode/s1.org", "admin"),
+    ("begin", "rules/version", "s1.org"),
     ("open", "session/eve/s", "eve"),
     ("close", "session/eve/s", "admin eve"),
     ("expire", "session/eve/s", "s1.org"),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from nm_bus.core.ledger.rules import locks, sessions
+from nm_bus.messages import Entry
 from nm_lab.samples.desk import Desk
 
 A, B, E = "session/a/s", "session/b/s", "session/eve/s"
@@ -148,3 +149,24 @@ def test_a_project_has_so_many_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = opened()
     desk.done("a", "lock", "lock/x", {"session": A})
     assert desk.refused("a", "lock", "lock/y", {"session": A}) == "bad-value"
+
+
+def reads(locks: int) -> int:
+    """How many entries are read while a session with one lock comes and goes among other locks."""
+    desk = opened()
+    for number in range(locks):
+        value = {"session": B, "owner": "b", "token": 2}
+        desk.state.put(Entry(f"lock/other{number}", value, 2, "b"))
+    desk.done("a", "lock", "lock/x", {"session": A})
+    counted = desk.counted()
+    desk.done("a", "open", A, {"ttl": 1_000})
+    desk.done("a", "lock", "lock/x", {"session": A})
+    desk.done("a", "close", A)
+    desk.done("a", "open", A, {"ttl": 1_000})
+    generation = (desk.state.value(A) or {})["generation"]
+    desk.done("s1.org", "expire", A, {"generation": generation})
+    return counted.reads
+
+
+def test_a_session_reads_none_of_the_locks_that_others_hold() -> None:
+    assert reads(1_000) == reads(0)

@@ -1,5 +1,8 @@
 """The state is read in the order of keys, and a snapshot is all of it."""
 
+from itertools import islice
+from typing import Any
+
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Entry
 from nm_lab.samples.desk import Desk
@@ -23,6 +26,24 @@ def test_entries_come_in_the_order_of_their_keys_after_a_key() -> None:
     assert keys(some, "lock/", "z") == []
     assert keys(some, "") == sorted(some.entries)
     assert some.count("config/x/") == 2
+
+
+class CountedKeys(list[str]):
+    """Keys that count how many of them are read, one by one or in a slice."""
+
+    reads = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        self.reads += len(range(*at.indices(len(self)))) if isinstance(at, slice) else 1
+        return super().__getitem__(at)
+
+
+def test_a_page_reads_no_more_keys_than_it_has_entries() -> None:
+    some = state(*(f"member/n{number:04}" for number in range(2_000)))
+    some._keys = counted = CountedKeys(some._keys)
+    page = islice(some.under("member/", "member/n0100"), 10)
+    assert [entry.key for entry in page] == [f"member/n{number:04}" for number in range(101, 111)]
+    assert counted.reads < 10 + 3 * 12, "those of the page, and three searches"
 
 
 def test_put_and_drop_keep_the_order() -> None:

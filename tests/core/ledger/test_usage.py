@@ -95,3 +95,24 @@ def test_what_is_kept_is_what_is_counted(steps: list[tuple[int, bool, str, int]]
     assert state.used("nobody", "record") == NOTHING
     values = sum(size_of(entry.value) for entry in state.entries.values())
     assert state.size == again.size == values
+
+
+holdings = st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.sampled_from(["s/1", "s/2"])))
+
+
+@given(holdings)
+def test_the_locks_of_a_session_are_those_that_the_entries_name(
+    steps: list[tuple[int, bool, str]],
+) -> None:
+    state = State("p", epoch=1, revision=0, head="x")
+    for number, drops, session in steps:
+        lock = f"lock/{number}"
+        if drops and state.get(lock):
+            state.drop(lock)
+        elif not drops:
+            state.put(Entry(lock, {"session": session, "owner": "a", "token": 1}, 1, "a"))
+    again = State.of(state.snapshot())
+    for session in ("s/1", "s/2"):
+        found = [each.key for each in state.under("lock/") if each.value["session"] == session]
+        assert state.locks_of(session) == again.locks_of(session) == found
+    assert state.locks_of("s/none") == []

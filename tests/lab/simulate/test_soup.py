@@ -16,7 +16,8 @@ def test_no_rule_breaks_whatever_the_order_of_messages_and_crashes(kind: str) ->
     tried = try_seeds(kind, range(RUNS))
 
     assert tried.failure is None
-    assert tried.decided > 2 * RUNS, "a soup in which nothing is decided proves nothing"
+    least = 0.5 if KINDS[kind].forgets else 2
+    assert tried.decided > least * RUNS, "a soup in which nothing is decided proves nothing"
 
 
 @pytest.mark.parametrize("bug", [bug for bug, made in BUGS.items() if made.kind in KINDS])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.identity.signing import head_text
-from nm_bus.messages import Beat, Echo, NodeId, VoterId
+from nm_bus.messages import Beat, Echo, Mark, NodeId, VoterId
 from nm_bus.storage.ledger import SqliteLedger
 
 Witness = Callable[[bytes], tuple[str, str]]
@@ -58,11 +58,15 @@ class Checkpoints:
                 self._reached(each.update.revision, each.update.head)
 
     def beat(
-        self, height: int, echoes: dict[VoterId, Echo], kept_from: dict[str, int] | None
+        self,
+        height: int,
+        echoes: dict[VoterId, Echo],
+        rules: int,
+        kept_from: dict[str, int] | None = None,
     ) -> Beat:
         """What the others are to compare with theirs."""
         last = (self.revision, self.head, self.signer, self.signature)
-        return Beat(height, echoes, *last, kept_from)
+        return Beat(height, echoes, *last, rules, kept_from)
 
     def compare(self, peer: NodeId, incarnation: str, beat: Beat) -> None:
         """Hold a peer's against what is known here, which may be nothing. A fork is over when the
@@ -76,6 +80,13 @@ class Checkpoints:
             self.forks[peer, revision] = Fork(
                 node, peer, incarnation, revision, own, head, beat.signer, beat.signature
             )
+
+    def differs(self, peer: NodeId, incarnation: str, ours: Mark, theirs: Mark) -> None:
+        """A peer's head differs at a height, where nobody signed: it is a fork as well."""
+        if len(self.forks) < MOST_FORKS:
+            node, revision = self.store.identity.node, ours.revision
+            fork = Fork(node, peer, incarnation, revision, ours.head, theirs.head)
+            self.forks.setdefault((peer, revision), fork)
 
     def _reached(self, revision: int, head: str) -> None:
         """This one is told from now on; each is signed once."""

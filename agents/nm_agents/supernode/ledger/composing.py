@@ -16,15 +16,19 @@ from nm_agents.supernode.ledger.checkpoints import Checkpoints, Witness
 from nm_agents.supernode.ledger.driver import LedgerDriver, Sign
 from nm_agents.supernode.ledger.feed import UpdateFeed
 from nm_agents.supernode.ledger.machine import LedgerMachine
+from nm_agents.supernode.ledger.peers import LedgerPeers
 from nm_agents.supernode.ledger.post import Post
 from nm_agents.supernode.ledger.requests import LedgerRequests
 from nm_agents.supernode.ledger.sessions import Sessions
+from nm_agents.supernode.ledger.upgrade import Upgrade
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.answers import Answers
 from nm_bus.core.ledger.batches import FAR_AHEAD, is_far_ahead
 from nm_bus.core.ledger.boots import Boots
 from nm_bus.core.ledger.effects import Pace
+from nm_bus.core.ledger.heads import PAST, Heads
 from nm_bus.core.ledger.hybrid import HybridClock
+from nm_bus.core.ledger.kinds import RULEBOOK, Rulebook
 from nm_bus.core.ledger.rules.members import LEFT
 from nm_bus.core.ledger.state import State
 from nm_bus.errors import ConfigError
@@ -50,6 +54,8 @@ class Joins:
     driver: LedgerDriver
     _under_way: set[NodeId] = field(default_factory=set)
     _refused: dict[NodeId, Seconds] = field(default_factory=dict)
+    _gathered: list[tuple[NodeId, Change]] = field(default_factory=list)
+    """Those that came in this turn, and are not proposed yet."""
 
     def joined(self, node: NodeId) -> None:
         """A member for which the broker vouches has said hello: it joins, again too after it left,
@@ -60,9 +66,17 @@ class Joins:
         if len(self._under_way) >= MOST or now < self._refused.get(node, now):
             return
         self._under_way.add(node)
-        change = self.driver.own_change("join", f"member/{node}", {})
-        if self.driver.propose(change, partial(self._done, node)) == "full":
-            self._under_way.discard(node)
+        self._gathered.append((node, self.driver.own_change("join", f"member/{node}", {})))
+        if len(self._gathered) == 1:
+            self.driver.transport.later(0.0, self._offer)
+
+    def _offer(self) -> None:
+        """Propose the joins that came since the last turn, in one transaction: each is a flush."""
+        gathered, self._gathered = self._gathered, []
+        asked = [(change, partial(self._done, node)) for node, change in gathered]
+        for (node, _), said in zip(gathered, self.driver.propose_all(asked), strict=True):
+            if said == "full":
+                self._under_way.discard(node)
 
     def _may_join(self, node: NodeId) -> bool:
         entry = self.driver.state.get(f"member/{node}")
@@ -71,8 +85,8 @@ class Joins:
     def _done(self, node: NodeId, answer: Proposed) -> None:
         now = self.driver.transport.now()
         self._under_way.discard(node)
-        self._refused = {node: until for node, until in self._refused.items() if until > now}
         if answer.state == "refused":
+            self._refused = {node: until for node, until in self._refused.items() if until > now}
             self._refused[node] = now + AGAIN
 
 
@@ -135,6 +149,7 @@ def serve(
     )
     requests.listen()
     sessions.start()
+    Upgrade(driver).start()
     return requests
 
 
@@ -163,13 +178,14 @@ def start_life(
     random: Callable[[], float],
     sign: Sign = lambda change: change,
     witness: Witness = lambda _text: ("", ""),
+    book: Rulebook = RULEBOOK,
 ) -> LedgerDriver:
     """Take up a ledger from its file and begin another life of it; `start` makes it speak."""
     store.started(nonce)
     identity, position, state = store.identity, store.position, state_of(store)
     boots = Boots(identity.voter, identity.boot, nonce, store.peers())
     clock = HybridClock(position.clock)
-    machine = LedgerMachine(identity.voter, state)
+    machine = LedgerMachine(identity.voter, state, book=book)
     agreement = Agreement(
         identity.voter,
         machine,
@@ -180,18 +196,18 @@ def start_life(
         store.votes(),
         _restamped(store.outbox(), clock, round(transport.now() * 1_000_000)),
     )
-    checkpoints = Checkpoints(store, witness)
+    checkpoints, heads = Checkpoints(store, witness), Heads(store.mark_at)
     checkpoints.load()
+    heads.begin(store.marks(position.height - PAST, PAST + 1))
     return LedgerDriver(
         store,
         transport,
         timing,
         agreement,
         machine,
-        boots,
-        Post(transport, identity, frozenset(peers)),
+        LedgerPeers(agreement, boots, heads, checkpoints),
+        Post(transport, identity, frozenset(peers), store.marks(position.height, 1)[-1]),
         clock,
-        checkpoints,
         sign,
     )
 

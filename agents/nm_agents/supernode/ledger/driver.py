@@ -12,12 +12,11 @@ from typing import Any
 import msgspec
 
 from nm_agents.supernode.ledger.arrival import Arrival, Arrived
-from nm_agents.supernode.ledger.checkpoints import Checkpoints
 from nm_agents.supernode.ledger.earlier import EarlierUpdates, lost_with
-from nm_agents.supernode.ledger.ignored import Ignored
 from nm_agents.supernode.ledger.kept import KeptPast
 from nm_agents.supernode.ledger.listeners import Done, News
 from nm_agents.supernode.ledger.machine import LedgerMachine
+from nm_agents.supernode.ledger.peers import LedgerPeers
 from nm_agents.supernode.ledger.post import Post
 from nm_agents.supernode.ledger.snapshots import Supplies, Whole
 from nm_agents.supernode.ledger.standing import standing_of
@@ -26,9 +25,10 @@ from nm_bus.codec import Reason, Rejected
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.batches import FAR_AHEAD
-from nm_bus.core.ledger.boots import JOIN_AGAIN, MOST_KNOWN, Boots
+from nm_bus.core.ledger.boots import JOIN_AGAIN
 from nm_bus.core.ledger.effects import Effect, Send, SendLog
 from nm_bus.core.ledger.hybrid import HybridClock
+from nm_bus.core.ledger.kinds import unknown_rules
 from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.messages import (
@@ -37,7 +37,6 @@ from nm_bus.messages import (
     Change,
     ChangeId,
     Earlier,
-    Echo,
     Fetch,
     FetchEarlier,
     Ledger,
@@ -46,6 +45,8 @@ from nm_bus.messages import (
     Offer,
     Prepare,
     Proposed,
+    Recall,
+    Recalled,
     Seconds,
     Snap,
     Standing,
@@ -62,6 +63,9 @@ _LOG = logging.getLogger(__name__)
 MOST_OWN = 10_000
 """How many own changes may wait to be decided; one more is not taken."""
 
+PATIENCE = 4
+"""For how many beats a new life waits for voters that do not say what they accepted."""
+
 Sign = Callable[[Change], Change]
 
 
@@ -74,17 +78,14 @@ class LedgerDriver(KeptPast):
     timing: Timing
     agreement: Agreement
     machine: LedgerMachine
-    boots: Boots
+    peers: LedgerPeers
     post: Post
     clock: HybridClock
-    checkpoints: Checkpoints
     sign: Sign
     reason: str = ""
     """Why it has stopped, if it has: it votes no more, but can still be read."""
-    ignored: Ignored = field(default_factory=Ignored)
     _own: int = 0
-    _heights: dict[VoterId, int] = field(default_factory=dict)
-    _dirty: dict[VoterId, Echo] = field(default_factory=dict)
+    _born: Seconds = field(init=False)
     _supplies: Supplies = field(init=False)
     _arrival: Arrival = field(init=False)
     earlier: EarlierUpdates = field(init=False)
@@ -97,6 +98,7 @@ class LedgerDriver(KeptPast):
         self.earlier = EarlierUpdates(self.store, self.post)
         self._arrival = Arrival.beside(self.store.path, self._tell, self.agreement.random)
         self._arrival.passed(self.height)
+        self._born = self._now()
 
     # --- what others may see of it
 
@@ -136,7 +138,7 @@ class LedgerDriver(KeptPast):
             self.identity,
             self.state,
             self.agreement,
-            self._heights,
+            self.peers.heights,
             stopped=self.reason,
             trouble=self.trouble,
             listens=self.machine.listens,
@@ -223,6 +225,7 @@ class LedgerDriver(KeptPast):
     def start(self) -> None:
         """Begin to speak and to listen."""
         _LOG.info("ledger of %s: revision %d, listening", self.voter_id, self.state.revision)
+        self._stop_if(unknown_rules(self.state, self.machine.book), way_out="")
         self._confirm()
         self._beat()
         self._tick()
@@ -231,13 +234,36 @@ class LedgerDriver(KeptPast):
         """Take what a peer's link brought."""
         if message.origin != peer:
             return Rejected(Reason.NOT_SENDER, f"{peer} speaks for {message.origin}")
-        sender, step = voter_id(message.origin, message.incarnation), message.step
-        if self.reason or not self._counts(message) or not self._is_heard(sender, message):
-            return None
+        before = self.height
+        self._consider(message)
+        if self.height > before:
+            for early in self.peers.due():
+                self._consider(early)
+        return None
+
+    def _consider(self, message: Ledger) -> None:
+        """Take what a message says of its sender, and what it says, where that counts."""
+        sender = voter_id(message.origin, message.incarnation)
+        if self.reason:
+            return
+        heard = self.peers.hear(sender, message, self.identity, self.state, self._micros())
+        if heard.is_new_life:
+            self.post.tell(message.origin, self._own_beat())
+        if heard.answer is not None:
+            self.post.tell(message.origin, heard.answer)
+        self._stop_if(heard.stop)
+        if heard.counts:
+            self._step(sender, message, message.step)
+
+    def _step(self, sender: VoterId, message: Ledger, step: Step) -> None:
         now, moment = self._now(), self._micros()
+        if self.peers.is_early(sender, message):
+            self._perform(self.agreement.behind(sender, message.mark.height, now, moment))
+            return
         match step:
             case Beat():
-                self._compare(sender, message, step)
+                self._stop_if(self.peers.compare(sender, message, step))
+                self.earlier.heard(message.origin, step, now)
                 if not self.reason:
                     self._perform(self.agreement.behind(sender, step.height, now, moment))
             case Offer() if step.slot > self.height:
@@ -249,57 +275,52 @@ class LedgerDriver(KeptPast):
                     self._install(arrived)
             case FetchEarlier() | Earlier():
                 self.earlier.take(message.origin, step, self.state, now)
+            case Recall():
+                self._tell_votes(sender)
+            case Recalled():
+                self._recalled(sender, step)
             case Prepare() | Accept() if self.machine.listens:
                 pass
             case _:
                 self._perform(self.agreement.receive(sender, step, now, moment))
-        return None
 
-    def _counts(self, message: Ledger) -> bool:
-        beginning, epoch = self.identity.beginning, self.state.epoch
-        return self.ignored.counts(message, beginning=beginning, epoch=epoch, now=self._micros())
+    # --- a new life
 
-    def _is_heard(self, sender: VoterId, message: Ledger) -> bool:
-        """Whether it comes from a living process of this epoch; a new life is answered at once."""
-        epochs = {message.epoch, self.state.epoch}
-        if len(epochs) > 1 and NEWCOMER not in epochs:
-            if message.epoch > self.state.epoch:
-                self.stop(f"epoch {self.state.epoch} is over: {sender} is in {message.epoch}")
-            return False
-        before = self.boots.known.get(sender)
-        if not self.boots.heard(sender, message.boot, message.nonce, message.step):
-            return False
-        self._dirty[sender] = self.boots.known[sender]
-        if before is None or before.boot != message.boot:
-            self.post.tell(message.origin, self._own_beat())
-        return True
-
-    def _compare(self, sender: VoterId, message: Ledger, beat: Beat) -> None:
-        self._heights.pop(sender, None)
-        self._heights[sender] = max(beat.height, 0)
-        if len(self._heights) > MOST_KNOWN:
-            del self._heights[next(iter(self._heights))]
-        echo = beat.echoes.get(self.voter_id)
-        reason = self.boots.echoed(sender, echo, self.height, self.agreement.votes)
-        if reason:
-            self.stop(reason)
-            return
+    def _ask_back(self) -> None:
+        """In a new life: ask those that have not confirmed it what they accepted."""
         self._confirm()
-        self.checkpoints.compare(message.origin, message.incarnation, beat)
-        self.earlier.heard(message.origin, beat, self._now())
+        if self.machine.listens:
+            for voter in sorted(self.peers.boots.asks(self.state.voters)):
+                self.post.tell(node_of(voter), Recall())
+
+    def _tell_votes(self, sender: VoterId) -> None:
+        said = self.peers.memory_of(sender)
+        if said is not None:
+            self.post.tell(node_of(sender), said)
+
+    def _recalled(self, sender: VoterId, step: Recalled) -> None:
+        self._stop_if(self.peers.doubt(sender, step.echo))
+        if not self.reason:
+            self._perform(self.agreement.adopt(step.votes, self._now(), self._micros()))
+            self.peers.boots.recalled(sender, step.echo)
+            self._confirm()
 
     def _confirm(self) -> None:
-        is_new = self.state.epoch == NEWCOMER
-        if self.machine.listens and not is_new and self.boots.may_vote(self.state.voters):
+        voters, is_new = self.state.voters, self.state.epoch == NEWCOMER
+        waits = self._now() - self._born < PATIENCE * self.timing.beat
+        if self.machine.listens and not is_new and self.peers.boots.may_vote(voters, waits=waits):
             self.machine.listens = False
-            votes = self.voter_id in self.state.voters
+            votes = self.voter_id in voters
             does = "it votes" if votes else "it follows, and has no vote"
             _LOG.info("ledger of %s: confirmed by the other supernodes: %s", self.voter_id, does)
 
-    def stop(self, reason: str) -> None:
-        """Vote and speak no more: this file is not the one that the others know."""
-        self.reason = f"{reason}; {JOIN_AGAIN}"
-        _LOG.error("the ledger has stopped: %s", self.reason)
+    def _stop_if(self, reason: str, *, way_out: str = f"; {JOIN_AGAIN}") -> None:
+        """Vote and speak no more, if there is a reason: this file is not the one that the others
+        know, or this program cannot go on with it. A last beat lets all of them see what it has."""
+        if reason and not self.reason:
+            self.post.tell_all(self._own_beat())
+            self.reason = reason + way_out
+            _LOG.error("the ledger has stopped: %s", self.reason)
 
     # --- what time brings
 
@@ -315,6 +336,7 @@ class LedgerDriver(KeptPast):
             return
         now = self._now()
         self.post.tell_all(self._own_beat())
+        self._ask_back()
         self._supplies.forget_old(now)
         self.earlier.tick(now)
         for listener in self._ticking:
@@ -322,21 +344,22 @@ class LedgerDriver(KeptPast):
         self.transport.later(self.timing.beat, self._beat)
 
     def _own_beat(self) -> Beat:
-        echoes = dict(list(self.boots.known.items())[-MOST_KNOWN:])
-        return self.checkpoints.beat(self.height, echoes, self.earlier.told())
+        rules, kept = max(self.machine.book), self.earlier.told()
+        return self.peers.checkpoints.beat(self.height, self.peers.echoes(), rules, kept)
 
     # --- what is done
 
     def _perform(self, effects: list[Effect]) -> None:
         """Write down what an event brought about, then say it, then tell of it."""
-        applied, answers = self.machine.applied, self.machine.answers
+        applied, answers, marks = self.machine.applied, self.machine.answers, self.machine.marks
         self.machine.begin()
         if applied or any(map(is_durable, effects)):
             now = self._micros()
             for each in applied:
                 self.clock.seen(each.change.timestamp, now, FAR_AHEAD)
-            dirty, self._dirty = self._dirty, {}
-            keep(self.store, Moved(effects, applied, answers, self._position(), dirty), self.state)
+            changed, position = self.peers.changed(), self._position()
+            keep(self.store, Moved(effects, applied, answers, marks, position, changed), self.state)
+            self.post.mark = marks[-1] if marks else self.post.mark
             self._arrival.passed(self.height)
         for effect in effects:
             match effect:
@@ -347,8 +370,11 @@ class LedgerDriver(KeptPast):
                 case SendLog():
                     self._supplies.send(node_of(effect.to), effect.slot, self._now())
         if applied:
-            self.checkpoints.applied(applied)
+            self.peers.checkpoints.applied(applied)
             self._news.tell(applied)
+        if marks:
+            self._stop_if(self.peers.reached(marks, self.state.voters))
+            self._stop_if(unknown_rules(self.state, self.machine.book), way_out="")
 
     def _position(self) -> Position:
         return moved(self.store.position, self.agreement, self.state, self.clock.last)
@@ -357,11 +383,19 @@ class LedgerDriver(KeptPast):
 
     def _whole(self) -> Whole:
         state = self.state
-        return Whole(self.agreement.author, state.snapshot(), self.identity.file, state.size)
+        author, file, past = self.agreement.author, self.identity.file, self.peers.heads.past()
+        return Whole(author, state.snapshot(), file, state.size, past)
 
     def _install(self, arrived: Arrived) -> None:
-        """Put a snapshot in the state's place, in one transaction."""
+        """Put a snapshot in the state's place, in one transaction; unless it is of another history,
+        or of rules that this program does not know."""
         slot, whole = arrived.slot, arrived.whole
+        if not self.peers.heads.leads_here(arrived.supplier, whole.marks, self.height):
+            self._stop_if(self.peers.outvoted(self.state.voters))
+            return
+        if unknown := unknown_rules(arrived.state, self.machine.book):
+            self._stop_if(unknown, way_out="")
+            return
         self.machine.state = state = arrived.state
         found = map(state.answer, self.agreement.outbox)
         decided = [answer for answer in found if answer is not None]
@@ -377,8 +411,9 @@ class LedgerDriver(KeptPast):
     def _keep_installed(self, slot: int, whole: Whole, decided: list[Proposed]) -> None:
         position = msgspec.structs.replace(self._position(), kept_from=lost_with(self.state))
         keep_snapshot(self.store, whole, slot, position, (answer.id for answer in decided))
-        self.post.identity = self.identity
-        self.checkpoints.load()
+        self.post.identity, self.post.mark = self.identity, self.store.marks(slot, 1)[-1]
+        self.peers.heads.begin(whole.marks or [self.post.mark])
+        self.peers.checkpoints.load()
 
     def _tell(self, to: VoterId, step: Step) -> None:
         self.post.tell(node_of(to), step)

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 
 from nm_bus.core.ledger.applying import Applied, apply_batch
+from nm_bus.core.ledger.kinds import RULEBOOK, Rulebook
+from nm_bus.core.ledger.rules.version import in_force
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import Batch, ChangeId, Proposed, VoterId
+from nm_bus.messages import Batch, ChangeId, Mark, Proposed, VoterId
 
 
 @dataclass(slots=True)
@@ -14,16 +16,25 @@ class LedgerMachine:
     me: VoterId
     state: State
     listens: bool = True
+    book: Rulebook = field(default_factory=lambda: RULEBOOK)
+    """The versions of the rules that this program knows."""
     applied: list[Applied] = field(default_factory=list)
     """What was applied in this event."""
     answers: list[Proposed] = field(default_factory=list)
     """The answers that were stored in this event, in their order."""
+    marks: list[Mark] = field(default_factory=list)
+    """How far it was with each slot of this event."""
 
     @property
     def voters(self) -> frozenset[VoterId]:
         """See Machine. Without a vote of its own, a supernode proposes nothing."""
         voters = self.state.voters
-        return voters - {self.me} if self.listens else voters
+        return voters if self.knows_rules and not self.listens else voters - {self.me}
+
+    @property
+    def knows_rules(self) -> bool:
+        """See Machine."""
+        return in_force(self.state) in self.book
 
     @property
     def standbys(self) -> frozenset[VoterId]:
@@ -34,8 +45,9 @@ class LedgerMachine:
         """See Machine."""
         find = self.state.answer
         before = {change.id: find(change.id) for change in batch.changes}
-        applied = apply_batch(self.state, batch)
+        applied = apply_batch(self.state, batch, self.book)
         self.applied += applied
+        self.marks.append(Mark(slot, self.state.revision, self.state.head))
         for each in applied:
             answer = each.answer
             if find(answer.id) is answer and before.get(answer.id) is not answer:
@@ -48,4 +60,4 @@ class LedgerMachine:
 
     def begin(self) -> None:
         """Another event begins."""
-        self.applied, self.answers = [], []
+        self.applied, self.answers, self.marks = [], [], []

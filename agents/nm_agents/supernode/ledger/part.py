@@ -56,11 +56,11 @@ def troubles(ledger: LedgerDriver | None) -> Iterator[Condition]:
     yield ledger_behind(node, ledger.trouble)
     admitted = ledger.voter_id in state.voters | state.standbys
     yield ledger_not_admitted(node, ledger.identity.incarnation, admitted=admitted)
-    left_out = [change.supernode for change in ledger.agreement.left_out.values()]
+    left_out = [change.supernode for change in ledger.agreement.waiting.left_out.values()]
     yield ledger_clock(node, left_out, FAR_AHEAD // 1_000_000)
-    for peer, why in ledger.ignored.peers.items():
+    for peer, why in ledger.peers.ignored.peers.items():
         yield ledger_peer_ignored(node, peer, why)
-    for fork in ledger.checkpoints.forks.values():
+    for fork in ledger.peers.checkpoints.forks.values():
         heads = (fork.head, fork.other)
         yield ledger_forked(fork.node, fork.peer, fork.revision, heads, _evidence(fork))
 

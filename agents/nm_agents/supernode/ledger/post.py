@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from nm_agents.host.sender import Sender
-from nm_bus.messages import Earlier, Ledger, Log, NodeId, Offer, Seconds, Snap, Step
+from nm_bus.messages import Earlier, Ledger, Log, Mark, NodeId, Offer, Seconds, Snap, Step
 from nm_bus.storage.ledger import LedgerIdentity
 from nm_bus.topology import OUT, LinkKind, out_exchange
 from nm_bus.transport.base import Transport
@@ -21,6 +21,8 @@ class Post:
     transport: Transport
     identity: LedgerIdentity
     peers: frozenset[NodeId]
+    mark: Mark
+    """How far the ledger is on disk, which every word says."""
     _sender: Sender = field(init=False)
 
     def __post_init__(self) -> None:
@@ -37,6 +39,8 @@ class Post:
 
     def _say(self, exchange: str, step: Step) -> None:
         me = self.identity
-        message = Ledger(me.node, me.incarnation, me.epoch, me.boot, me.nonce, step, me.beginning)
+        message = Ledger(
+            me.node, me.incarnation, me.epoch, me.boot, me.nonce, step, me.beginning, self.mark
+        )
         kind = LinkKind.BULK if isinstance(step, _LARGE) else LinkKind.CONTROL
         self._sender.publish(exchange, f"{kind}.ledger", message, expiration=STALE)

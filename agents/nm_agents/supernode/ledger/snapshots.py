@@ -12,7 +12,7 @@ import msgspec
 from nm_agents.supernode.ledger.post import Post
 from nm_bus.core.ledger.cut import FORM, Cut
 from nm_bus.core.ledger.state import StateSnapshot
-from nm_bus.messages import Log, NodeId, Offer, Seconds, Snap, VoterId, Want
+from nm_bus.messages import Log, Mark, NodeId, Offer, Seconds, Snap, VoterId, Want
 from nm_bus.messages.base import Nested
 from nm_bus.storage.ledger import SqliteLedger
 
@@ -25,12 +25,14 @@ KEPT: Seconds = 600.0
 
 class Whole(Nested, frozen=True):
     """All that a supernode needs to go on after a slot. `file` is the identity of the project file
-    that the ledger began with, `size` how many bytes the values of the state have."""
+    that the ledger began with, `size` how many bytes the values of the state have, `marks` how it
+    came there of late."""
 
     author: VoterId
     state: StateSnapshot
     file: str = ""
     size: int = 0
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(slots=True)
@@ -57,7 +59,9 @@ class Supplies:
         """Send what was decided from a slot on, as far as a page goes; or offer a snapshot."""
         batches = self.store.batches(slot)
         if batches:
-            self.post.tell(node, Log(slot, batches, self.store.position.height))
+            before = self.store.marks(slot - 1, 1)
+            goes_on = before[0] if before and before[0].height == slot - 1 else None
+            self.post.tell(node, Log(slot, batches, self.store.position.height, goes_on))
         elif batches is None:
             self._offer(node, now)
 

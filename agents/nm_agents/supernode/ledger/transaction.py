@@ -11,7 +11,7 @@ from nm_bus.core.ledger.answers import Asker, parts
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.effects import Effect, KeepBatch, KeepChange, KeepVote
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import ChangeId, Echo, Entry, Micros, Proposed, VoterId
+from nm_bus.messages import ChangeId, Echo, Entry, Mark, Micros, Proposed, VoterId
 from nm_bus.storage.ledger import Position, SqliteLedger
 
 
@@ -27,6 +27,7 @@ class Moved:
     effects: Sequence[Effect]
     applied: Sequence[Applied]
     answers: Sequence[Proposed]
+    marks: Sequence[Mark]
     position: Position
     peers: dict[VoterId, Echo]
 
@@ -50,13 +51,14 @@ def keep(store: SqliteLedger, event: Moved, state: State) -> None:
 
     Raises StorageError: then nothing of it may be said, and the program must end.
     """
+    marks = {mark.height: mark for mark in event.marks}
     with store.transaction():
         for effect in _lasting(event.effects):
             match effect:
                 case KeepVote():
                     store.keep_vote(effect.slot, effect.vote)
                 case KeepBatch():
-                    store.keep_batch(effect.slot, effect.batch)
+                    store.keep_batch(marks[effect.slot], effect.batch)
                 case KeepChange():
                     store.keep_change(effect.change)
         # the entries as they are after all of it, and each revision.

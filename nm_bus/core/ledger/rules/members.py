@@ -12,7 +12,7 @@ from msgspec import Meta, field
 from nm_bus.codes import NOT_ALLOWED, UNKNOWN_KEY
 from nm_bus.core.ledger.keys import name
 from nm_bus.core.ledger.roles import is_administrator
-from nm_bus.core.ledger.rules.homes import with_homes
+from nm_bus.core.ledger.rules.homes import with_home
 from nm_bus.core.ledger.rules.outcome import Outcome, Refusal, Unchanged, Value
 from nm_bus.core.ledger.rules.values import read
 from nm_bus.core.ledger.state import State
@@ -95,4 +95,4 @@ def _now(state: State, change: Change, value: Value) -> Outcome:
     entry = state.get(change.key)
     if entry is not None and entry.value == value:
         return Unchanged(entry.revision)
-    return with_homes(state, {change.key: value})
+    return with_home(state, change.key, value)

@@ -79,5 +79,4 @@ def _ended(state: State, change: Change, ending: SessionEnd | Refusal) -> Outcom
 
 
 def _freed(state: State, session: str) -> Effects:
-    held = (lock for lock in state.under(LOCKS) if lock.value["session"] == session)
-    return {lock.key: None for lock in held}
+    return dict.fromkeys(state.locks_of(session))

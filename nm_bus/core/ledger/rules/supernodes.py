@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from nm_bus.codes import BAD_VALUE, NO_MAJORITY, UNKNOWN_KEY
-from nm_bus.core.ledger.keys import NODE, WORD, name
+from nm_bus.core.ledger.keys import NODE, SUPERNODES, WORD, name
 from nm_bus.core.ledger.rules.homes import with_homes
 from nm_bus.core.ledger.rules.outcome import Outcome, Refusal
 from nm_bus.core.ledger.rules.values import read
-from nm_bus.core.ledger.state import SUPERNODES, State
+from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change
 from nm_bus.messages.base import Nested
 

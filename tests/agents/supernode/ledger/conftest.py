@@ -2,7 +2,7 @@
 
 import shutil
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -14,9 +14,11 @@ import pytest
 
 from nm_agents.supernode.ledger.composing import start_life
 from nm_agents.supernode.ledger.driver import LedgerDriver
+from nm_agents.supernode.ledger.upgrade import Upgrade
 from nm_bus.codec import decode
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.genesis import INCARNATION, genesis
+from nm_bus.core.ledger.kinds import RULEBOOK, Rulebook
 from nm_bus.grants import grant, link_user
 from nm_bus.identity.role import Role
 from nm_bus.messages import Change, Event, Ledger, NodeId, Proposed, Seconds
@@ -73,6 +75,8 @@ class Site:
     applied: list[Applied] = field(default_factory=list)
     answers: dict[str, Proposed] = field(default_factory=dict)
     process: Process | None = None
+    book: Rulebook = field(default_factory=lambda: RULEBOOK)
+    """The versions of the rules that its program knows."""
     ledger: LedgerDriver = field(init=False, repr=False)
     _lives: int = 0
 
@@ -90,7 +94,9 @@ class Site:
             nonce=f"{self.random.getrandbits(64):016x}",
             random=self.random.random,
             witness=partial(witnessed, self.node),
+            book=self.book,
         )
+        Upgrade(ledger).start()
         ledger.on_applied(self.applied.extend)
         for peer in self.peers:
             for kind in LinkKind:
@@ -142,6 +148,19 @@ class Crowd:
 
     def __iter__(self) -> Iterator[Site]:
         return iter(self.sites.values())
+
+    def lose(self, origins: Iterable[Site], peers: Iterable[Site]) -> None:
+        """Nothing that these say arrives at those."""
+        lost = {(one.node, other.node) for one in origins for other in peers}
+        ends = [pair for pair in permutations(self.sites, 2) for _ in LinkKind]
+        for link, pair in zip(self.links, ends, strict=True):
+            if pair in lost:
+                link.trouble = Trouble(delay=0.05, loss=1.0)
+
+    def heal(self) -> None:
+        """Everything arrives again."""
+        for link in self.links:
+            link.trouble = Trouble(delay=0.05)
 
     def settle(self, limit: Seconds = 600.0) -> None:
         """Until all have the same ledger, and nothing waits."""
@@ -218,6 +237,20 @@ def make_crowd(tmp_path: Path) -> Iterator[Make]:
     for crowd in made:
         for site in crowd:
             site.kill()
+
+
+def disk_of(site: Site) -> dict[Path, bytes]:
+    """A running supernode's file as it is now: what a disk has when it loses what comes after."""
+    return {path: path.read_bytes() for path in site.path.parent.glob(f"{site.path.name}*")}
+
+
+def lose_since(site: Site, disk: dict[Path, bytes]) -> None:
+    """The machine fails, and its disk has lost all that was written since then."""
+    site.kill()
+    for path in site.path.parent.glob(f"{site.path.name}*"):
+        path.unlink()
+    for path, content in disk.items():
+        path.write_bytes(content)
 
 
 def copy_of(path: Path, name: str) -> Path:

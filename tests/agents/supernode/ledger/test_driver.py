@@ -14,9 +14,11 @@ from nm_agents.supernode.ledger.creation import begin
 from nm_agents.supernode.ledger.part import troubles
 from nm_bus.codes import TOO_OLD
 from nm_bus.core.alerts.conditions import Condition
+from nm_bus.core.alerts.kinds import LEDGER_FORKED as FORKED
 from nm_bus.core.alerts.kinds import LEDGER_PEER_IGNORED as IGNORED
 from nm_bus.core.ledger import answers
 from nm_bus.core.ledger.boots import MOST_KNOWN
+from nm_bus.core.ledger.effects import casts
 from nm_bus.messages import Beat, Change, Ledger, Proposed
 from nm_bus.project import FirstSupernode, Project
 from nm_bus.settings import Broker, SupernodeSettings, Tls
@@ -25,7 +27,7 @@ from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, Position, create_led
 from nm_bus.testing.links import Trouble
 from nm_bus.topology import LinkKind
 
-from .conftest import ADMIN, PROJECT, Crowd, Site, copy_of, make_ledger
+from .conftest import ADMIN, PROJECT, Crowd, Site, copy_of, disk_of, lose_since, make_ledger
 
 Make = Callable[..., Crowd]
 
@@ -44,6 +46,11 @@ def heads(site: Site) -> list[tuple[int, str, str]]:
     """Every revision in a supernode's feed, with its head and its change."""
     updates = site.ledger.updates(0, 10_000)
     return [(each.revision, each.head, each.change.id) for each in updates]
+
+
+def accepted(site: Site) -> list[int]:
+    """The slots that a supernode voted in and does not know the outcome of."""
+    return [cast.slot for cast in casts(site.ledger.agreement.votes)]
 
 
 def test_a_change_is_agreed_at_every_supernode(make_crowd: Make) -> None:
@@ -152,8 +159,8 @@ def test_who_is_far_behind_takes_a_snapshot_and_goes_on(
     third.put(2)
     crowd.settle()
     assert installed == [21]
-    assert third.ledger.feed_from == 21
-    assert heads(third) == heads(first)[21:]
+    crowd.clock.run(lambda: third.ledger.feed_from == 0, 60.0)
+    assert heads(third) == heads(first), "the past was fetched too"
     assert third.ledger.state.snapshot() == second.ledger.state.snapshot()
     third.kill()
     third.start()
@@ -215,6 +222,68 @@ def test_what_was_seen_of_a_file_survives_a_loss_of_power_everywhere(make_crowd:
         site.start()
     crowd.clock.run(lambda: bool(first.ledger.reason), 60.0)
     assert "rolled back" in first.ledger.reason or "another process" in first.ledger.reason
+
+
+def test_a_slot_decided_again_after_a_lost_vote_stops_its_first_proposer_when_it_is_back(
+    make_crowd: Make,
+) -> None:
+    crowd = make_crowd(3)
+    crowd.awake()
+    voted, proposer, third = crowd
+    crowd.lose((voted, proposer), (third,))
+    disk = disk_of(voted)
+    proposer.put(1)
+    crowd.clock.run(lambda: proposer.ledger.state.revision == 1, 60.0)
+    proposer.kill()
+    lose_since(voted, disk)
+    crowd.clock.advance(1.0)
+    crowd.heal()
+    voted.start()
+    third.put(2)
+    crowd.clock.run(lambda: third.ledger.state.revision == 1, 120.0)
+
+    proposer.start()
+    started = crowd.clock.now()
+    crowd.clock.run(lambda: bool(proposer.ledger.reason), 60.0)
+    assert crowd.clock.now() - started <= 2 * proposer.timing.beat
+    assert f"not that of {voted.node}, {third.node}: at revision 1" in proposer.ledger.reason
+    assert "nm-bus init --replace" in proposer.ledger.reason
+    third.put(3)
+    crowd.clock.run(lambda: voted.ledger.state.revision == 2, 60.0)
+    crowd.clock.advance(5.0)
+    assert [site.ledger.reason for site in (voted, third)] == ["", ""]
+    for site in (voted, third):
+        (told,) = [each for each in held(site) if each.kind is FORKED]
+        assert proposer.node in told.summary
+
+
+def test_of_five_a_lost_vote_is_made_up_for_by_another_one_that_accepted(make_crowd: Make) -> None:
+    crowd = make_crowd(5)
+    crowd.awake()
+    voted, proposer, witness, *others = crowd
+    crowd.lose((voted, proposer, witness), others)
+    disk = disk_of(voted)
+    proposer.put(1)
+    crowd.clock.run(lambda: bool(accepted(voted) and accepted(witness)), 60.0)
+    crowd.lose((voted, proposer), (witness,))
+    crowd.clock.run(lambda: proposer.ledger.state.revision == 1, 60.0)
+    proposer.kill()
+    lose_since(voted, disk)
+    crowd.clock.advance(1.0)
+    crowd.heal()
+    crowd.lose(crowd, others)  # they hear nothing of it before it votes again
+    voted.start()
+    crowd.clock.run(lambda: accepted(voted) == [1], 60.0)
+    witness.kill()
+    crowd.heal()
+    others[0].put(2)
+    crowd.clock.run(lambda: others[0].ledger.state.revision == 2, 200.0)
+    assert next(change for _, _, change in heads(others[0])).endswith(f"{proposer.node}/1")
+
+    for site in (proposer, witness):
+        site.start()
+    crowd.settle()
+    assert not any(site.ledger.reason for site in crowd)
 
 
 def test_of_a_ledger_and_its_copy_at_most_one_goes_on(make_crowd: Make) -> None:
@@ -304,7 +373,7 @@ def test_what_a_wild_clock_stamped_is_said_to_be_left_out(make_crowd: Make) -> N
     first.put(1)
     crowd.clock.run(lambda: bool(second.ledger.agreement.waiting.foreign), 60.0)
     second.put(2)
-    crowd.clock.run(lambda: bool(second.ledger.agreement.left_out), 60.0)
+    crowd.clock.run(lambda: bool(second.ledger.agreement.waiting.left_out), 60.0)
     (told,) = held(second)
     assert (told.kind.name, first.node in told.summary) == ("ledger-clock", True)
     crowd.settle()
@@ -350,7 +419,7 @@ def test_who_began_with_another_project_file_is_not_voted_with(
     crowd.clock.advance(120.0)
     assert [site.ledger.height for site in (first, second)] == [0, 0]
     assert not first.ledger.is_awake
-    assert first.ledger.boots.known == {}
+    assert first.ledger.peers.boots.known == {}
     for one, other in permutations((first, second), 2):
         (told,) = [each for each in troubles(one.ledger) if each.kind is IGNORED]
         assert (told.subject, told.what) == (other.node, one.node)
@@ -425,14 +494,14 @@ def test_two_histories_are_found_out_until_one_of_them_begins_again(make_crowd: 
     beat = Beat(ours.height, revision=100, head="f" * 64, signer="s", signature="t")
     message = Ledger(first.node, life.incarnation, 1, life.boot, life.nonce, beat)
     ours.take(first.node, message)
-    (fork,) = ours.checkpoints.forks.values()
+    (fork,) = ours.peers.checkpoints.forks.values()
     assert (fork.node, fork.peer, fork.revision) == (second.node, first.node, 100)
-    assert (fork.head, fork.other) == (ours.checkpoints.head, "f" * 64)
+    assert (fork.head, fork.other) == (ours.peers.checkpoints.head, "f" * 64)
     *_, alert = troubles(ours)
     assert alert.details == {"head": "f" * 64, "signer": "s", "signature": "t"}
     again = Ledger(first.node, "later", 1, 1, "other", Beat(-1))
     ours.take(first.node, again)
-    assert not ours.checkpoints.forks
+    assert not ours.peers.checkpoints.forks
 
 
 def test_of_one_id_it_is_told_once_by_whoever_asked_last(make_crowd: Make) -> None:

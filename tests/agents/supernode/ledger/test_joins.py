@@ -21,8 +21,10 @@ def test_a_member_that_says_hello_again_and_again_joins_once(
     joins = Joins(first.ledger)
     for _ in range(5):
         joins.joined(MEMBER)
+    crowd.clock.advance(0.0)
     crowd.settle()
     joins.joined(MEMBER)
+    crowd.clock.advance(0.0)
     crowd.settle()
     assert first.ledger.state.revision == 1
     entry = first.ledger.state.get(f"member/{MEMBER}")
@@ -38,11 +40,25 @@ def test_a_join_that_is_refused_is_not_asked_for_at_every_hello(
     joins = Joins(site.ledger)
     for _ in range(5):
         joins.joined("No Node")
+        crowd.clock.advance(0.0)
     before = site.ledger.height
     crowd.clock.advance(AGAIN + 1)
     joins.joined("No Node")
+    crowd.clock.advance(0.0)
     assert (before, site.ledger.height) == (1, 2)
     assert site.ledger.state.revision == 0
+
+
+def test_members_that_come_together_join_in_one_proposal(make_crowd: Callable[..., Crowd]) -> None:
+    crowd = make_crowd(1)
+    (site,) = crowd
+    joins = Joins(site.ledger)
+    before = site.ledger.height
+    for number in range(50):
+        joins.joined(f"n{number}.example.org")
+    crowd.clock.advance(0.0)
+    assert site.ledger.height == before + 1
+    assert site.ledger.state.count("member/") == 50
 
 
 @pytest.mark.parametrize(("goes", "state"), [("leave", "joined"), ("remove", "left")])
@@ -53,9 +69,11 @@ def test_a_member_that_left_joins_again_unless_it_was_removed(
     (site,) = crowd
     joins = Joins(site.ledger)
     joins.joined(MEMBER)
+    crowd.clock.advance(0.0)
     change = Change(f"{ADMIN}/x/1", ADMIN, goes, f"member/{MEMBER}")
     site.ledger.propose(change, lambda _: None)
     joins.joined(MEMBER)
+    crowd.clock.advance(0.0)
     value = site.ledger.state.value(f"member/{MEMBER}")
     assert value is not None
     assert value["state"] == state

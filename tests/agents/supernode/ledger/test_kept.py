@@ -16,7 +16,7 @@ from nm_agents.supernode.ledger.transaction import Moved, keep
 from nm_bus.core.ledger.effects import KeepBatch
 from nm_bus.core.ledger.genesis import INCARNATION
 from nm_bus.core.ledger.voters import voter_id
-from nm_bus.messages import Batch, Change
+from nm_bus.messages import Batch, Change, Mark
 from nm_bus.project import FirstSupernode, Project
 from nm_bus.storage import retention
 from nm_bus.storage.ledger import SqliteLedger, open_ledger
@@ -65,11 +65,10 @@ class Writer:
             head=state.head,
             time=state.time,
         )
-        applied, answers = self.machine.applied, self.machine.answers
+        applied, answers, marks = self.machine.applied, self.machine.answers, self.machine.marks
         assert {each.answer.state for each in applied} == {"agreed"}, applied[0].answer
-        keep(
-            self.store, Moved([KeepBatch(self.slot, batch)], applied, answers, position, {}), state
-        )
+        effects = [KeepBatch(self.slot, batch)]
+        keep(self.store, Moved(effects, applied, answers, marks, position, {}), state)
 
     def put(self, name: str, content: str = "x") -> None:
         self.add("set", f"config/{name}/document", {"content": content})
@@ -85,7 +84,7 @@ class Writer:
         """After which revision all is kept."""
         clock = VirtualClock()
         here = MemoryTransport(MemoryBroker(clock, ME), clock, user=ME, random=lambda: 0.5)
-        earlier = EarlierUpdates(self.store, Post(here, self.store.identity, frozenset()))
+        earlier = EarlierUpdates(self.store, Post(here, self.store.identity, frozenset(), Mark(0)))
         return earlier.kept_of(key, self.machine.state, 0.0, without_locks=without_locks)[0]
 
     def count(self, group: str) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from nm_agents.supernode.ledger.driver import LedgerDriver
+from nm_agents.supernode.ledger.listeners import Done
 from nm_agents.supernode.ledger.sessions import Sessions
 from nm_bus.core.ledger.vigil import Vigil
 from nm_bus.core.view import View
@@ -67,6 +69,29 @@ def test_a_session_ends_once_when_its_owner_is_silent_everywhere(watched: Watche
     watched.crowd.settle()
     assert watched.entry() is None
     assert watched.sessions[0].driver.state.revision == 2
+
+
+def test_sessions_that_are_silent_together_end_together_so_many_at_a_time(
+    make_crowd: Callable[..., Crowd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nm_agents.supernode.ledger.sessions.MOST_ENDED", 10)
+    ended: list[int] = []
+    propose_all = LedgerDriver.propose_all
+
+    def counted(driver: LedgerDriver, asked: list[tuple[Change, Done]]) -> list[str]:
+        ended.extend([len(asked)] if asked and asked[0][0].kind == "expire" else [])
+        return propose_all(driver, asked)
+
+    monkeypatch.setattr(LedgerDriver, "propose_all", counted)
+    watched = Watched(make_crowd(1))
+    driver = watched.sessions[0].driver
+    for number in range(24):
+        key, value = f"session/{ADMIN}/{number}", {"ttl": TTL * 1000}
+        change = Change(f"{ADMIN}/y/{number + 1}", ADMIN, "open", key, value=value)
+        driver.propose(change, lambda _: None)
+    watched.pass_time(2 * (TTL + GRACE), speaking=(0,))
+    assert ended == [10, 10, 5]
+    assert driver.state.count("session/") == 0
 
 
 def test_who_hears_no_majority_ends_nothing(watched: Watched) -> None:

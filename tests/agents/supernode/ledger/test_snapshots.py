@@ -331,6 +331,7 @@ def test_no_more_snapshots_are_held_than_a_few(
     first, _, _, crowd = left_behind(make_crowd)
     crowd.settle()
     supplies = first.ledger._supplies
+    supplies.forget_old(crowd.clock.now() + snapshots.KEPT)
     monkeypatch.setattr(type(first.ledger.store), "goes_on_after", lambda *_: False)
     for number in range(5):
         supplies.send("sn2.example.org", 1, crowd.clock.now() + number)
