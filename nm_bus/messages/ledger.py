@@ -162,9 +162,9 @@ class Beat(Nested, frozen=True, tag_field="step", tag="beat"):
 
     `revision` and `head` are those of the last multiple of a hundred. `signature` (base64) is over
     the lines project, epoch, revision and head; `signer` names the certificate, as in a Change.
-    `rules` is the latest version of the rules that its program knows. `kept_from` has, of each
-    group of feeds that is not whole at the sender, the revision after which it is; None: the sender
-    knows nothing yet.
+    `rules` is the latest version of the rules that its program knows.
+    `kept_from` has, of each group of feeds that is not whole at the sender, the revision after
+    which it is; None: the sender knows nothing yet.
     """
 
     height: int
@@ -297,10 +297,10 @@ Step = (
     | Offer
     | Want
     | Snap
-    | FetchEarlier
-    | Earlier
     | Recall
     | Recalled
+    | FetchEarlier
+    | Earlier
 )
 
 

@@ -62,7 +62,7 @@ class Checkpoints:
         height: int,
         echoes: dict[VoterId, Echo],
         rules: int,
-        kept_from: dict[str, int] | None = None,
+        kept_from: dict[str, int] | None,
     ) -> Beat:
         """What the others are to compare with theirs."""
         last = (self.revision, self.head, self.signer, self.signature)

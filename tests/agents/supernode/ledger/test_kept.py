@@ -67,8 +67,8 @@ class Writer:
         )
         applied, answers, marks = self.machine.applied, self.machine.answers, self.machine.marks
         assert {each.answer.state for each in applied} == {"agreed"}, applied[0].answer
-        effects = [KeepBatch(self.slot, batch)]
-        keep(self.store, Moved(effects, applied, answers, marks, position, {}), state)
+        kept = [KeepBatch(self.slot, batch)]
+        keep(self.store, Moved(kept, applied, answers, marks, position, {}), state)
 
     def put(self, name: str, content: str = "x") -> None:
         self.add("set", f"config/{name}/document", {"content": content})
