@@ -311,10 +311,6 @@ class SqliteLedger:
         """The revisions after `since`, of one key or of all, oldest first."""
         return self.past.after(since, limit, key, without_locks=without_locks)
 
-    def feed_updates(self, feed: str, since: int, limit: int) -> list[Update]:
-        """The updates of one feed after its number `since`, oldest first."""
-        return self.past.of_feed(feed, since, limit)
-
     def history(
         self, key: str, before: int, limit: int, *, without_locks: bool = False
     ) -> list[Update]:

@@ -118,6 +118,21 @@ class PastRows:
         query = "SELECT body FROM feed WHERE feed = ? AND number > ? ORDER BY number LIMIT ?"
         return self._read(query, (feed, since, limit))
 
+    def kept_from(self, feed: str) -> int:
+        """The number in one feed after which all of its updates are here."""
+        query = "SELECT min(number) FROM feed WHERE feed = ?"
+        (oldest,) = self._file.rows(query, (feed,))[0]
+        if oldest is not None:
+            return int(oldest) - 1
+        last = self._file.rows("SELECT place FROM feeds WHERE feed = ?", (feed,))
+        return self._file.decoded(last[0][0], FeedPlace).number if last else 0
+
+    def next_of(self, feed: str, revision: int) -> Update | None:
+        """The first update of one feed after a revision, of those that are here."""
+        query = "SELECT min(number) FROM feed WHERE feed = ? AND revision > ?"
+        (number,) = self._file.rows(query, (feed, revision))[0]
+        return None if number is None else self.of_feed(feed, int(number) - 1, 1)[0]
+
     def first_of(self, feed: str) -> Update | None:
         """The oldest update of a feed that is here."""
         found = self.of_feed(feed, 0, 1)

@@ -200,6 +200,34 @@ def bounded(bounds: retention.Bounds, size: int) -> retention.Bounds:
     return retention.Bounds(bounds.least, bounds.age, bounds.most, size)
 
 
+def test_a_feed_is_read_by_its_numbers_and_says_from_where_on_it_is_kept(
+    store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for revision in range(1, 11):
+        one = update(revision)
+        feed, number = ("config/a", "lock")[revision % 2], (revision + 1) // 2
+        place = structs.replace(one.place, feed=feed, number=number)
+        store.keep_update(structs.replace(one, place=place), [])
+    store.keep_position(structs.replace(store.position, revision=10))
+
+    def numbers(feed: str, since: int, limit: int = 9) -> list[int]:
+        return [each.place.number for each in store.past.of_feed(feed, since, limit)]
+
+    assert numbers("lock", 1, 2) == [2, 3]
+    assert numbers("config/none", 0) == []
+    assert [store.past.kept_from(feed) for feed in ("lock", "config/none")] == [0, 0]
+    after = store.past.next_of("lock", 3)
+    assert after is not None
+    assert (after.revision, after.place.number) == (5, 3)
+    assert store.past.next_of("lock", 9) is None
+    for group in ("config", "lock"):
+        monkeypatch.setitem(retention.BOUNDS, group, retention.Bounds(1, -1, 1, 2**40))
+    store.compact()
+    assert store.position.feed_from == 8
+    assert numbers("config/a", 0) == [5]
+    assert [store.past.kept_from(feed) for feed in ("config/a", "lock")] == [4, 4]
+
+
 def test_the_log_is_compacted_and_says_when_it_has_not_what_is_asked(
     store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

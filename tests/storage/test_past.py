@@ -92,7 +92,7 @@ def test_a_feed_is_whole_when_its_first_update_is_there(store: SqliteLedger) -> 
     store.past.add([(update(5, "config/a/b", 2), []), (update(2, "config/a/b", 1), [])])
     assert store.past.has_first_of("config/a")
     assert [place.number for place in store.past.feeds()] == [3], "the last place stays"
-    assert revisions(store.feed_updates("config/a", 0, 9)) == [2, 5, 7]
+    assert revisions(store.past.of_feed("config/a", 0, 9)) == [2, 5, 7]
     assert store.past.first_of("config/none") is None
 
 

@@ -43,3 +43,15 @@ class KeptPast:
     ) -> list[Update]:
         """The revisions before one (0: from the newest on), newest first."""
         return self.store.history(key, before, limit, without_locks=without_locks)
+
+    def feed_updates(self, feed: str, since: int, limit: int) -> list[Update]:
+        """The updates of one feed after its number `since`, oldest first."""
+        return self.store.past.of_feed(feed, since, limit)
+
+    def feed_kept_from(self, feed: str) -> int:
+        """The number in one feed after which all of its updates are there."""
+        return self.store.past.kept_from(feed)
+
+    def feed_after(self, feed: str, revision: int) -> Update | None:
+        """The first update of one feed after a revision, of those that are kept."""
+        return self.store.past.next_of(feed, revision)
