@@ -47,7 +47,7 @@ SCHEMA = 4
 MAX_BYTES = 20 * 1024**3
 """How large a file may grow: more than all that it holds at their own limits, so that these are
 met first. In GiB, with the half-full pages that SQLite may leave, and a page of 4 KiB that a long
-row may leave nearly empty: updates 6.4 (270,000 rows, 2.7 GiB of them), outbox 3.7 (10,000 changes
+row may leave nearly empty: updates 6.5 (290,000 rows, 2.7 GiB of them), outbox 3.7 (10,000 changes
 of 192 KiB), state 2.0 (200,000 keys, 512 MiB of values), answers 1.1 (200,000), log 0.5
 (256 MiB)."""
 

@@ -26,6 +26,7 @@ def test_all_that_a_file_holds_at_its_limits_fits_with_room_to_spare() -> None:
     state = on_disk(MOST_VALUES + ENTRY * MOST_ENTRIES, MOST_ENTRIES)
     answers = on_disk(ANSWER * MOST_ANSWERS, MOST_ANSWERS)
     groups = list(map(bounds_of, GROUPS))
+    assert sum(one.most for one in groups) == 290_000
     feed = on_disk(sum(one.size for one in groups), sum(one.most for one in groups))
     log = on_disk(LOG_BYTES, LOG_SLOTS)
     outbox = on_disk(MOST_OWN * values.MOST_BYTES, MOST_OWN)
