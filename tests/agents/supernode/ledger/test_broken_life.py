@@ -7,12 +7,12 @@ from functools import partial
 import msgspec
 import pytest
 
-from nm_agents.supernode.ledger import driver
+from nm_agents.supernode.ledger import composing, driver
 from nm_agents.supernode.ledger.arrival import Arrival
 from nm_agents.supernode.ledger.part import troubles
 from nm_bus import codec
 from nm_bus.core.alerts.kinds import LEDGER_FORKED as FORKED
-from nm_bus.core.ledger import answers
+from nm_bus.core.ledger import answers, heads
 from nm_bus.core.ledger.effects import casts
 from nm_bus.core.ledger.applying import MOST_FEEDS, apply
 from nm_bus.core.ledger.genesis import genesis
@@ -21,6 +21,7 @@ from nm_bus.core.ledger.rules.version import in_force
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Ballot, Batch, Cast, Change, Echo, FeedPlace, Ledger, Mark, Recalled
 from nm_bus.project import FirstSupernode, Project
+from nm_bus.storage import retention
 from nm_bus.storage.ledger import LedgerIdentity, Position, create_ledger
 from nm_bus.topology import PEER_BYTES
 
@@ -264,3 +265,70 @@ def test_what_an_earlier_life_said_of_its_head_is_not_held_against_a_later_one(
     third.kill()
     second.put(3)
     crowd.clock.run(lambda: second.ledger.state.revision == 2, 120.0)
+
+
+def decide_again(crowd: Crowd, voted: Site, proposer: Site, third: Site) -> None:
+    """The next slot is decided twice, since a disk lost its vote: by the proposer, which is dead
+    now, and by the two others."""
+    revision = proposer.ledger.state.revision + 1
+    away = [site for site in crowd if site not in (voted, proposer)]
+    crowd.lose((voted, proposer), away)
+    crowd.lose(away, (voted, proposer))
+    crowd.clock.advance(1.0)
+    disk = disk_of(voted)
+    proposer.put(101)
+    crowd.clock.run(lambda: proposer.ledger.state.revision == revision, 60.0)
+    proposer.kill()
+    lose_since(voted, disk)
+    crowd.clock.advance(1.0)
+    crowd.heal()
+    crowd.lose((voted, third), [site for site in away if site is not third])
+    voted.start()
+    third.put(102)
+    crowd.clock.run(lambda: third.ledger.state.revision == revision, 120.0)
+
+
+def test_a_snapshot_does_not_hide_another_history_that_nobody_remembers_the_head_of(
+    make_crowd: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The marks reach 1,000 slots back, and who lacks less than 5,000 is given no snapshot; with
+    the feed gone as far back, or never there after a snapshot, no head is left to compare."""
+    monkeypatch.setattr(retention, "LOG_SLOTS", 5)
+    monkeypatch.setattr(heads, "PAST", 1)
+    monkeypatch.setattr(composing, "PAST", 1)
+    monkeypatch.setattr(retention, "FEED_REVISIONS", 10)
+    monkeypatch.setattr(retention, "FEED_MOST", 10)
+    crowd = make_crowd(3)
+    crowd.awake()
+    voted, proposer, third = crowd
+    decide_again(crowd, voted, proposer, third)
+    for number in range(3, 20):
+        third.put(number)
+        crowd.clock.advance(3.0)
+    for site in (voted, third):
+        site.kill()
+        site.start()
+        crowd.clock.advance(30.0)
+    proposer.start()
+    crowd.clock.advance(60.0)
+    told = [one for site in crowd for one in troubles(site.ledger) if one.holds]
+    assert proposer.ledger.reason or [one for one in told if one.kind is FORKED]
+
+
+def test_who_is_behind_does_not_follow_the_one_that_most_others_differ_from(
+    make_crowd: Make,
+) -> None:
+    """It asks whoever it hears first, and must join again when it hears the others."""
+    crowd = make_crowd(4)
+    crowd.awake()
+    voted, proposer, third, standby = crowd
+    ask(third, 1, "admit", f"supernode/{standby.node}", {"role": "standby"})
+    crowd.settle()
+    decide_again(crowd, voted, proposer, third)
+    crowd.lose((voted, third), (proposer, standby))
+    proposer.start()
+    crowd.clock.advance(5.0)
+    crowd.heal()
+    crowd.clock.advance(30.0)
+    assert proposer.ledger.reason
+    assert standby.ledger.reason == ""
