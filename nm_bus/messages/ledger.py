@@ -206,7 +206,8 @@ class Page(Nested, frozen=True):
 
 
 class Standing(Nested, frozen=True):
-    """The answer to a Read of `ledger`: how one supernode's ledger stands."""
+    """The answer to a Read of `ledger`: how one supernode's ledger stands. `beginning` is the
+    fingerprint of the project file that it began with, `rules` the version that is in force."""
 
     node: NodeId
     incarnation: str
@@ -221,6 +222,8 @@ class Standing(Nested, frozen=True):
     state: str = "running"
     reason: str = ""
     heights: dict[VoterId, int] = {}
+    beginning: str = ""
+    rules: int = 1
 
 
 class Running(Data, frozen=True):

@@ -125,6 +125,8 @@ class SqliteLedger:
         self.answers = AnswerRows(file)
         self.identity: LedgerIdentity = self._about("identity", LedgerIdentity)
         self.position: Position = self._about("position", Position)
+        self.base: Mark = self._about("base", Mark)
+        """How far the snapshot was that it began with, or the project file."""
         self.published: int = self._about("published", int)
         """Up to which revision the feed was published."""
         self.wanted: int | None = None
@@ -231,6 +233,11 @@ class SqliteLedger:
         rows = [(voter, _encode(echo)) for voter, echo in peers.items()]
         self._file.run_many("INSERT OR REPLACE INTO peers VALUES (?, ?)", rows)
 
+    def keep_base(self, mark: Mark) -> None:
+        """It begins again, with a snapshot that is this far."""
+        self._set("base", mark)
+        self.base = mark
+
     def keep_published(self, revision: int) -> None:
         """The feed was published up to this revision."""
         self._set("published", revision)
@@ -269,7 +276,9 @@ class SqliteLedger:
     def marks(self, slot: int, limit: int) -> list[Mark]:
         """How far it was at each slot of the log from this one on, as many as that; and at its last
         one, also when that is not in the log."""
-        found, at = self._log.marks(slot, limit), self.position
+        base, at = self.base, self.position
+        found = [base] if base.height >= slot else []
+        found += self._log.marks(max(slot, base.height + 1), limit)
         is_last = slot <= at.height and (not found or found[-1].height < at.height)
         here = [Mark(at.height, at.revision, at.head)] if is_last else []
         return [*found, *here][:limit]
@@ -372,6 +381,7 @@ def create_ledger(
         raise StorageError(f"{path}: there is a ledger already")
     about: dict[str, object] = {"identity": identity, "position": position, "published": 0}
     about["project"] = project
+    about["base"] = Mark(position.height, position.revision, position.head)
     unfinished = path.with_name(f".{path.name}.new")
     unfinished.unlink(missing_ok=True)
     file = SqliteFile(unfinished, max_bytes=max_bytes, fix=_FIX)

@@ -300,7 +300,8 @@ class GuardedNode(SimulatedNode):
 
     def _stop_if_outvoted(self) -> None:
         if not self.reason and self.heads.is_outvoted(self.tally.voters):
-            self.reason = why_outvoted(self.heads.differing)
+            tied = self.heads.is_tied(self.tally.voters)
+            self.reason = why_outvoted(self.heads.differing, is_tied=tied)
 
     def _perhaps_install(
         self, sender: VoterId, word: SpokenWord, now: Seconds, moment: Micros

@@ -139,7 +139,7 @@ class Agreement:
         for cast in votes:
             vote = self.votes.get(cast.slot, NO_VOTE)
             newer = vote.accepted is None or vote.accepted < cast.ballot
-            if cast.slot > self.height and newer and vote.promised <= cast.ballot:
+            if cast.slot == self.height + 1 and newer and vote.promised <= cast.ballot:
                 self._keep(cast.slot, Vote(cast.ballot, cast.ballot, cast.batch))
         return self._after()
 

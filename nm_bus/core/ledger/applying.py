@@ -4,7 +4,7 @@ No clock, no chance, no order of a set or dict: whoever applies the same batches
 genesis has the same state, head and answers. Nothing that a change holds can make it raise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nm_bus.codes import BAD_VALUE, CONFLICT, NOT_ALLOWED, TOO_OLD, UNKNOWN_KEY
 from nm_bus.core.ledger import roles
@@ -35,13 +35,15 @@ class Applied:
     """What became of a change.
 
     `update` is None when nothing changed: refused, asked again, or `read`. `entries` has every key
-    that the revision touched, with None for those it deleted.
+    that the revision touched, with None for those it deleted. `is_stored`: the answer was given now
+    and is kept.
     """
 
     change: Change
     answer: Proposed
     update: Update | None
     entries: dict[str, Entry | None]
+    is_stored: bool = False
 
 
 def apply_batch(state: State, batch: Batch, book: Rulebook = RULEBOOK) -> list[Applied]:
@@ -70,7 +72,7 @@ def apply(state: State, change: Change, time: Micros, kinds: Kinds = KINDS) -> A
         return _unstored(change, Refusal(TOO_OLD, reason))
     applied = _done(state, change, time, _outcome(state, change, kinds))
     state.answers.keep(applied.answer, state.revision)
-    return applied
+    return replace(applied, is_stored=True)
 
 
 def _unfounded(change: Change) -> Refusal | None:

@@ -43,6 +43,12 @@ from nm_bus.messages import (
 JOIN_AGAIN = "join again as a new supernode: nm-bus init --replace --config FILE"
 """What is to be done about a file that may not vote any more."""
 
+KEEP_ONE = (
+    "neither side is a majority: choose whose history stays; there nm-bus init --new-epoch --config"
+    " FILE, at the others nm-bus init --replace --config FILE"
+)
+"""What is to be done where the voters are split in halves."""
+
 MOST_KNOWN = 1_000
 """How many incarnations of supernodes are remembered."""
 

@@ -8,6 +8,7 @@ so many that the rest is no majority must stop.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from nm_bus.core.ledger.boots import JOIN_AGAIN, KEEP_ONE
 from nm_bus.core.ledger.voters import node_of
 from nm_bus.messages import Log, Mark, VoterId
 
@@ -26,14 +27,14 @@ class Difference:
     theirs: Mark
 
 
-def why_outvoted(differing: Mapping[VoterId, Difference]) -> str:
-    """Why a ledger stops whose history too many others do not have."""
+def why_outvoted(differing: Mapping[VoterId, Difference], *, is_tied: bool) -> str:
+    """Why a ledger stops whose history too many others do not have, and what is to be done."""
     first = min(differing.values(), key=lambda two: two.ours.height)
     names = ", ".join(sorted(node_of(peer) for peer in differing))
     return (
         f"its history is not that of {names}: at revision {first.ours.revision} its head is"
         f" {first.ours.head[:16]}, theirs {first.theirs.head[:16]}; a disk lost a vote, or the"
-        " versions of nm-bus differ"
+        f" versions of nm-bus differ; {KEEP_ONE if is_tied else JOIN_AGAIN}"
     )
 
 
@@ -79,6 +80,10 @@ class Heads:
                 self._ahead.setdefault(peer, claim)
         return peer not in self.differing
 
+    def forget_claim(self, peer: VoterId) -> None:
+        """A new life begins: what an earlier one claimed, its disk may have lost."""
+        self._ahead.pop(peer, None)
+
     def past(self) -> tuple[Mark, ...]:
         """The own heads of late, in the order of heights."""
         return tuple(self._own.values())
@@ -98,6 +103,10 @@ class Heads:
         """Who was found to differ since this was asked last."""
         found, self._found = self._found, []
         return [(peer, self.differing[peer]) for peer in found]
+
+    def is_tied(self, voters: frozenset[VoterId]) -> bool:
+        """Whether those that differ are no majority of the voters either."""
+        return 2 * len(voters & self.differing.keys()) <= len(voters)
 
     def is_outvoted(self, voters: frozenset[VoterId]) -> bool:
         """Whether those that do not differ are no majority of the voters."""

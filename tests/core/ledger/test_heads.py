@@ -114,5 +114,7 @@ def test_it_says_where_and_from_whom_it_differs() -> None:
     heads = at(5)
     heads.counts(A, theirs(4))
     heads.counts(B, theirs(3))
-    said = why_outvoted(heads.differing)
+    said = why_outvoted(heads.differing, is_tied=False)
     assert "not that of a, b: at revision 3 its head is ours3, theirs theirs3" in said
+    assert "init --replace" in said
+    assert "choose whose history stays" in why_outvoted(heads.differing, is_tied=True)

@@ -43,11 +43,12 @@ def following(picture: Picture) -> list[RenderableType]:
 
 
 def quorum(picture: Picture) -> list[RenderableType]:
-    """Whether a change can be agreed now."""
-    votes = votes_of(picture)
+    """Whether a change can be agreed now, and with which project file all this began."""
+    votes, furthest = votes_of(picture), newest(picture)
     if votes is None:
         return []
     said = f"{votes.able} of {plural(len(votes.voters), 'voter')} can vote"
     if votes.able >= votes.needed:
-        return [Text(said, style="dim")]
+        began = f"; project file {furthest.beginning}" if furthest and furthest.beginning else ""
+        return [Text(f"{said}{began}", style="dim")]
     return [Text(f"{said}: no change can be agreed, {votes.needed} are needed", style="bold red")]

@@ -5,6 +5,7 @@ The decisions are the core's; here is only what performs them.
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,6 @@ from nm_bus.codec import Reason, Rejected
 from nm_bus.core.ledger.agreement import Agreement
 from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.batches import FAR_AHEAD
-from nm_bus.core.ledger.boots import JOIN_AGAIN
 from nm_bus.core.ledger.effects import Effect, Send, SendLog
 from nm_bus.core.ledger.hybrid import HybridClock
 from nm_bus.core.ledger.kinds import unknown_rules
@@ -82,6 +82,7 @@ class LedgerDriver(KeptPast):
     """Why it has stopped, if it has: it votes no more, but can still be read."""
     _own: OwnChanges = field(init=False)
     _born: Seconds = field(init=False)
+    _asked: Seconds = -math.inf
     _supplies: Supplies = field(init=False)
     _arrival: Arrival = field(init=False)
     earlier: EarlierUpdates = field(init=False)
@@ -196,7 +197,7 @@ class LedgerDriver(KeptPast):
     def start(self) -> None:
         """Begin to speak and to listen."""
         _LOG.info("ledger of %s: revision %d, listening", self.voter_id, self.state.revision)
-        self._stop_if(unknown_rules(self.state, self.machine.book), way_out="")
+        self._stop_if(unknown_rules(self.state, self.machine.book))
         self._confirm()
         self._beat()
         self._tick()
@@ -260,8 +261,11 @@ class LedgerDriver(KeptPast):
     def _ask_back(self) -> None:
         """In a new life: ask those that have not confirmed it what they accepted."""
         self._confirm()
-        if self.machine.listens:
-            for voter in sorted(self.peers.boots.asks(self.state.voters)):
+        voters = sorted(self.peers.boots.asks(self.state.voters))
+        is_due = self._now() - self._asked >= self.timing.agreement_resend
+        if self.machine.listens and voters and is_due:
+            self._asked = self._now()
+            for voter in voters:
                 self.post.tell(node_of(voter), Recall())
 
     def _tell_votes(self, sender: VoterId) -> None:
@@ -270,6 +274,8 @@ class LedgerDriver(KeptPast):
             self.post.tell(node_of(sender), said)
 
     def _recalled(self, sender: VoterId, step: Recalled) -> None:
+        if step.echo.nonce != self.identity.nonce:
+            return  # it was said to an earlier life, or to another incarnation
         self._stop_if(self.peers.doubt(sender, step.echo))
         if not self.reason:
             self._perform(self.agreement.adopt(step.votes, self._now(), self._micros()))
@@ -285,12 +291,12 @@ class LedgerDriver(KeptPast):
             does = "it votes" if votes else "it follows, and has no vote"
             _LOG.info("ledger of %s: confirmed by the other supernodes: %s", self.voter_id, does)
 
-    def _stop_if(self, reason: str, *, way_out: str = f"; {JOIN_AGAIN}") -> None:
+    def _stop_if(self, reason: str) -> None:
         """Vote and speak no more, if there is a reason: this file is not the one that the others
         know, or this program cannot go on with it. A last beat lets all of them see what it has."""
         if reason and not self.reason:
             self.post.tell_all(self._own_beat())
-            self.reason = reason + way_out
+            self.reason = reason
             _LOG.error("the ledger has stopped: %s", self.reason)
 
     # --- what time brings
@@ -332,6 +338,7 @@ class LedgerDriver(KeptPast):
             keep(self.store, Moved(effects, applied, answers, marks, position, changed), self.state)
             self.post.mark = marks[-1] if marks else self.post.mark
             self._arrival.passed(self.height)
+        outvoted = self.peers.reached(marks, self.state.voters) if marks else ""
         for effect in effects:
             match effect:
                 case Send(step=Fetch()) if self._arrival.is_under_way(self._now()):
@@ -343,9 +350,9 @@ class LedgerDriver(KeptPast):
         if applied:
             self.peers.checkpoints.applied(applied)
             self._news.tell(applied)
+        self._stop_if(outvoted)
         if marks:
-            self._stop_if(self.peers.reached(marks, self.state.voters))
-            self._stop_if(unknown_rules(self.state, self.machine.book), way_out="")
+            self._stop_if(unknown_rules(self.state, self.machine.book))
 
     def _position(self) -> Position:
         return moved(self.store.position, self.agreement, self.state, self.clock.last)
@@ -365,7 +372,7 @@ class LedgerDriver(KeptPast):
             self._stop_if(self.peers.outvoted(self.state.voters))
             return
         if unknown := unknown_rules(arrived.state, self.machine.book):
-            self._stop_if(unknown, way_out="")
+            self._stop_if(unknown)
             return
         self.machine.state = state = arrived.state
         found = map(state.answer, self.agreement.outbox)

@@ -43,16 +43,10 @@ class LedgerMachine:
 
     def apply(self, slot: int, batch: Batch) -> None:
         """See Machine."""
-        find = self.state.answer
-        before = {change.id: find(change.id) for change in batch.changes}
         applied = apply_batch(self.state, batch, self.book)
         self.applied += applied
         self.marks.append(Mark(slot, self.state.revision, self.state.head))
-        for each in applied:
-            answer = each.answer
-            if find(answer.id) is answer and before.get(answer.id) is not answer:
-                before[answer.id] = answer
-                self.answers.append(answer)
+        self.answers += [each.answer for each in applied if each.is_stored]
 
     def is_answered(self, change: ChangeId) -> bool:
         """See Machine."""

@@ -26,7 +26,7 @@ from nm_bus.core.alerts.conditions import (
 )
 from nm_bus.core.ledger.batches import FAR_AHEAD
 from nm_bus.core.ledger.state import State
-from nm_bus.core.ledger.voters import node_of
+from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.messages import (
     Answer,
     Event,
@@ -61,7 +61,10 @@ def troubles(ledger: LedgerDriver | None) -> Iterator[Condition]:
     yield ledger_clock(node, left_out, FAR_AHEAD // 1_000_000)
     for peer, why in ledger.peers.ignored.peers.items():
         yield ledger_peer_ignored(node, peer, why)
+    known = state.voters | state.standbys
     for fork in ledger.peers.checkpoints.forks.values():
+        if voter_id(fork.peer, fork.incarnation) not in known:
+            continue
         heads = (fork.head, fork.other)
         yield ledger_forked(fork.node, fork.peer, fork.revision, heads, _evidence(fork))
 

@@ -7,12 +7,10 @@ given back as a reason to stop; stopping and speaking belong to the driver.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from nm_agents.supernode.ledger.checkpoints import Checkpoints
 from nm_agents.supernode.ledger.ignored import Ignored
 from nm_bus.core.ledger.agreement import Agreement
-from nm_bus.core.ledger.boots import MOST_KNOWN, Boots
+from nm_bus.core.ledger.boots import JOIN_AGAIN, MOST_KNOWN, Boots
 from nm_bus.core.ledger.effects import casts
 from nm_bus.core.ledger.heads import Heads, why_outvoted
 from nm_bus.core.ledger.state import State
@@ -31,9 +29,6 @@ from nm_bus.messages import (
     VoterId,
 )
 from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity
-
-MOST_BYTES = 2 * 1024**2
-"""How many bytes of votes are told at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +70,15 @@ class LedgerPeers:
         epochs = {message.epoch, state.epoch}
         if len(epochs) > 1 and NEWCOMER not in epochs:
             is_over = message.epoch > state.epoch
-            over = f"epoch {state.epoch} is over: {sender} is in {message.epoch}"
+            over = f"epoch {state.epoch} is over: {sender} is in {message.epoch}; {JOIN_AGAIN}"
             return PeerWord(stop=over if is_over else "")
         before = self.boots.known.get(sender)
         if not self.boots.heard(sender, message.boot, message.nonce, message.step):
             return PeerWord()
         self._changed[sender] = self.boots.known[sender]
         is_new = before is None or before.boot != message.boot
+        if is_new:
+            self.heads.forget_claim(sender)
         if self._has_our_history(sender, message):
             return PeerWord(True, is_new)
         asks = isinstance(message.step, Beat | Fetch)
@@ -118,7 +115,9 @@ class LedgerPeers:
 
     def doubt(self, sender: VoterId, echo: Echo | None) -> str:
         """Why this file is not the one that a peer knows, by what the peer saw of it."""
-        return self.boots.echoed(sender, echo, self.agreement.height, self.agreement.votes)
+        agreement = self.agreement
+        why = self.boots.echoed(sender, echo, agreement.height, agreement.votes)
+        return f"{why}; {JOIN_AGAIN}" if why else ""
 
     def reached(self, marks: Sequence[Mark], voters: frozenset[VoterId]) -> str:
         """The own ledger is as far as that; gives why it must stop, or nothing."""
@@ -130,19 +129,25 @@ class LedgerPeers:
         for peer, two in self.heads.found():
             node, _, incarnation = peer.partition("#")
             self.checkpoints.differs(node, incarnation, two.ours, two.theirs)
-        return why_outvoted(self.heads.differing) if self.heads.is_outvoted(voters) else ""
+        if not self.heads.is_outvoted(voters):
+            return ""
+        return why_outvoted(self.heads.differing, is_tied=self.heads.is_tied(voters))
 
     def memory_of(self, sender: VoterId) -> Recalled | None:
-        """What is known of a peer in its new life, and what was accepted here; None when that is
-        more than a message holds, until what is decided of it was fetched."""
-        votes = casts(self.agreement.votes)
-        if sum(len(msgspec.json.encode(cast)) for cast in votes) > MOST_BYTES:
+        """What is known of a peer in its new life, and what was accepted here; None while this
+        supernode knows nothing itself."""
+        if self.agreement.height < 0:
             return None
+        votes = casts(self.agreement.votes)
         return Recalled(self.agreement.height, self.boots.known[sender], votes)
 
-    def known_rules(self, voters: frozenset[VoterId], own: int) -> int:
-        """The latest version of the rules that every voter knows; `own` is this program's."""
-        return min([own, *(self.rules.get(one, 1) for one in voters - {self.boots.me})])
+    def known_rules(
+        self, voters: frozenset[VoterId], standbys: frozenset[VoterId], own: int
+    ) -> int:
+        """The latest version of the rules that every voter knows, and every standby that was heard
+        in this life; `own` is this program's."""
+        standby = [self.rules[one] for one in standbys if one in self.rules]
+        return min([own, *standby, *(self.rules.get(one, 1) for one in voters - {self.boots.me})])
 
     def changed(self) -> dict[VoterId, Echo]:
         """What is known of the peers that were heard since this was asked last, to be kept."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from nm_bus.core.ledger.agreement import Agreement
+from nm_bus.core.ledger.rules.version import in_force
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Standing, VoterId
 from nm_bus.storage.ledger import LedgerIdentity
@@ -33,6 +34,8 @@ def standing_of(
         state=_word(stopped, trouble, listens=listens),
         reason=stopped or trouble,
         heights=dict(heights),
+        beginning=identity.beginning,
+        rules=in_force(state),
     )
 
 

@@ -111,5 +111,6 @@ def keep_snapshot(
         store.replace_state(whole.state)
         store.forget_before(slot, decided)
         store.keep_position(position)
+        store.keep_base(Mark(slot, revision, whole.state.head))
         if store.published < revision:
             store.keep_published(revision)

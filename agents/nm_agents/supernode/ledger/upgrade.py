@@ -23,13 +23,16 @@ class Upgrade:
         self.driver.on_tick(self._look)
 
     def _look(self, _now: Seconds) -> None:
-        driver, voters = self.driver, self.driver.state.voters
-        known = driver.peers.known_rules(voters, max(driver.machine.book))
+        driver, state = self.driver, self.driver.state
+        voters, book = state.voters, driver.machine.book
+        known = driver.peers.known_rules(voters, state.standbys, max(book))
         proposer = driver.agreement.author or min(voters, default="")
         is_its_turn = driver.is_awake and proposer == driver.voter_id
-        if is_its_turn and known > max(in_force(driver.state), self._asked):
+        if is_its_turn and known > max(in_force(state), self._asked):
+            begin = driver.own_change("begin", KEY, {"version": known})
             self._asked = known
-            driver.propose(driver.own_change("begin", KEY, {"version": known}), self._answered)
+            if driver.propose(begin, self._answered) == "full":
+                self._asked = 0
 
     def _answered(self, answer: Proposed) -> None:
         _LOG.info("version %d of the rules: %s %s", self._asked, answer.state, answer.reason)

@@ -335,7 +335,7 @@ def test_joining_anew_it_takes_a_snapshot_and_votes_once_admitted(make_crowd: Ma
     assert f"{first.node}#again" in first.ledger.state.voters
     first.put(2)
     crowd.settle()
-    assert first.ledger.is_awake
+    crowd.awake()
     first.kill()
     with closing(open_ledger(first.path)) as store:
         assert store.identity.epoch == 1

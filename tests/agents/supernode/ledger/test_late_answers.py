@@ -1,4 +1,4 @@
-"""What a review of the answers found: each test here fails, and says what should hold."""
+"""An answer that comes late, after a thousand others, is the same after a restart."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,6 @@ from nm_bus.core.ledger import answers
 from .conftest import Crowd
 
 Make = Callable[..., Crowd]
-
-pytestmark = pytest.mark.xfail(strict=True, reason="found by the review of 27 November")
 
 
 def test_a_late_answer_that_slides_out_at_once_is_kept_as_the_watermark_on_disk(
