@@ -45,9 +45,9 @@ def whole_topology() -> Topology:
     return (
         topology.project_topology(sizes)
         + topology.link_topology("{peer}", sizes)
-        + topology.inbox_topology("{node}", sizes)
+        + topology.inbox_topology("{node}", sizes, feeds=("{feed}",))
         + topology.alerts_topology("{principal}", "{name}", ["#"], sizes)
-        + topology.tail_topology("{principal}", "{name}", "{exchange}", "#", sizes)
+        + topology.tail_topology("{principal}", "{name}", "{exchange}", ("#",), sizes)
     )
 
 
@@ -183,7 +183,9 @@ def _operations() -> Json:
             "send", _exchange_key(topology.METRICS), "A member has measured."
         ),
         "member-inbox": _operation(
-            "receive", _queue_key(inbox), "A member is asked, and hears of every update."
+            "receive",
+            _queue_key(inbox),
+            "A member is asked, and hears of the feeds that it lives by.",
         ),
         "reader-updates": _operation(
             "receive", _queue_key(topology.UPDATES_LOG), "Updates are read again from any point."

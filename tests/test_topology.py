@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 
+from nm_bus.core.ledger.keys import FAMILY_FEEDS, feed_of, prefixes_of
 from nm_bus.identity.role import ASKERS
 from nm_bus.messages import Change, Query, Tail
 from nm_bus.topology import (
@@ -19,6 +20,7 @@ from nm_bus.topology import (
     Topology,
     alert_bindings,
     base_topology,
+    feed_bindings,
     hash_exchange,
     heartbeat_queue,
     inbox_queue,
@@ -33,6 +35,7 @@ from nm_bus.topology import (
     request_queue,
     update_key,
 )
+from nm_bus.transport.memory_broker import topic_matches
 
 NODE, PEER = "n1.llnl.gov", "sn2.dkrz.de"
 
@@ -60,9 +63,13 @@ def test_the_log_of_updates_is_bounded_by_whole_segments() -> None:
     assert limits.keys().isdisjoint({"x-overflow", "x-max-length", "x-queue-version"})
 
 
-def test_the_log_and_every_inbox_hear_of_all_updates() -> None:
+def test_the_log_hears_of_all_updates_and_an_inbox_of_the_feeds_that_it_lives_by() -> None:
     heard = [(b.destination, b.key) for b in whole().bindings if b.source == UPDATES]
-    assert heard == [(UPDATES_LOG, "#"), (inbox_queue(NODE), "#")]
+    assert heard == [(UPDATES_LOG, "#")]
+    inbox = inbox_topology(NODE, Sizes(), feeds=("config/a", "lock", "config/a"))
+    assert [b.key for b in inbox.bindings] == ["config.a.#", "lock.#", "session.#"]
+    assert inbox.deleted == ()
+    assert inbox_topology(NODE, Sizes(), anew=True).deleted == (inbox_queue(NODE),)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +88,47 @@ def test_the_log_and_every_inbox_hear_of_all_updates() -> None:
 )
 def test_an_update_is_found_by_what_it_changed(kind: str, key: str, routing_key: str) -> None:
     assert update_key(Change("alice/1/1", "alice", kind, key)) == routing_key
+
+
+@pytest.mark.parametrize(
+    ("feed", "bindings"),
+    [
+        ("", ("#",)),
+        ("config/thredds", ("config.thredds.#",)),
+        ("config/a.b", ("config.a.b.#",)),
+        ("member", ("member.#",)),
+        ("lock", ("lock.#", "session.#")),
+    ],
+)
+def test_a_feed_is_bound_by_the_beginnings_of_its_keys(
+    feed: str, bindings: tuple[str, ...]
+) -> None:
+    assert feed_bindings(feed) == bindings
+
+
+@pytest.mark.parametrize("feed", ["", "config/thredds", *FAMILY_FEEDS])
+def test_what_is_bound_of_a_feed_are_its_keys(feed: str) -> None:
+    bound = [key.removesuffix("#").replace(".", "/") for key in feed_bindings(feed)]
+    assert bound == list(prefixes_of(feed))
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("set", "config/thredds/etc/catalog.xml"),
+        ("join", f"member/{NODE}"),
+        ("admit", f"supernode/{PEER}"),
+        ("set", "role/alice"),
+        ("set", "record/endpoint/n1.llnl.gov"),
+        ("lock", "lock/indexer"),
+        ("close", "session/alice/web"),
+    ],
+)
+def test_an_update_reaches_who_binds_its_feed(kind: str, key: str) -> None:
+    change = Change("alice/1/1", "alice", kind, key)
+    bound = feed_bindings(feed_of(key))
+    assert any(topic_matches(pattern, update_key(change)) for pattern in bound)
+    assert not any(topic_matches(p, update_key(change)) for p in feed_bindings("config/other"))
 
 
 def test_a_request_is_sent_by_its_verb_and_a_tail_of_updates_by_one_of_its_own() -> None:

@@ -209,6 +209,9 @@ class AsyncClient:
     async def wait(self, revision: int, timeout: Seconds | None = None) -> Standing:
         return await self._do(self._client.wait, revision, timeout)
 
+    async def place(self, feed: str = "", after: int | None = None) -> Place:
+        return await self._do(self._client.place, feed, after)
+
     # --- the federation
 
     async def status(self) -> Picture:
@@ -230,9 +233,11 @@ class AsyncClient:
         component: str | None = None,
         since: Place | int | None = None,
         *,
+        feed: str | None = None,
         quiet: Seconds | None = None,
     ) -> AsyncStream[updates.UpdateItem]:
-        return AsyncStream(partial(self._do, self._client.updates, component, since, quiet=quiet))
+        begin = partial(self._client.updates, component, since, feed=feed, quiet=quiet)
+        return AsyncStream(partial(self._do, begin))
 
     def alerts(
         self,

@@ -16,9 +16,10 @@ from nm_bus.client.locks import LOOK, Held, Lock
 from nm_bus.client.proposing import Proposing
 from nm_bus.client.reading import Reading
 from nm_bus.client.sessions import SHARE, Session
-from nm_bus.client.updates import Updates, of_component
+from nm_bus.client.starting import feed_named, start_in
+from nm_bus.client.updates import Updates
 from nm_bus.codes import BAD_VALUE
-from nm_bus.core.ledger.follower import Place
+from nm_bus.core.ledger.follower import NOWHERE, Place
 from nm_bus.documents import Document, key_of, stored
 from nm_bus.documents.names import why_no_name
 from nm_bus.errors import ConflictError, ConnectionLostError, LockLostError, RefusedError
@@ -178,35 +179,35 @@ class LedgerClient:
         component: str | None = None,
         since: Place | int | None = None,
         *,
+        feed: str | None = None,
         quiet: Seconds | None = None,
     ) -> Updates:
-        """Follow what is agreed: each revision once, in order, verified by the hash chain.
+        """Follow what is agreed: each update once, in order, verified by the hash chain.
 
-        `since`: a place or a revision, to go on after it; None: from now on; NOWHERE: from the
-        whole state, as a Snapshot, on. With `component`, the updates of its documents alone. It
-        never ends by itself; with `quiet`, it gives Quiet whenever nothing came for so long.
-        What it yields and raises is told in `nm_bus.client.updates`.
+        With `component`, the feed of its documents alone; or any `feed`, such as `record`; else
+        all. `since`: a place in the same feed, or a revision, to go on after it; None: from now on;
+        NOWHERE: from the state, as a Snapshot, on. It never ends by itself; with `quiet`, it gives
+        Quiet whenever nothing came for so long. What it yields and raises is told in
+        `nm_bus.client.updates`. Raises RefusedError for what is no feed, or a place in another one.
         """
-        start = since if isinstance(since, Place) else self._place(since)
-        return self._updates(start, of_component(component), quiet)
+        return self._updates(start_in(self, feed_named(component, feed), since), quiet)
 
-    def _updates(
-        self, start: Place, wanted: Callable[[str], bool], quiet: Seconds | None
-    ) -> Updates:
-        return Updates(
-            self.settings.supernodes,
-            self._carrier.line,
-            timing(self.settings),
-            start=start,
-            wanted=wanted,
-            quiet=quiet,
-        )
+    def _updates(self, start: Place, quiet: Seconds | None) -> Updates:
+        peers, times = self.settings.supernodes, timing(self.settings)
+        return Updates(peers, self._carrier.line, times, start=start, quiet=quiet)
 
-    def _place(self, revision: int | None) -> Place:
-        standing = self.standing()
-        if revision is None:
-            return Place(standing.epoch, standing.revision, standing.head)
-        return Place(standing.epoch, revision, "")
+    def place(self, feed: str = "", after: int | None = None) -> Place:
+        """Where a feed, or the whole, is now, or was after a revision: for `updates(since=...)`.
+
+        NOWHERE when that is not known any more: to follow from there begins with a Snapshot.
+        """
+        if not feed:
+            standing = self.standing()
+            if after is None:
+                return Place(standing.epoch, standing.revision, standing.head)
+            return Place(standing.epoch, after, "")
+        found = self._reading.place(feed, after)
+        return Place(found.epoch, found.number, found.head, feed) if found else NOWHERE
 
     # --- changing
 

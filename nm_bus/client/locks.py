@@ -17,8 +17,9 @@ from nm_bus.client.sessions import LedgerAsking, Session
 from nm_bus.client.updates import Snapshot, UpdateItem, Updates
 from nm_bus.codes import GONE
 from nm_bus.core.ledger.follower import Place
+from nm_bus.core.ledger.keys import LOCKS
 from nm_bus.errors import ConflictError, LockLostError, RefusedError
-from nm_bus.messages import Entry, Seconds, Standing, Update
+from nm_bus.messages import Entry, Seconds, Update
 
 LOOK: Seconds = 1.0
 """How often one who waits looks at its clock."""
@@ -51,12 +52,12 @@ class Locking(LedgerAsking, Protocol):
 
     timeout: Seconds
 
-    def standing(self) -> Standing:
-        """How far the ledger is."""
+    def place(self, feed: str = "", after: int | None = None) -> Place:
+        """Where a feed is."""
 
 
-FollowKeys = Callable[[Place, Callable[[str], bool]], Updates]
-"""Follows the keys that are wanted from a place on, and gives Quiet about every LOOK."""
+FollowFrom = Callable[[Place], Updates]
+"""Follows the feed of a place from there on, and gives Quiet about every LOOK."""
 
 Sessions = Callable[[], Session]
 """Makes a new session, which is not open yet."""
@@ -69,7 +70,7 @@ class Lock:
     name: str
     ledger: Locking
     sessions: Sessions
-    followed: FollowKeys
+    followed: FollowFrom
     until: Callable[[], bool]
 
     @property
@@ -84,11 +85,10 @@ class Lock:
         Raises ConflictError when another holds it for too long, and LockLostError when our
         session was lost meanwhile, at the end at the latest. Else what `Client.propose` raises.
         """
-        standing = self.ledger.standing()
-        session = self.sessions()
+        start, session = self.ledger.place(LOCKS), self.sessions()
         try:
             session.open(self.ledger.timeout)
-            held = self._granted(session, Place(standing.epoch, standing.revision, standing.head))
+            held = self._granted(session, start)
             yield held
             held.check()
         finally:
@@ -99,15 +99,11 @@ class Lock:
         held = self._asked(session)
         if isinstance(held, Held):
             return held
-        with self.followed(start, self._may_free) as changes:
+        with self.followed(start) as changes:
             while not isinstance(held, Held):
                 self._wait(changes, session, held)
                 held = self._asked(session)
         return held
-
-    def _may_free(self, key: str) -> bool:
-        """Who holds the lock frees it, or its session ends."""
-        return key == self.key or key.startswith("session/")
 
     def _asked(self, session: Session) -> Held | ConflictError:
         timeout = self.ledger.timeout

@@ -15,6 +15,7 @@ from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError, TimedOu
 from nm_bus.messages import (
     Answer,
     ChangeId,
+    FollowedFeed,
     NodeId,
     Page,
     Proposed,
@@ -87,6 +88,13 @@ class Reading:
             timeout=self._timeout if timeout is None else timeout,
             patience=PATIENCE,
         )
+
+    def place(self, feed: str, since: int | None) -> FollowedFeed | None:
+        """Where a feed is now, or was after a revision; None where nobody asked knows any more."""
+        question = Read("place", feed, newest_first=since is None)
+        if since is not None:
+            question = replace(question, since=since, at_least=since)
+        return self.page(question).place
 
     def entry(self, key: str, *, at_least: int, agreed: bool) -> LedgerEntry | None:
         """One entry, or None."""

@@ -1,4 +1,5 @@
-"""Following the ledger: every revision once, in order and verified, whatever happens to supernodes.
+"""Following the ledger, or one feed of it: every update once, in order and verified, whatever
+happens to supernodes.
 
 Live updates are the fast way, questions by `sync` the sure one: what a queue threw away, what a
 lost connection swallowed and what another supernode knows already is asked for. Nothing runs in
@@ -8,10 +9,9 @@ the background: work is done while the caller asks for the next item, and nothin
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from uuid import uuid4
 
 from nm_bus import codec
@@ -42,7 +42,7 @@ PROBE: Seconds = 5.0
 POLL: Seconds = 1.0
 """How often it is asked when it made us no queue."""
 
-COMPARE: Seconds = 60.0
+COMPARE: Seconds = 45.0
 """After so long a silence another supernode is asked whether this one is behind."""
 
 QUEUE_AGAIN: Seconds = 30.0
@@ -54,7 +54,7 @@ RUNNING = "running"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole state at once: who was too far behind begins again with it.
+    """The whole state at once, or that of the feed: who was too far behind begins again with it.
 
     What is not among the `entries` is no more. An entry may be newer than the place, and its
     update then comes again. `reset`, when not empty, says why the history that was followed so far
@@ -64,6 +64,8 @@ class Snapshot:
     place: Place
     entries: tuple[LedgerEntry, ...]
     reset: str = ""
+    at: int = 0
+    """The ledger's revision that it is of, or a later one."""
 
 
 UpdateItem = Update | Snapshot | Quiet
@@ -80,8 +82,9 @@ class _LoadingState:
 class Updates(Iterator[UpdateItem]):
     """Gives updates and snapshots for ever, and Quiet when nothing came for `quiet` seconds.
 
-    One thread may use it; close it, or use it by `with`. Raises ConfigError or RefusedError when
-    every supernode refuses us; whatever may pass is waited for.
+    Those of one feed when `start` is a place in one: nothing of any other reaches it. One thread
+    may use it; close it, or use it by `with`. Raises ConfigError or RefusedError when every
+    supernode refuses us; whatever may pass is waited for.
     """
 
     def __init__(
@@ -91,11 +94,10 @@ class Updates(Iterator[UpdateItem]):
         timing: Timing,
         *,
         start: Place,
-        wanted: Callable[[str], bool] = lambda _key: True,
         quiet: Seconds | None = None,
     ) -> None:
         self._peers, self._lines, self._timing = deque(peers), lines, timing
-        self._follower, self._wanted, self._quiet = Follower(start), wanted, quiet
+        self._follower, self._quiet = Follower(start), quiet
         self._place = start
         self._pauses = Pauses(timing.retry_first, timing.retry_most, random.random)
         self._arrived: deque[Received] = deque()
@@ -140,7 +142,7 @@ class Updates(Iterator[UpdateItem]):
     @property
     def place(self) -> Place:
         """How far the items lead that were given, the last one included. Keep it when that one is
-        done, and hand it in as `since` to go on there."""
+        done, and hand it in as `since` to go on there, in the same feed."""
         return self._place
 
     # --- one supernode after another
@@ -175,7 +177,8 @@ class Updates(Iterator[UpdateItem]):
         """Follow at one supernode, until an error; without a queue only for a while."""
         self._arrived.clear()
         with self._lines(peer) as line, self._open(line):
-            made = line.ask(Tail(UPDATES), str(uuid4()), self._timing.connect)
+            tail = Tail(UPDATES, feed=self._place.feed)
+            made = line.ask(tail, str(uuid4()), self._timing.connect)
             self._follower.reconnected()
             if not made.ok:
                 yield from self._follow(line, POLL, time.monotonic() + QUEUE_AGAIN)
@@ -218,20 +221,24 @@ class Updates(Iterator[UpdateItem]):
                 yield from self._quietly()
                 yield None
             while self._arrived:
-                heard = time.monotonic()
-                yield from self._given(self._taken(self._arrived.popleft()))
+                update = _taken(self._arrived.popleft())
+                # what another feed brings is no sign that this one lacks nothing
+                if update is not None and self._follower.concerns(update):
+                    heard = time.monotonic()
+                    yield from self._given(self._follower.take(update))
 
     def _patience(self) -> Seconds:
         return min(STEP, self._wait, STEP if self._quiet is None else self._quiet)
 
     def _compare(self, line: SupernodeLine) -> None:
         """A supernode that is cut off from the others cannot know what it misses."""
-        there = 0
+        here = there = self._follower.place
         peer = self._peers[1 % len(self._peers)]
         with suppress(NmBusError), self._lines(peer) as other:
-            there = self._standing(other).revision
-        if there > self._follower.place.revision:
-            raise ConnectionLostError(f"{line.supernode} is behind: revision {there} was agreed")
+            found = self._synced(other, here.question)
+            there = here.moved(found.epoch, found.number, found.head)
+        if there.order > here.order:
+            raise ConnectionLostError(f"{line.supernode} is behind: {peer.node} has more")
 
     def _standing(self, line: SupernodeLine) -> Standing:
         answer = line.ask(Read("ledger"), str(uuid4()), self._timing.connect)
@@ -241,29 +248,22 @@ class Updates(Iterator[UpdateItem]):
 
     def _ask(self, line: SupernodeLine, question: Sync) -> Generator[UpdateItem, None, bool]:
         """Ask what comes next; tells whether that led anywhere."""
-        answer = line.ask(question, str(uuid4()), self._timing.connect)
-        synced = understood(good(answer, line.supernode).data, Synced)
-        moves = self._follower.answered(question, synced)
+        moves = self._follower.answered(question, self._synced(line, question))
         self._pauses.reset()
         self._refused = 0
         yield from self._given(moves)
         return bool(moves)
 
-    def _taken(self, message: Received) -> list[Move]:
-        """A live message; one that is no update is of no use to anybody."""
-        message.ack()
-        event = codec.decode(message.body, limit=PEER_BYTES)
-        if isinstance(event, codec.Rejected) or not isinstance(event.data, Update):
-            return []
-        return self._follower.take(event.data)
+    def _synced(self, line: SupernodeLine, question: Sync) -> Synced:
+        answer = line.ask(question, str(uuid4()), self._timing.connect)
+        return understood(good(answer, line.supernode).data, Synced)
 
     def _given(self, moves: list[Move]) -> Iterator[UpdateItem]:
         for move in moves:
             match move:
                 case Apply(update):
-                    self._place = Place(update.epoch, update.revision, update.head)
-                    if self._wanted(update.change.key):
-                        yield update
+                    self._place = self._place.after(update)
+                    yield update
                 case Load():
                     yield from self._loaded(move)
                 case Alarm(reason):
@@ -274,18 +274,18 @@ class Updates(Iterator[UpdateItem]):
     def _loaded(self, page: Load) -> Iterator[UpdateItem]:
         if page.first:
             self._loading.entries.clear()
-        wanted = (entry for entry in page.entries if self._wanted(entry.key))
-        self._loading.entries |= {entry.key: ledger_entry(entry) for entry in wanted}
+        self._loading.entries |= {entry.key: ledger_entry(entry) for entry in page.entries}
         if page.last:
             loading, self._loading = self._loading, _LoadingState()
             self._place = self._follower.place
-            yield Snapshot(self._place, tuple(loading.entries.values()), loading.reset)
+            entries = tuple(loading.entries.values())
+            yield Snapshot(self._place, entries, loading.reset, page.at)
 
 
-def of_component(component: str | None) -> Callable[[str], bool]:
-    """Whether a key is among the documents of a component; without one, every key is."""
-    return partial(_begins, f"config/{component}/" if component else "")
-
-
-def _begins(prefix: str, key: str) -> bool:
-    return key.startswith(prefix)
+def _taken(message: Received) -> Update | None:
+    """A live message; one that is no update is of no use to anybody."""
+    message.ack()
+    event = codec.decode(message.body, limit=PEER_BYTES)
+    if isinstance(event, codec.Rejected) or not isinstance(event.data, Update):
+        return None
+    return event.data

@@ -7,12 +7,16 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from nm_bus.core.ledger.feed import last_place
+from nm_bus.core.ledger.state import State
 from nm_bus.core.links import LinkHealth
 from nm_bus.core.pages import first_page, pages
 from nm_bus.core.view import View
 from nm_bus.messages import (
     Alert,
+    FeedNumbers,
     LinkState,
+    MemberView,
     NodeId,
     Overview,
     Seconds,
@@ -20,21 +24,40 @@ from nm_bus.messages import (
     SupernodeView,
 )
 
+MOST_FEEDS = 1_000
+"""Feeds on the first page."""
+
 MOST_ALERTS = 500
 """Alerts on the first page; of more, the most severe and the newest."""
 
 Link = tuple[NodeId, NodeId, str]
 
 
-def overview(view: View, alerts: Iterable[Alert], page: int, now: Seconds) -> Overview:
-    """One page of all that is known; supernodes, links and alerts are on the first alone."""
-    told = list(pages(sorted(view.members(now), key=lambda member: member.state.node)))
+def overview(
+    view: View, alerts: Iterable[Alert], page: int, now: Seconds, ledger: State | None = None
+) -> Overview:
+    """One page of all that is known; supernodes, links, alerts and feeds are on the first alone."""
+    members = sorted(view.members(now), key=lambda member: member.state.node)
+    told = list(pages(members))
     shown = told[page] if page < len(told) else ()
     if page:
         return Overview(view.origin, now, page, len(told), shown)
     supernodes = tuple(view.overview(now))
     known = tuple(links(supernodes))
-    return Overview(view.origin, now, 0, len(told), shown, supernodes, known, foremost(alerts))
+    feeds = None if ledger is None else feed_numbers(members, ledger)
+    here = view.origin, now, 0, len(told)
+    return Overview(*here, shown, supernodes, known, foremost(alerts), feeds)
+
+
+def feed_numbers(members: Iterable[MemberView], ledger: State) -> FeedNumbers:
+    """How far the feeds are that members live by; of very many, the first by their names."""
+    told = (view.state.running for view in members)
+    names = {each.feed for running in told if running is not None for each in running.feeds}
+    numbers = {
+        name: last_place(name, ledger).number if name else ledger.revision
+        for name in sorted(names)[:MOST_FEEDS]
+    }
+    return FeedNumbers(ledger.epoch, numbers)
 
 
 def foremost(alerts: Iterable[Alert]) -> tuple[Alert, ...]:

@@ -332,34 +332,43 @@ class Proposed(Nested, frozen=True):
 
 
 class Sync(Data, frozen=True):
-    """What comes after this revision and head? `after` is the last key of a snapshot's page."""
+    """What comes in a feed after this number and head? `after` is the last key of a page of a
+    snapshot.
+
+    Without a `feed` it is asked of the whole, where the number is the revision.
+    """
 
     epoch: int
-    revision: int
+    number: int
     head: str
     after: str | None = None
+    feed: str = ""
 
 
 class Synced(Nested, frozen=True):
     """The answer to a Sync: `state` is `updates`, `snapshot`, `lag` or `reset`.
 
-    `epoch`, `revision` and `head` are the supernode's own, in a snapshot those to go on from.
-    With `more`, ask again: for updates from the last one, for a snapshot `after` its last key.
+    `epoch`, `number` and `head` are where the supernode is in the feed, in a snapshot where to go
+    on; `at` is the revision that it has applied. With `more`, ask again: for updates from the last
+    one, for a snapshot `after` its last key.
     """
 
     state: str
     epoch: int
-    revision: int
+    number: int
     head: str
+    at: int
     updates: tuple[Update, ...] = ()
     entries: tuple[Entry, ...] = ()
     more: bool = False
 
 
 class Read(Data, frozen=True):
-    """What does the ledger hold? `what` is `entry`, `entries`, `updates`, `answer` or `ledger`.
+    """What does the ledger hold? `what` is `entry`, `entries`, `updates`, `place`, `answer` or
+    `ledger`.
 
-    `key` is a key, the beginning of keys, or a change id. Entries come in the order of their keys,
+    `key` is a key, the beginning of keys, a feed, or a change id. A place is that of a feed after
+    revision `since`, or with `newest_first` as it is now. Entries come in the order of their keys,
     `after` one. Updates are those of `key` (all, when it is empty) after revision `since`, or with
     `newest_first` before it (0: from the newest). `at_least`: answer once this revision is applied;
     `agreed`: answer after all that was agreed when the question came.
@@ -375,11 +384,20 @@ class Read(Data, frozen=True):
     limit: int = 100
 
 
+class FollowedFeed(Nested, frozen=True):
+    """How far somebody is in a feed: the last number, and its head."""
+
+    feed: str
+    epoch: int
+    number: int
+    head: str
+
+
 class Page(Nested, frozen=True):
     """The answer to a Read: what was found, at which revision, and whether there is more of it.
 
     `kept_from` is the revision after which this supernode has every update: 0 means all of them.
-    What came before it, another supernode may have.
+    What came before it, another supernode may have. `place` is None where it is not known any more.
     """
 
     revision: int
@@ -389,6 +407,7 @@ class Page(Nested, frozen=True):
     updates: tuple[Update, ...] = ()
     more: bool = False
     kept_from: int = 0
+    place: FollowedFeed | None = None
 
 
 class Standing(Nested, frozen=True):
@@ -410,11 +429,10 @@ class Standing(Nested, frozen=True):
 
 
 class Running(Data, frozen=True):
-    """Which updates a member has, which revision of which document it runs, and what went wrong."""
+    """How far a member is in the feeds that it lives by, which revision of which document it runs,
+    and what went wrong."""
 
     incarnation: str
-    epoch: int
-    revision: int
-    head: str
+    feeds: tuple[FollowedFeed, ...] = ()
     documents: dict[str, int] = {}
     troubles: dict[str, str] = {}

@@ -8,9 +8,14 @@ from nm_bus.messages.supernodes import LinkState, MemberState, PipeState, Rollup
 
 
 class Hello(Data, frozen=True):
-    """A principal introduces itself; the answer names the queue made for it, or says why not."""
+    """A principal introduces itself; the answer names the queue made for it, or says why not.
+
+    `feeds` are those that it lives by: updates of these come to its queue, and no others. The empty
+    name stands for all of them.
+    """
 
     agent: str = ""
+    feeds: tuple[str, ...] = ()
 
 
 class Query(Data, frozen=True):
@@ -49,10 +54,12 @@ class Subscribe(Data, frozen=True):
 
 
 class Tail(Data, frozen=True):
-    """Make a short-lived queue that copies live messages of one exchange."""
+    """Make a short-lived queue that copies live messages of one exchange: those of a key, or the
+    updates of one `feed`."""
 
     exchange: str
     key: str = "#"
+    feed: str = ""
 
 
 class Answer(Data, frozen=True):
@@ -107,8 +114,16 @@ class SupernodeView(Nested, frozen=True):
     pipes: tuple[PipeState, ...] = ()
 
 
+class FeedNumbers(Nested, frozen=True):
+    """How far feeds are at a supernode: the last number of each."""
+
+    epoch: int
+    numbers: dict[str, int] = {}
+
+
 class Overview(Nested, frozen=True):
-    """The answer to Query `status`, in pages; supernodes, links and alerts are on page 0 alone."""
+    """The answer to Query `status`, in pages; supernodes, links, alerts and feeds are on page 0
+    alone. The `feeds` are those that members live by; None where there is no ledger."""
 
     answered_by: NodeId
     now: Seconds
@@ -118,6 +133,7 @@ class Overview(Nested, frozen=True):
     supernodes: tuple[SupernodeView, ...] = ()
     links: tuple[LinkState, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    feeds: FeedNumbers | None = None
 
 
 class Window(Nested, frozen=True):

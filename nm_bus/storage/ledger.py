@@ -36,6 +36,7 @@ from nm_bus.project import Project
 from nm_bus.storage.answers import TABLES, AnswerRows
 from nm_bus.storage.retention import RetainedRows, drop_touched, old_slot, old_update
 from nm_bus.storage.sqlite import SqliteFile
+from nm_bus.storage.updates import UpdateRows
 
 SCHEMA = 3
 """The version of the tables below. A file of another one is not touched."""
@@ -122,11 +123,12 @@ class Position(msgspec.Struct, frozen=True):
     floor: int = 0
 
 
-class SqliteLedger:
+class SqliteLedger(UpdateRows):
     """A ledger's file, by `open_ledger` or `create_ledger`; every method raises StorageError."""
 
     def __init__(self, file: SqliteFile) -> None:
-        self._file, self.path = file, file.path
+        super().__init__(file)
+        self.path = file.path
         self.answers = AnswerRows(file)
         self.identity: LedgerIdentity = self._about("identity", LedgerIdentity)
         self.position: Position = self._about("position", Position)
@@ -320,27 +322,10 @@ class SqliteLedger:
         found = self._file.rows("SELECT body FROM feed WHERE revision = ?", (revision,))
         return self._file.decoded(found[0][0], Update) if found else None
 
-    def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
-        """The revisions after `since`, of one key or of all, oldest first."""
-        if not key:
-            query = "SELECT body FROM feed WHERE revision > ? ORDER BY revision LIMIT ?"
-            return self._updates(query, (since, limit))
-        query = _OF_KEY + "AND revision > ? ORDER BY revision LIMIT ?"
-        return self._updates(query, (key, since, limit))
-
-    def feed_updates(self, feed: str, since: int, limit: int) -> list[Update]:
-        """The updates of one feed after its number `since`, oldest first."""
-        query = "SELECT body FROM feed WHERE feed = ? AND number > ? ORDER BY number LIMIT ?"
-        return self._updates(query, (feed, since, limit))
-
-    def history(self, key: str, before: int, limit: int) -> list[Update]:
-        """The revisions before `before` (0: all), of one key or (empty) of all, newest first."""
-        before = before or self.position.revision + 1
-        if not key:
-            query = "SELECT body FROM feed WHERE revision < ? ORDER BY revision DESC LIMIT ?"
-            return self._updates(query, (before, limit))
-        query = _OF_KEY + "AND revision < ? ORDER BY revision DESC LIMIT ?"
-        return self._updates(query, (key, before, limit))
+    @property
+    def feed_from(self) -> int:
+        """The revision after which all updates are there."""
+        return self.position.feed_from
 
     # --- what goes
 
@@ -363,9 +348,6 @@ class SqliteLedger:
     def _decided(self, changes: Iterable[ChangeId]) -> None:
         self._file.run_many("DELETE FROM outbox WHERE id = ?", [(id,) for id in changes])
 
-    def _updates(self, query: str, values: tuple[Any, ...]) -> list[Update]:
-        return [self._file.decoded(body, Update) for (body,) in self._file.rows(query, values)]
-
     def _about(self, name: str, kind: Any) -> Any:
         found = self._file.rows("SELECT value FROM about WHERE name = ?", (name,))
         if not found:
@@ -374,9 +356,6 @@ class SqliteLedger:
 
     def _set(self, name: str, value: object) -> None:
         self._file.run("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, _encode(value)))
-
-
-_OF_KEY = "SELECT body FROM touched JOIN feed USING (revision) WHERE key = ? "
 
 
 def open_ledger(path: Path, *, max_bytes: int = MAX_BYTES) -> SqliteLedger:

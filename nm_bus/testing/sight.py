@@ -10,6 +10,7 @@ from nm_bus.messages import (
     Alert,
     Answer,
     Ask,
+    FeedNumbers,
     LinkState,
     MemberView,
     NodeDetail,
@@ -33,6 +34,7 @@ class Sight:
     supernodes: tuple[SupernodeView, ...] = ()
     links: tuple[LinkState, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    feeds: FeedNumbers | None = None
     now: Seconds = 0.0
     answers: Callable[[Query | Ask], object | None] = lambda _message: None
 
@@ -50,9 +52,8 @@ class Sight:
             case Query("status", page=page):
                 pages = max(1, -(-len(self.members) // PAGE))
                 members = self.members[page * PAGE : (page + 1) * PAGE]
-                return Overview(
-                    node, self.now, page, pages, members, self.supernodes, self.links, self.alerts
-                )
+                more = self.supernodes, self.links, self.alerts, self.feeds
+                return Overview(node, self.now, page, pages, members, *more)
             case Query("node"):
                 views = (m for m in self.members if m.state.node == message.node)
                 view = next(views, None)

@@ -15,7 +15,11 @@ from nm_bus import codec
 from nm_bus.codes import BAD_REQUEST, UNAVAILABLE
 from nm_bus.core.ledger.applying import apply
 from nm_bus.core.ledger.genesis import INCARNATION
+from nm_bus.core.ledger.keys import why_no_feed
+from nm_bus.core.ledger.reading import page
+from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.ledger.state import State, StateSnapshot
+from nm_bus.core.ledger.syncing import synced
 from nm_bus.errors import ConnectionLostError, TimedOutError
 from nm_bus.messages import (
     Alert,
@@ -36,8 +40,10 @@ from nm_bus.messages import (
     Tail,
     Update,
 )
+from nm_bus.testing.past import KeptUpdates
 from nm_bus.testing.sight import Sight
-from nm_bus.topology import ALERTS, UPDATES, alerts_queue
+from nm_bus.topology import ALERTS, UPDATES, alerts_queue, feed_bindings, update_key
+from nm_bus.transport.memory_broker import topic_matches
 
 PAGE = 3
 """How much an answer holds: little, so that every list comes in pages."""
@@ -52,6 +58,7 @@ class FakeQueue:
 
     exchange: str
     most: int
+    keys: tuple[str, ...] = ("#",)
     waiting: deque[tuple[str, bytes]] = field(default_factory=deque)
 
     def put(self, key: str, body: bytes) -> None:
@@ -93,14 +100,18 @@ class FakeSupernode:
         applied = apply(self.state, change, self.state.time + 1)
         if applied.update is not None:
             self.feed.append(applied.update)
-            self.publish(UPDATES, applied.update, str(applied.update.revision))
+            self.tell(applied.update)
         return applied.answer
+
+    def tell(self, update: Update) -> None:
+        """Publish an update to who follows."""
+        self.publish(UPDATES, update, str(update.revision), update_key(update.change))
 
     def publish(self, exchange: str, message: Message, id: str, key: str = "") -> None:
         """Put a message into all queues that are bound to an exchange."""
         body = codec.encode(message, source=self.node, id=id, time=0.0)
         for queue in self.queues.values():
-            if queue.exchange == exchange:
+            if queue.exchange == exchange and any(topic_matches(k, key) for k in queue.keys):
                 queue.put(key, body)
         self._wake()
 
@@ -112,18 +123,21 @@ class FakeSupernode:
         self, user: NodeId, message: Message, propose: Callable[[Change], Proposed]
     ) -> Answer:
         """What it says to a request."""
+        flaw = (
+            why_no_feed(message.feed) if isinstance(message, Tail | Sync) and message.feed else ""
+        )
         match message:
-            case Subscribe() | Tail():
+            case Subscribe() | Tail() if not flaw:
                 return self._bound(user, message)
             case Query() | Ask():
                 return self.sight.answer(self.node, message)
             case Propose(change):
                 return self._proposed(change, propose)
-            case Sync():
+            case Sync() if not flaw:
                 return _good(self._synced(message))
             case Read():
                 return self._read(message)
-        return _refused(BAD_REQUEST, f"{type(message).__name__} is not answered here")
+        return _refused(BAD_REQUEST, flaw or f"{type(message).__name__} is not answered here")
 
     def _bound(self, user: NodeId, message: Subscribe | Tail) -> Answer:
         """A queue of alerts stays when nobody reads it."""
@@ -132,7 +146,8 @@ class FakeSupernode:
             self.queues.setdefault(name, FakeQueue(ALERTS, MOST_ALERTS))
         elif self.tails:
             name = f"tail.{next(self._numbers)}"
-            self.queues[name] = FakeQueue(message.exchange, MOST_TAILED)
+            keys = feed_bindings(message.feed) if message.feed else (message.key,)
+            self.queues[name] = FakeQueue(message.exchange, MOST_TAILED, keys)
         else:
             return _refused(UNAVAILABLE, "you have too many tail queues")
         return Answer("", True, data={"queue": name})
@@ -153,13 +168,18 @@ class FakeSupernode:
         if read.what == "answer":
             known = state.answer(read.key)
             return _good(known) if known else _refused("unknown-key", "not known")
-        return _good(self._standing() if read.what == "ledger" else self._found(read))
+        found = self._standing() if read.what == "ledger" else self._found(read)
+        if isinstance(found, Refusal):
+            return _refused(found.code, found.reason)
+        return _good(found)
 
-    def _found(self, read: Read) -> Page:
+    def _found(self, read: Read) -> Page | Refusal:
         match read.what:
             case "entry":
                 entry = self.state.get(read.key)
                 return self._page(entries=(entry,) if entry else ())
+            case "place":
+                return page(read, self.state, self._past)
             case "entries":
                 found = list(islice(self.state.under(read.key, read.after), PAGE + 1))
                 return self._page(entries=tuple(found[:PAGE]), more=len(found) > PAGE)
@@ -183,32 +203,12 @@ class FakeSupernode:
         voters, standbys = tuple(sorted(state.voters)), tuple(sorted(state.standbys))
         return Standing(self.node, INCARNATION, *place, 0, "", voters, standbys)
 
+    @property
+    def _past(self) -> KeptUpdates:
+        return KeptUpdates(self.kept, self.feed)
+
     def _synced(self, sync: Sync) -> Synced:
-        state = self.state
-        own = Synced("updates", state.epoch, state.revision, state.head)
-        if sync.after is not None:
-            return self._snapshot(own, sync.after)
-        if sync.epoch != state.epoch:
-            return msgspec.structs.replace(own, state="reset")
-        if sync.revision > state.revision:
-            return msgspec.structs.replace(own, state="lag")
-        if sync.revision < self.kept:
-            return self._snapshot(own, "")
-        if sync.head not in ("", self._head(sync.revision)):
-            return msgspec.structs.replace(own, state="reset")
-        rest = [update for update in self.feed if update.revision > sync.revision]
-        return msgspec.structs.replace(own, updates=tuple(rest[:PAGE]), more=len(rest) > PAGE)
-
-    def _head(self, revision: int) -> str:
-        if revision == self.state.revision:
-            return self.state.head
-        return next(u.previous for u in self.feed if u.revision == revision + 1)
-
-    def _snapshot(self, own: Synced, after: str) -> Synced:
-        found = list(islice(self.state.under("", after), PAGE + 1))
-        return msgspec.structs.replace(
-            own, state="snapshot", entries=tuple(found[:PAGE]), more=len(found) > PAGE
-        )
+        return synced(sync, self.state, self._past, most_updates=PAGE, most_entries=PAGE)
 
 
 def _good(data: object) -> Answer:
@@ -260,7 +260,7 @@ class FakeSupernodes:
         missed = replayed.feed[len(one.feed) :]
         one.state, one.feed = replayed.state, replayed.feed
         for update in missed:
-            one.publish(UPDATES, update, str(update.revision))
+            one.tell(update)
         while one.accepted:
             self.propose(one.accepted.pop(0))
 

@@ -18,6 +18,7 @@ from nm_bus.topology.names import (
     UPDATES_LOG,
     LinkKind,
     alerts_queue,
+    feed_bindings,
     hash_exchange,
     heartbeat_queue,
     inbox_queue,
@@ -188,16 +189,22 @@ def link_topology(peer: NodeId, sizes: Sizes) -> Topology:
     return Topology(exchanges, tuple(queues), tuple(bindings))
 
 
-def inbox_topology(node: NodeId, sizes: Sizes, *, hears_updates: bool = True) -> Topology:
-    """A member's queue: classic, since a queue per member must be cheap, and it expires.
+def inbox_topology(
+    node: NodeId, sizes: Sizes, *, feeds: tuple[str, ...] = (), anew: bool = False
+) -> Topology:
+    """A principal's queue: classic, since a queue per member must be cheap, and it expires.
 
-    A member's hears of every update; what it drops when it is full is asked for by `sync`.
+    It hears of the updates of these feeds alone; what it drops when it is full is asked for by
+    `sync`. Where it may be bound otherwise it is made `anew`: a broker tells nobody but an
+    administrator what is bound.
     """
+    keys = dict.fromkeys(key for feed in feeds for key in feed_bindings(feed))
     expires = {"x-expires": round(sizes.inbox_expires * 1000)}
     queue = inbox_queue(node)
     return Topology(
         queues=(Queue(queue, arguments=_limited(sizes.inbox_length, **expires)),),
-        bindings=(Binding(UPDATES, queue),) if hears_updates else (),
+        bindings=tuple(Binding(UPDATES, queue, key) for key in keys),
+        deleted=(queue,) if anew else (),
     )
 
 
@@ -211,11 +218,13 @@ def alerts_topology(principal: str, name: str, keys: list[str], sizes: Sizes) ->
     )
 
 
-def tail_topology(principal: str, name: str, exchange: str, key: str, sizes: Sizes) -> Topology:
+def tail_topology(
+    principal: str, name: str, exchange: str, keys: tuple[str, ...], sizes: Sizes
+) -> Topology:
     """A principal's short-lived copy of live messages; it expires when nobody reads."""
     expires = {"x-expires": round(sizes.tail_expires * 1000)}
     queue = tail_queue(principal, name)
     return Topology(
         queues=(Queue(queue, arguments=_limited(sizes.tail_length, **expires)),),
-        bindings=(Binding(exchange, queue, key),),
+        bindings=tuple(Binding(exchange, queue, key) for key in keys),
     )

@@ -158,6 +158,14 @@ def update_key(change: Change) -> str:
     return ".".join([first, *words])[:KEY_BYTES]
 
 
+def feed_bindings(feed: str) -> tuple[str, ...]:
+    """The binding keys of the updates of a feed; without a name, of all of them."""
+    if not feed:
+        return ("#",)
+    families = ("lock", "session") if feed == "lock" else (feed.replace("/", "."),)
+    return tuple(f"{words}.#" for words in families)
+
+
 def alert_key(severity: str, kind: str, subject: NodeId) -> str:
     """The routing key of an alert: `<severity>.<kind>.<domain key>`."""
     return f"{severity}.{kind}.{domain_key(subject)}"

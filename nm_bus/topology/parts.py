@@ -41,20 +41,26 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What to declare, in this order. The order of bindings to a hash exchange matters."""
+    """What to declare, in this order. The order of bindings to a hash exchange matters.
+
+    The queues in `deleted` are deleted before, with what is in them and what binds them.
+    """
 
     exchanges: tuple[Exchange, ...] = ()
     queues: tuple[Queue, ...] = ()
     bindings: tuple[Binding, ...] = ()
+    deleted: tuple[str, ...] = ()
 
     @property
     def identity(self) -> Hashable:
         """What makes two topologies the same one: names and bindings, not the queues' limits."""
-        return self.exchanges, tuple(queue.name for queue in self.queues), self.bindings
+        queues = tuple(queue.name for queue in self.queues)
+        return self.exchanges, queues, self.bindings, self.deleted
 
     def __add__(self, other: "Topology") -> "Topology":
         return Topology(
             self.exchanges + other.exchanges,
             self.queues + other.queues,
             self.bindings + other.bindings,
+            self.deleted + other.deleted,
         )

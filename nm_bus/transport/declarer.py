@@ -79,6 +79,8 @@ class Declarer:
             self._connection.channel(on_open_callback=self._opened)
         else:
             topology = self._due[self._current]
+            for name in topology.deleted:
+                self._channel.queue_delete(name)
             for exchange in topology.exchanges:
                 self._channel.exchange_declare(exchange.name, exchange.type, durable=True)
             for queue in topology.queues:

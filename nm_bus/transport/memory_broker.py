@@ -268,11 +268,18 @@ class MemoryBroker:
     def declare(self, topology: Topology, user: str | None = None) -> BrokerRefusal | None:
         """Declare all of it, with a user's rights or (None) as whoever runs the broker."""
         steps = [
+            *(partial(self._delete, name, user) for name in topology.deleted),
             *(partial(self._declare_exchange, exchange, user) for exchange in topology.exchanges),
             *(partial(self._declare_queue, queue, user) for queue in topology.queues),
             *(partial(self._bind, binding, user) for binding in topology.bindings),
         ]
         return next((refusal for step in steps if (refusal := step())), None)
+
+    def _delete(self, queue: str, user: str | None) -> BrokerRefusal | None:
+        if refusal := self._may(user, "configure", queue, f"queue '{queue}'"):
+            return refusal
+        self.delete_queue(queue)
+        return None
 
     def _declare_exchange(self, exchange: Exchange, user: str | None) -> BrokerRefusal | None:
         if refusal := self._may(user, "configure", exchange.name, f"exchange '{exchange.name}'"):

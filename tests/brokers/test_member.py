@@ -75,7 +75,7 @@ class Home:
                     assert properties.user_id == event.source
                     self.heard.append(event)
                     if isinstance(event.data, Hello):
-                        self.sandbox.declare(inbox_topology(NODE, SIZES))
+                        self.sandbox.declare(inbox_topology(NODE, SIZES, feeds=event.data.feeds))
                         self.answer(channel, properties, {"queue": inbox_queue(NODE)})
                     elif isinstance(event.data, Sync):
                         told = msgspec.to_builtins(self.history.answer(event.data))
@@ -205,7 +205,7 @@ def test_documents_are_fetched_and_followed_and_their_hook_runs(
     home.wait(lambda: any("config/tds/old.xml" in r.documents for r in home.of(Running)))
     update = home.history.set("config/tds/new.xml", "new " * 16_000)
     home.tell(UPDATES, "config.tds.new.xml", update)
-    home.wait(lambda: any(r.revision == 2 for r in home.of(Running)))
+    home.wait(lambda: any(f.number == 2 for r in home.of(Running) for f in r.feeds))
     assert (docs / "old.xml").read_text() == "old"
     assert (docs / "new.xml").read_text() == "new " * 16_000
     eventually(

@@ -38,7 +38,7 @@ QUEUES_OF_PRINCIPALS: Topology = sum(
         *(inbox_topology(node, SIZES) for node in (MEMBER, OTHER)),
         *(alerts_topology(name, "", ["#"], SIZES) for name in (ALICE, BOB, DASHBOARD, MEMBER)),
         alerts_topology(ALICE, "llnl", ["#"], SIZES),
-        *(tail_topology(name, "1", "alerts", "#", SIZES) for name in (ALICE, BOB)),
+        *(tail_topology(name, "1", "alerts", ("#",), SIZES) for name in (ALICE, BOB)),
     ),
     start=Topology(),
 )

@@ -130,7 +130,7 @@ def test_a_copy_to_another_members_key_shows_its_true_key_and_sender_and_stays_i
     """RabbitMQ before 4 takes it, and gives it to whom watches the other one too."""
     site, mine = site_of_three, (KEY, MEMBER, b"")
     queues = [f"{exchange}.{n}" for n in range(PARTITIONS)]
-    site.sandbox.declare(tail_topology("boss", "1", exchange, OTHER_KEY, Sizes()))
+    site.sandbox.declare(tail_topology("boss", "1", exchange, (OTHER_KEY,), Sizes()))
     assert copied(site, exchange, KEY, header, [])
     with site.channel() as channel:
         alone = [drain(channel, queue) for queue in queues]

@@ -21,7 +21,7 @@ from nm_broker.program import Program
 from nm_bus.client import Client
 from nm_bus.core.ledger.chain import GENESIS, head_of
 from nm_bus.errors import NmBusError
-from nm_bus.messages import ChangeId, NodeId, Proposed, Running, Standing, Update
+from nm_bus.messages import ChangeId, FollowedFeed, NodeId, Proposed, Running, Standing, Update
 from nm_bus.settings import AdministratorSettings, load
 from nm_lab.federation.building import Federation, Plan
 from nm_lab.federation.relay import Relays
@@ -83,7 +83,11 @@ class Author(threading.Thread):
 @pytest.fixture
 def federation(program: Program) -> Iterator[Federation]:
     folder = Path(tempfile.mkdtemp(prefix="nm-bus-chaos-"))
-    plan = Plan(folder, "chaos", SUPERNODES, MEMBERS, program=program)
+    more = {
+        node: {"documents": [{"component": "chaos", "folder": str(folder / "documents" / node)}]}
+        for node in MEMBERS
+    }
+    plan = Plan(folder, "chaos", SUPERNODES, MEMBERS, more=more, program=program)
     with Relays() as relays:
         federation = Federation(plan, relays=relays)
         try:
@@ -106,6 +110,12 @@ def standings(settings: AdministratorSettings) -> dict[NodeId, Standing]:
         return {node: client.standing(node) for node in SUPERNODES}
 
 
+def feed_of_all(settings: AdministratorSettings) -> FollowedFeed:
+    with Client(settings, timeout=20.0) as client:
+        place = client.place("config/chaos")
+    return FollowedFeed(place.feed, place.epoch, place.number, place.head)
+
+
 def running_at_members(settings: AdministratorSettings) -> dict[NodeId, Running | None]:
     with Client(settings, timeout=20.0) as client:
         return {member.state.node: member.state.running for member in client.status().members}
@@ -117,14 +127,10 @@ def apart(settings: AdministratorSettings) -> str:
         at = {(s.epoch, s.revision, s.head) for s in standings(settings).values()}
         if len(at) != 1:
             return f"supernodes stand at {sorted(at)}"
-        members = running_at_members(settings)
+        feed, members = feed_of_all(settings), running_at_members(settings)
     except NmBusError as error:
         return str(error)
-    behind = [
-        node
-        for node in MEMBERS
-        if (r := members.get(node)) is None or {(r.epoch, r.revision, r.head)} != at
-    ]
+    behind = [node for node in MEMBERS if (r := members.get(node)) is None or r.feeds != (feed,)]
     return f"{len(behind)} members are elsewhere, such as {behind[0]}" if behind else ""
 
 

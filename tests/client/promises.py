@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from nm_bus.client import NOWHERE, Client, Snapshot
+from nm_bus.client import NOWHERE, Client, Quiet, Snapshot, Updates
 from nm_bus.errors import ConflictError, RefusedError, TimedOutError
 from nm_bus.messages import Update
 
@@ -20,6 +20,12 @@ from nm_bus.messages import Update
 def component() -> str:
     """One that nobody else has documents of."""
     return f"c{uuid4().hex[:8]}"
+
+
+def revisions(updates: Updates, count: int) -> list[int]:
+    """The revisions of the next updates."""
+    given = (item for item in updates if isinstance(item, Update))
+    return [update.revision for update in islice(given, count)]
 
 
 class Promises:
@@ -78,9 +84,57 @@ class Promises:
             assert isinstance(whole, Snapshot)
             assert [entry.text for entry in whole.entries] == ["x"]
             agreed = [client.put(component, f"{n}.txt", str(n)).revision for n in range(1, 6)]
-            given = (item for item in updates if isinstance(item, Update))
-            assert [update.revision for update in islice(given, 5)] == agreed
-            assert updates.place.revision == agreed[-1]
+            assert revisions(updates, 5) == agreed
+            assert (updates.place.feed, updates.place.number) == (f"config/{component}", 6)
+
+    def test_one_feed_is_followed_from_a_revision_and_from_its_own_place(
+        self, client: Client, component: str
+    ) -> None:
+        feed = f"config/{component}"
+        mine, others = [], 0
+        for n in range(4):
+            mine.append(client.put(component, f"{n}.txt", str(n)).revision)
+            others = client.put(f"{component}o", f"{n}.txt", str(n)).revision
+        client.wait(others)
+        with client.updates(component, since=mine[1]) as updates:
+            assert revisions(updates, 1) == mine[2:3]
+            place = updates.place
+        with client.updates(feed=feed, since=place) as updates:
+            assert revisions(updates, 1) == mine[3:]
+        assert client.place(feed) == updates.place
+        assert client.place(feed, mine[1]).number == 2
+        with client.updates(since=mine[3]) as everything:
+            assert revisions(everything, 1) == [others]
+
+    def test_a_feed_that_was_never_written_is_followed_all_the_same(
+        self, client: Client, component: str
+    ) -> None:
+        with client.updates(component, since=NOWHERE, quiet=0.1) as updates:
+            whole = next(updates)
+            assert isinstance(whole, Snapshot)
+            assert (whole.entries, whole.reset) == ((), "")
+            assert isinstance(next(updates), Quiet)
+            agreed = client.put(component, "a.txt", "x")
+            assert revisions(updates, 1) == [agreed.revision]
+            assert updates.place.number == 1
+
+    def test_what_is_no_feed_and_a_place_in_another_are_refused(
+        self, client: Client, component: str
+    ) -> None:
+        with pytest.raises(
+            RefusedError, match=r"^'nonsense/\.\.' is no feed of the ledger: config/"
+        ):
+            client.updates(feed="nonsense/..")
+        with pytest.raises(RefusedError, match=r"^'config/a/b' is no feed of the ledger"):
+            client.updates("a/b")
+        with pytest.raises(RefusedError, match="a component or a feed"):
+            client.updates(component, feed="record")
+        place = client.place(f"config/{component}")
+        another = f"a place in the feed config/{component} is none in the feed record"
+        with pytest.raises(RefusedError, match=another):
+            client.updates(feed="record", since=place)
+        with pytest.raises(RefusedError, match="is none in the whole ledger"):
+            client.updates(since=place)
 
     def test_a_revision_that_is_not_there_is_said(self, client: Client, component: str) -> None:
         agreed = client.put(component, "a.txt", "x")

@@ -130,7 +130,7 @@ def test_what_is_followed_goes_on_at_another_supernode(
             await client.put("dash", "a.txt", "2")
             assert (await next_update(updates)).revision == 2
             assert isinstance(updates.steps, Updates)
-            assert updates.steps.place.revision == 2
+            assert updates.steps.place.number == 2
 
     run(body)
 

@@ -50,14 +50,76 @@ def test_past_and_coming_updates_are_given_in_order(client: Client, from_start: 
     assert isinstance(next(from_start), Quiet)
 
 
-def test_the_updates_of_a_component_are_given_alone_and_the_place_counts_all(
-    client: Client,
+def test_the_updates_of_a_component_are_given_alone_and_nothing_else_is_sent(
+    client: Client, supernodes: FakeSupernodes
 ) -> None:
     put(client, 5)
     with client.updates("dash", since=0, quiet=0.05) as updates:
         assert numbers(updates, 2) == [2, 4]
         assert isinstance(next(updates), Quiet)
-        assert updates.place.revision == 5
+        assert updates.place.number == 2
+        (queue,) = supernodes[0].queues.values()
+        client.put("wps", "a.txt", "x")
+        assert not queue.waiting
+
+
+def test_what_another_feed_brings_hides_no_update_that_was_lost(
+    client: Client, supernodes: FakeSupernodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(client, 2)
+    with client.updates("dash", since=0, quiet=0.05) as updates:
+        assert numbers(updates, 1) == [2]
+        monkeypatch.setattr(following, "PROBE", 0.2)
+        (queue,) = supernodes[0].queues.values()
+        client.put("dash", "a.txt", "lost")
+        queue.waiting.clear()
+        given: list[object] = []
+        while not given:
+            client.put("dash.other", "a.txt", "x")
+            item = updates.step(0.01)
+            given += [item.revision] if isinstance(item, Update) else []
+        assert given == [3]
+
+
+@pytest.mark.parametrize("feed", ["", "config/dash"])
+def test_a_lost_last_update_is_found_within_a_minute(
+    client: Client, supernodes: FakeSupernodes, monkeypatch: pytest.MonkeyPatch, feed: str
+) -> None:
+    monkeypatch.undo()
+    moment = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: moment[0])
+    with client.updates(feed=feed, since=0) as updates:
+        client.put("dash", "a.txt", "x")
+        while not isinstance(updates.step(0.0), Update):
+            continue
+        while updates.step(0.0) is not None:
+            continue
+        (queue,) = supernodes[0].queues.values()
+        client.put("dash", "a.txt", "lost")
+        queue.waiting.clear()
+        begin = moment[0]
+        while not isinstance(updates.step(0.0), Update):
+            moment[0] += 1.0
+            assert moment[0] - begin < 60.0 - client.timeout / 2
+
+
+def test_a_supernode_that_lags_is_left_within_a_minute(
+    client: Client, supernodes: FakeSupernodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    moment = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: moment[0])
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    client.put("dash", "a.txt", "x")
+    with client.updates("dash", since=0) as updates:
+        while not isinstance(updates.step(0.0), Update):
+            continue
+        supernodes[0].cut = True
+        begin = moment[0]
+        client.at(supernodes.nodes[1]).put("dash", "a.txt", "y")
+        while not isinstance(updates.step(0.0), Update):
+            moment[0] += 1.0
+            assert moment[0] - begin < 60.0
 
 
 def test_nothing_that_was_is_given_when_it_begins_now(client: Client) -> None:
@@ -82,7 +144,8 @@ def test_the_whole_state_comes_first_for_who_has_nothing(client: Client) -> None
         whole = next(updates)
         assert isinstance(whole, Snapshot)
         assert [entry.key for entry in whole.entries] == ["config/dash/a.txt"]
-        assert (whole.place.revision, whole.reset, updates.place) == (5, "", whole.place)
+        assert (whole.at, whole.place.number, whole.reset) == (5, 2, "")
+        assert updates.place == whole.place
         put(client, 2)
         assert numbers(updates, 1) == [7]
 
@@ -95,7 +158,7 @@ def test_who_is_too_far_behind_is_given_a_snapshot_and_told_so(
     with client.updates(since=2) as updates:
         whole = next(updates)
         assert isinstance(whole, Snapshot)
-        assert whole.place.revision == 9
+        assert whole.at == whole.place.number == 9
         put(client, 1)
         assert numbers(updates, 1) == [10]
 
@@ -105,7 +168,7 @@ def test_another_history_than_ones_own_is_said(client: Client) -> None:
     with client.updates(since=Place(1, 2, "cd" * 32)) as updates:
         whole = next(updates)
     assert isinstance(whole, Snapshot)
-    assert "revision 2 of epoch 1 is not in the supernode's history" in whole.reset
+    assert "revision 2 in epoch 1 is not in the supernode's history" in whole.reset
 
 
 def test_it_goes_on_at_another_supernode_with_the_next_revision(

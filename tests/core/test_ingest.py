@@ -10,6 +10,7 @@ from nm_bus.messages import (
     CheckStatus,
     Connection,
     Declared,
+    FollowedFeed,
     Health,
     Heartbeat,
     MemberState,
@@ -224,7 +225,7 @@ def test_with_nothing_to_say_a_statement_still_says_that_it_lives() -> None:
 def test_what_a_member_runs_is_told_when_it_changes_and_with_each_roster() -> None:
     core = ingest()
     core.heard(NODE, beat(1), sent=1.0, now=1.0)
-    running = Running("i", 1, 7, "0" * 64, {"config/c/a": 3})
+    running = Running("i", (FollowedFeed("config/c", 1, 7, "0" * 64),), {"config/c/a": 3})
     core.runs(NODE, running, now=1.0)
     assert told(list(core.changes(1.1)))[NODE].running == running
     core.sampled(NODE, Metrics("i", 1, 0.0, {"host.load.1m": 1.0}), now=1.2)
@@ -238,7 +239,7 @@ def test_what_a_member_runs_does_not_make_its_properties_be_told_again() -> None
     core = ingest()
     core.described(NODE, Properties("i", organisation="LLNL"), now=1.0)
     list(core.changes(1.1))
-    core.runs(NODE, Running("i", 1, 7, "0" * 64), now=1.2)
+    core.runs(NODE, Running("i"), now=1.2)
     assert told(list(core.changes(1.3)))[NODE].properties is None
 
 

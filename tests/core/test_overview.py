@@ -9,15 +9,19 @@ from nm_bus.messages import (
     AlertState,
     BrokerState,
     Canary,
+    FeedNumbers,
+    FollowedFeed,
     Health,
     LinkState,
     MemberState,
     PipeState,
+    Running,
     Severity,
     Statement,
     Supernode,
     SupernodeView,
 )
+from nm_lab.samples.past import Past
 
 HERE, THERE = "sn1.example", "sn2.example"
 
@@ -58,6 +62,21 @@ def test_members_come_in_pages_and_everything_else_on_the_first() -> None:
     assert first.supernodes
     assert not any(each.supernodes for each in rest)
     assert overview(view, [], first.pages, 1.0).members == ()
+
+
+def test_the_first_page_says_how_far_the_feeds_are_that_members_live_by() -> None:
+    past = Past()
+    for component in ("a", "b", "b"):
+        past.put("d", component=component)
+    view = View(HERE, limit=10.0)
+    feeds = [FollowedFeed(name, 1, 1, "ab" * 32) for name in ("config/b", "config/none", "")]
+    running = Running("i", tuple(feeds))
+    members = (MemberState("n1", Health.ALIVE, running=running), MemberState("n2", Health.ALIVE))
+    view.stated(Statement(THERE, 0, "i", 1, PipeState("q", proven=True), members), now=1.0)
+    numbers = {"config/b": 2, "config/none": 0, "": 3}
+    assert overview(view, [], 0, 1.0, past.state).feeds == FeedNumbers(1, numbers)
+    assert overview(view, [], 1, 1.0, past.state).feeds is None
+    assert overview(view, [], 0, 1.0).feeds is None, "there is no ledger"
 
 
 def test_of_too_many_alerts_the_severe_and_the_new_are_told() -> None:

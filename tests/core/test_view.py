@@ -10,6 +10,7 @@ from nm_bus.messages import (
     BrokerState,
     Check,
     CheckStatus,
+    FollowedFeed,
     Health,
     LinkState,
     MemberState,
@@ -228,7 +229,7 @@ def test_a_process_that_is_no_more_is_forgotten_when_the_others_have_told_all() 
 
 def test_what_a_member_runs_stays_known_until_it_is_told_again() -> None:
     seen = view()
-    running = Running("i", 1, 7, "0" * 64, {"config/c/a": 3})
+    running = Running("i", (FollowedFeed("config/c", 1, 7, "0" * 64),), {"config/c/a": 3})
     seen.stated(statement(1, MemberState("n1", Health.ALIVE, running=running)), now=5.0)
     seen.stated(statement(2, state("n1")), now=6.0)
     member = seen.member("n1", now=6.0)

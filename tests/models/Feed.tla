@@ -1,10 +1,12 @@
 -------------------------------- MODULE Feed --------------------------------
-(* How a member lives by the one history: it applies revision N+1 whose previous head is its own.
+(* How a member lives by one feed of the one history: it applies the next number of the feed, whose
+   previous head is its own. Updates of other feeds lie between.
 
    Supernodes apply the same history at their own pace, publish what they have applied at least
    once, and may go over to a new epoch, whose history leaves the old one at some revision. What
    was published may reach the member late, twice, in any order, or never; the answer to a `sync`
-   may come late as well. A head stands for the whole history up to it, so a sequence is its head.
+   may come late as well. A feed's head stands for all of the feed up to it, and for the history
+   that it is part of; so the sequence of the feed's updates, each with its branch, is its head.
 
    `Slip` plants one mistake, to see that the model finds it. *)
 EXTENDS Integers, Sequences
@@ -15,11 +17,23 @@ CONSTANTS Supernodes, Last,  \* the last revision of each epoch
 
 Epochs == 1..2
 History == [e \in Epochs |-> [r \in 1..Last |-> IF r <= Fork THEN 1 ELSE e]]
-UpTo(e, r) == SubSeq(History[e], 1, r)
+
+\* The feed that the member lives by has these revisions of each epoch; all others are of another one.
+Mine == [e \in Epochs |-> IF e = 1 THEN {1, 3, 5} ELSE {1, 3, 4}]
+Others == [e \in Epochs |-> (1..Last) \ Mine[e]]
+
+\* The updates of a feed up to a revision, in order: each with its revision and its branch.
+RECURSIVE Line(_, _, _)
+Line(feed, e, r) ==
+    IF r = 0 THEN <<>>
+    ELSE IF r \in feed[e] THEN Append(Line(feed, e, r - 1), <<r, History[e][r]>>)
+    ELSE Line(feed, e, r - 1)
+
+UpTo(e, r) == Line(Mine, e, r)
 
 VARIABLES at,         \* at[s] = the epoch and revision of a supernode
           published,  \* published[e] = the highest revision of an epoch that was published
-          epoch, chain,  \* the member: its epoch, and every revision that it has applied
+          epoch, chain,  \* the member: its epoch, and every update of the feed that it has applied
           asked,      \* the member's question, and the supernode that it is put to
           answer
 
@@ -51,19 +65,23 @@ NewEpoch(s) ==
     /\ at' = [at EXCEPT ![s] = [epoch |-> 2, revision |-> Fork]]
     /\ UNCHANGED <<published, epoch, chain, asked, answer>>
 
-Applies(e, r) ==
-    CASE Slip = "apply anything newer" -> r > Len(chain)
-      [] Slip = "head not compared" -> r = Len(chain) + 1
+Applies(feed, e, r) ==
+    LET number == Len(Line(feed, e, r)) IN
+    CASE Slip = "apply anything newer" -> number > Len(chain)
+      [] Slip = "head not compared" -> number = Len(chain) + 1
       [] OTHER -> /\ e = epoch  \* an update of a later epoch is a reason to ask
-                  /\ r = Len(chain) + 1
-                  /\ UpTo(e, r - 1) = chain
+                  /\ number = Len(chain) + 1
+                  /\ Line(feed, e, r - 1) = chain
 
-\* An update reaches the member. What it keeps beyond a gap is one that comes later.
+\* An update reaches the member. What it keeps beyond a gap is one that comes later. Its queue may
+\* bring updates of other feeds as well, which it ignores.
 Receive(e, r) ==
+    LET feed == IF r \in Mine[e] THEN Mine ELSE Others IN
     /\ r <= published[e]
-    /\ Applies(e, r)
+    /\ r \in Mine[e] \/ Slip = "another feed taken"
+    /\ Applies(feed, e, r)
     /\ epoch' = e
-    /\ chain' = Append(chain, History[e][r])
+    /\ chain' = Append(chain, <<r, History[e][r]>>)
     /\ UNCHANGED <<at, published, asked, answer>>
 
 \* After a gap, or on moving to another supernode: what comes after this?
@@ -75,12 +93,13 @@ Ask(s) ==
 StateOf(s) ==
     LET own == at[s]
         theirs == UpTo(own.epoch, own.revision)
-        r == Len(asked.chain) IN
+        number == Len(asked.chain) IN
     CASE own.epoch < asked.epoch -> "lag"
+      [] own.epoch > asked.epoch /\ number = 0 -> "snapshot"  \* of no other history
       [] own.epoch > asked.epoch -> "reset"
-      [] r > own.revision -> "lag"
-      [] asked.chain # SubSeq(theirs, 1, r) -> "reset"
-      [] own.revision > r + 1 -> "snapshot"  \* the rows of the feed are gone
+      [] number > Len(theirs) -> "lag"
+      [] asked.chain # SubSeq(theirs, 1, number) -> "reset"
+      [] Len(theirs) > number + 1 -> "snapshot"  \* the rows of the feed are gone
       [] OTHER -> "updates"
 
 Answer ==
@@ -121,8 +140,8 @@ Next ==
 Spec == Init /\ [][Next]_vars
 
 ----------------------------------------------------------------------------
-IsOfTheOneHistory == Len(chain) <= Last /\ chain = UpTo(epoch, Len(chain))
+IsOfTheOneHistory == IsPrefix(chain, UpTo(epoch, Last))
 
-\* In an epoch the revision never falls, and no epoch comes back.
+\* In an epoch the number never falls, and no epoch comes back.
 NeverGoesBack == [][epoch' > epoch \/ (epoch' = epoch /\ Len(chain') >= Len(chain))]_vars
 =============================================================================

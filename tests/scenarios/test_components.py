@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ from nm_broker.program import Program
 from nm_bus.client import Client, Contact, Place, Quiet, Snapshot
 from nm_bus.client.aio import AsyncClient, AsyncStream
 from nm_bus.client.updates import UpdateItem
-from nm_bus.core.ledger.chain import head_of
+from nm_bus.core.ledger.chain import feed_head_of, head_of
 from nm_bus.errors import UndecidedError
 from nm_bus.messages import Update
 from nm_bus.topology import vhost
@@ -43,6 +42,11 @@ NODES = tuple(f"sn{n}.example.org" for n in range(1, 4))
 EXAMPLES = Path(__file__).parents[2] / "agents" / "examples"
 LONG = float(os.environ.get("NM_BUS_LONG_SECONDS", "60"))
 EVENTUALLY = 120.0
+WALKED = ("config/walk", "config/walk.on", "config/stroll")
+"""The feeds that change while supernodes are killed. What is bound for the first brings the second
+as well."""
+NEVER = "config/never"
+"""One that nobody writes."""
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +90,8 @@ class Consumer(threading.Thread):
 
     config: Path
     start_at: Place
+    last: int = 0
+    """The last revision that it can be given, once it is known."""
     given: list[Update] = field(default_factory=list)
     others: list[Snapshot] = field(default_factory=list)
     failure: BaseException | None = None
@@ -98,7 +104,7 @@ class Consumer(threading.Thread):
         try:
             with (
                 Client(self.config) as client,
-                client.updates(since=self.start_at, quiet=0.5) as updates,
+                client.updates(feed=self.start_at.feed, since=self.start_at, quiet=0.5) as updates,
             ):
                 for item in updates:
                     self._take(item)
@@ -114,24 +120,38 @@ class Consumer(threading.Thread):
         elif isinstance(item, Snapshot):
             self.others.append(item)
 
-    def checked(self, first: int, last: int, head: str) -> None:
-        """Every revision came once, in order, bound to the one before it, and no other thing."""
+    @property
+    def is_there(self) -> bool:
+        """Whether it was given all."""
+        return bool(self.given) and self.given[-1].revision >= self.last
+
+    def checked(self, end: Place) -> None:
+        """Every update came once, in order, bound to the one before it, and no other thing."""
         assert self.failure is None
         assert self.others == []
-        assert [update.revision for update in self.given] == list(range(first, last + 1))
-        assert self.given[-1].head == head
-        for before, after in pairwise(self.given):
-            assert after.previous == before.head
-            assert after.head == head_of(after)
+        place, at = self.start_at, 0
+        for update in self.given:
+            link = update.place if place.feed else update
+            assert link.previous == place.head
+            assert update.head == head_of(update)
+            assert update.place.head == feed_head_of(update)
+            assert place.feed in ("", update.place.feed)
+            assert update.revision > at
+            after = place.after(update)
+            assert after.number == place.number + 1
+            place, at = after, update.revision
+        assert place == end
 
 
 def walk(federation: Federation, client: Client, *, consumers: int, seconds: float) -> None:
     """Put documents while one supernode's program after the other is killed and started again."""
     chance = random.Random(7)
-    standing = client.standing()
-    here = Place(standing.epoch, standing.revision, standing.head)
-    following = [Consumer(federation.administrator, here) for _ in range(consumers)]
-    for consumer in following:
+    here = {feed: client.place(feed) for feed in ("", *WALKED, NEVER)}
+    # half of them follow everything, the others a feed each
+    feeds = [("", *WALKED)[n % 2 and 1 + n // 2 % len(WALKED)] for n in range(consumers)]
+    following = [Consumer(federation.administrator, here[feed]) for feed in feeds]
+    stranger = Consumer(federation.administrator, here[NEVER])
+    for consumer in (*following, stranger):
         consumer.start()
     end, puts, kills, dead, due = time.monotonic() + seconds, 0, 0, "", time.monotonic()
     while time.monotonic() < end:
@@ -149,21 +169,29 @@ def walk(federation: Federation, client: Client, *, consumers: int, seconds: flo
             federation.supernode(dead).wait(30.0)
     if dead:
         federation.start_supernode(dead)
-    last = client.propose("set", "config/walk/end", {"content": "", "encoding": "text"})
-    until(
-        lambda: all(c.given and c.given[-1].revision >= last.revision for c in following),
-        "every consumer has the last revision",
-    )
+    value = {"content": "", "encoding": "text"}
+    last = {feed: client.propose("set", f"{feed}/end", value).revision for feed in WALKED}
+    last[""] = max(last.values())
     for consumer in following:
+        consumer.last = last[consumer.start_at.feed]
+    until(lambda: all(c.is_there for c in following), "every consumer has the last revision")
+    for consumer in (*following, stranger):
         consumer.ended.set()
         consumer.join(EVENTUALLY)
-    head = following[0].given[-1].head
-    for consumer in following:
-        consumer.checked(here.revision + 1, last.revision, head)
+        consumer.checked(end_of(consumer, client))
     print(
         f"{consumers} consumers, {seconds:g} s: {puts} documents put, {kills} supernodes killed, "
-        f"revisions {here.revision + 1} to {last.revision}"
+        f"revisions {here[''].number + 1} to {last['']}, updates given: "
+        f"{[(c.start_at.feed, len(c.given)) for c in following]}"
     )
+
+
+def end_of(consumer: Consumer, client: Client) -> Place:
+    """Where its last update leads, or where a feed is that only the walk has written."""
+    if consumer.start_at.feed:
+        return client.place(consumer.start_at.feed)
+    revision = consumer.given[-1].revision
+    return consumer.start_at.after(next(client.updates_of(since=revision - 1)))
 
 
 def put(client: Client, n: int) -> None:
@@ -172,7 +200,8 @@ def put(client: Client, n: int) -> None:
     change = ""
     while True:
         try:
-            client.propose("set", f"config/walk/{n % 10}", value, id=change, timeout=20.0)
+            key = f"{WALKED[n % len(WALKED)]}/{n % 10}"
+            client.propose("set", key, value, id=change, timeout=20.0)
             return
         except UndecidedError as error:
             change = error.id

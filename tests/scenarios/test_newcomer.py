@@ -168,7 +168,7 @@ def rights(site: Site, admin: Path) -> None:
 def a_typo_is_said(site: Site, admin: Path) -> None:
     said = site.told("config", "put", "hello.txt", "--component", "thred", "--config", admin)
     assert said.returncode == 0
-    assert "no member has a document of thred" in said.stdout + said.stderr
+    assert "no member keeps documents of thred" in said.stdout + said.stderr
 
 
 def one_is_away(site: Site, admin: Path) -> None:

@@ -27,6 +27,7 @@ from nm_bus.core.ledger.batches import fill
 from nm_bus.core.ledger.boots import Boots
 from nm_bus.core.ledger.cut import Cut
 from nm_bus.core.ledger.effects import Vote, casts
+from nm_bus.core.ledger.keys import MOST_FOLLOWED
 from nm_bus.core.ledger.state import State
 from nm_bus.core.nagios import PluginVerdict
 from nm_bus.core.overview import overview
@@ -50,6 +51,7 @@ from nm_bus.messages import (
     Endpoint,
     Entry,
     Event,
+    FollowedFeed,
     Health,
     Heartbeat,
     Hello,
@@ -118,9 +120,14 @@ def properties() -> Properties:
     return Properties(LIFE, WORST * 256, WORST * 1_000, endpoints=endpoints)
 
 
+def feeds() -> tuple[FollowedFeed, ...]:
+    names = [f"config/{n:0128}" for n in range(MOST_FOLLOWED)]
+    return tuple(FollowedFeed(name, 1, 2**53 - 1, "a" * 64) for name in names)
+
+
 def running() -> Running:
     documents = {f"config/c/{n:0200}": 2**53 - 1 for n in range(300)}
-    return Running(LIFE, 1, 1, "a" * 64, documents, dict.fromkeys(documents, "r" * 500))
+    return Running(LIFE, feeds(), documents, dict.fromkeys(documents, "r" * 500))
 
 
 # --- what members say
@@ -135,7 +142,7 @@ def test_a_member_s_largest_messages_are_taken_by_its_home() -> None:
     fit = fitting(values)
     assert fit.troubles
     told: list[Message] = [
-        Hello(WORST * 128),
+        Hello(WORST * 128, tuple(each.feed for each in feeds())),
         agent.heartbeat(NOW, spooled=2**53 - 1),
         agent.metrics(fit.values),
     ]
@@ -147,7 +154,7 @@ def test_a_member_s_report_of_many_documents_is_taken_by_its_home() -> None:
     documents = bounded(dict.fromkeys(keys, 2**53 - 1))
     troubles = bounded(dict.fromkeys(keys, WORST * REASON_LENGTH))
     assert 0 < len(troubles) < len(documents) < len(keys)
-    pass_all([Running(LIFE, 1, 1, "a" * 64, documents, troubles)], PRINCIPAL_BYTES)
+    pass_all([Running(LIFE, feeds(), documents, troubles)], PRINCIPAL_BYTES)
 
 
 # --- what ingest processes say
@@ -332,7 +339,7 @@ def test_a_page_of_the_largest_entries_is_taken() -> None:
     entries = [Entry(f"config/c/{n}", change(n).value or {}, n, HERE) for n in range(20)]
     page, more = first_page(entries, 5_000)
     assert more
-    told = msgspec.to_builtins(Synced("snapshot", 1, 20, "a" * 64, entries=page, more=True))
+    told = msgspec.to_builtins(Synced("snapshot", 1, 20, "a" * 64, 20, entries=page, more=True))
     pass_all([Answer("r", ok=True, data=told)])
 
 

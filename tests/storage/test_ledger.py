@@ -194,6 +194,34 @@ def test_old_updates_go_but_never_those_of_the_last_revisions(
     assert [each.revision for each in store.updates(0, 9)] == [48, 49, 50]
 
 
+def test_a_feed_is_read_by_its_numbers_and_says_from_where_on_it_is_kept(
+    store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for revision in range(1, 11):
+        one = update(revision)
+        feed, number = ("config/a", "lock")[revision % 2], (revision + 1) // 2
+        place = structs.replace(one.place, feed=feed, number=number)
+        store.keep_update(structs.replace(one, place=place), [])
+    store.keep_position(structs.replace(store.position, revision=10))
+
+    def numbers(feed: str, since: int, limit: int = 9) -> list[int]:
+        return [each.place.number for each in store.feed_updates(feed, since, limit)]
+
+    assert numbers("lock", 1, 2) == [2, 3]
+    assert numbers("config/none", 0) == []
+    assert [store.feed_kept_from(feed) for feed in ("lock", "config/none")] == [0, 0]
+    after = store.feed_after("lock", 3)
+    assert after is not None
+    assert (after.revision, after.place.number) == (5, 3)
+    assert store.feed_after("lock", 9) is None
+    monkeypatch.setattr(retention, "FEED_REVISIONS", 1)
+    monkeypatch.setattr(retention, "FEED_AGE", -1)
+    store.compact()
+    assert store.feed_from == 9
+    assert numbers("config/a", 0) == [5]
+    assert [store.feed_kept_from(feed) for feed in ("config/a", "lock")] == [4, 5]
+
+
 def test_the_log_is_compacted_and_says_when_it_has_not_what_is_asked(
     store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -304,12 +304,28 @@ def test_a_missing_queue_is_read_as_soon_as_it_is_there(world: World, member: Tr
     inbox = Reader(world, member, inbox_queue(MEMBER))
     refused = Reader(world, member, "dead")
     send(world, member, BEAT)
-    world.declare(inbox_topology(MEMBER, Sizes(), hears_updates=False))
+    world.declare(inbox_topology(MEMBER, Sizes()))
     other = world.join(Role.SUPERNODE, "sn8.example.org")
     world.until(lambda: other.status.flow is Flow.UP)
     send(world, other, Outgoing("", inbox_queue(MEMBER), b"hello"))
     inbox.wait(1)
     assert refused.got == []
+
+
+def test_a_queue_that_is_made_anew_has_its_new_bindings_alone(
+    world: World, supernode: Transport
+) -> None:
+    for anew, feeds in ((False, ("config/a", "lock")), (True, ("config/b",))):
+        inbox = inbox_topology(MEMBER, Sizes(), feeds=feeds, anew=anew)
+        updates = Topology((Exchange("updates"),)) + inbox
+        assert declare(world, supernode, updates, renew=False) is Outcome.CONFIRMED
+        for key in ("config.a.x", "session.p.s", "config.b.x", "member.join.x"):
+            assert send(world, supernode, Outgoing("updates", key, key.encode())) == [
+                Outcome.CONFIRMED
+            ]
+    reader = Reader(world, supernode, inbox_queue(MEMBER))
+    send(world, supernode, Outgoing("updates", "config.b.last", b"last"))
+    assert [delivery.body for delivery in reader.wait(2)] == [b"config.b.x", b"last"]
 
 
 def test_a_reader_whose_queue_was_deleted_reads_it_again_when_it_is_back(

@@ -16,6 +16,7 @@ import msgspec
 
 from nm_agents.member.documentfolder import DocumentFolder, folder_of
 from nm_agents.member.followed import Followed, WrittenDocument
+from nm_bus.core.ledger.keys import feed_of, feed_of_component
 from nm_bus.documents.document import content_of
 from nm_bus.documents.names import PREFIX, named
 from nm_bus.settings import DocumentsSettings
@@ -74,7 +75,8 @@ class Documents:
     changed: Callable[[Changed], None]
     turns: int = 0
     _due: dict[str, tuple[int, dict[str, Any] | None]] = field(default_factory=dict)
-    _named: set[str] = field(default_factory=set)
+    _named: dict[str, set[str]] = field(default_factory=dict)
+    """By feed, what the pages of a snapshot under way have named."""
 
     def begin(self) -> bool:
         """Take up what an earlier life left; False when all documents must be fetched again."""
@@ -100,19 +102,15 @@ class Documents:
         if self._home(key) and newest <= revision:
             self._due[key] = revision, value
 
-    def name(self, keys: set[str], *, first: bool, last: bool) -> None:
-        """A snapshot's page named these keys; what none of its pages named is gone."""
-        named_here = {key for key in keys if self._home(key)}
-        self._named = named_here if first else self._named | named_here
+    def name(self, feed: str, keys: set[str], *, first: bool, last: bool) -> None:
+        """A page of a feed's snapshot named these keys; what none of its pages named is gone."""
+        before = set() if first else self._named.get(feed, set())
+        self._named[feed] = before | {key for key in keys if self._home(key)}
         if last:
-            gone = (self.followed.documents.keys() | self.followed.troubles.keys()) - self._named
-            for key in gone:
-                held = self.followed.documents.get(key)
-                if held is None:
-                    self._settled(key)
-                else:
-                    self._due[key] = held.revision, None
-            self._named = set()
+            known = self.followed.documents.keys() | self.followed.troubles.keys()
+            for key in known - self._named.pop(feed):
+                if feed_of(key) == feed:
+                    self._gone(key)
 
     def settle(self) -> None:
         """Make the files be what was said. Raises nothing: troubles are kept and told."""
@@ -138,6 +136,13 @@ class Documents:
             self.followed.attempts.pop(key, None)
         if trouble:
             self._troubled(key, trouble)
+
+    def _gone(self, key: str) -> None:
+        held = self.followed.documents.get(key)
+        if held is None:
+            self._settled(key)
+        else:
+            self._due[key] = held.revision, None
 
     def _make(self, key: str, value: dict[str, Any] | None, revision: int) -> None:
         kept, name = self._home_and_name(key)
@@ -201,6 +206,11 @@ class Documents:
         kept = self._home(key)
         assert kept is not None
         return kept, named(key)[1]
+
+
+def feeds_of(kept: tuple[KeptComponent, ...]) -> tuple[str, ...]:
+    """The feeds that a host lives by: those of the components whose documents it keeps."""
+    return tuple(sorted({feed_of_component(each.settings.component) for each in kept}))
 
 
 def kept_on(settings: tuple[DocumentsSettings, ...], config: Path) -> tuple[KeptComponent, ...]:

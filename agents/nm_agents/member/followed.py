@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from nm_bus.boundary import Unreadable, attempt
-from nm_bus.core.ledger.follower import NOWHERE, Place
+from nm_bus.core.ledger.follower import Place
 from nm_bus.files.atomic import replace_file
 
 FETCHED = "all documents are fetched again"
@@ -23,16 +23,14 @@ class WrittenDocument(msgspec.Struct, frozen=True):
 
 
 class Followed(msgspec.Struct):
-    """What is kept from one life of the agent to the next, by the documents' keys.
+    """What is kept from one life of the agent to the next: places by feed, else by documents' keys.
 
     `owed` could not be written, `unhooked` are changes whose hook has not run to its end, and
     `attempts` how often that hook was begun.
     `settings` tells for which settings all this is so.
     """
 
-    epoch: int = NOWHERE.epoch
-    revision: int = NOWHERE.revision
-    head: str = NOWHERE.head
+    places: dict[str, Place] = {}
     settings: str = ""
     documents: dict[str, WrittenDocument] = {}
     owed: set[str] = set()
@@ -40,14 +38,19 @@ class Followed(msgspec.Struct):
     attempts: dict[str, int] = {}
     troubles: dict[str, str] = {}
 
-    @property
-    def place(self) -> Place:
-        """How far it is."""
-        return Place(self.epoch, self.revision, self.head)
+    def place(self, feed: str) -> Place:
+        """How far it is in a feed."""
+        found = self.places.get(feed, Place(feed=feed))
+        return found if found.feed == feed else Place(feed=feed)
 
-    def moved(self, place: Place) -> None:
-        """It is as far as that now."""
-        self.epoch, self.revision, self.head = place.epoch, place.revision, place.head
+    def moved(self, place: Place) -> bool:
+        """It is as far as that now; tells whether it was elsewhere before."""
+        was, self.places[place.feed] = self.place(place.feed), place
+        return was != place
+
+    def keep_only(self, feeds: tuple[str, ...]) -> None:
+        """Forget how far it is in others: what came there meanwhile is not known."""
+        self.places = {feed: self.place(feed) for feed in feeds if feed in self.places}
 
 
 def load(path: Path) -> tuple[Followed, str]:

@@ -42,11 +42,14 @@ class Inbox:
         hello: Hello,
         asked: Callable[[Ask, Reply], None],
         updated: Callable[[Update], None],
+        spoken: Callable[[], None],
     ) -> None:
         self._node, self._sender, self._transport = node, sender, sender.transport
         self._supernode: NodeId | None = None
         """Who answered the last hello, by the broker's word. A host may have another name."""
         self._pauses, self._hello, self._asked, self._updated = pauses, hello, asked, updated
+        self._spoken = spoken
+        """Called after each hello, whether it was answered or not."""
         self._inbound = Inbound(self._transport, self._ignore)
         self._connection = 0
         self._consuming = False
@@ -89,6 +92,7 @@ class Inbox:
         elif not self._consuming:
             self._consuming = True
             self._listen()
+        self._spoken()
 
     def _listen(self) -> None:
         settling = AckedFirst(self._transport)

@@ -116,9 +116,10 @@ class Member:
             settings.node,
             sender,
             Pauses(first, LONGEST_PAUSE, random),
-            hello=Hello(self._agent.version),
+            hello=Hello(self._agent.version, self._following.feeds),
             asked=answers.asked,
             updated=self._following.took,
+            spoken=self._following.welcomed,
         )
         self._drop_in: DropIn | None = None
 

@@ -13,6 +13,7 @@ from nm_agents.member.documents import kept_on
 from nm_agents.member.member import OWN_CHECKS, compose, properties, serve
 from nm_agents.service import log_to_stderr, on_termination, served
 from nm_bus import codec
+from nm_bus.core.ledger.keys import MOST_FOLLOWED
 from nm_bus.errors import ConfigError
 from nm_bus.identity.certificates import check_certificate
 from nm_bus.settings import DocumentsSettings, MemberSettings, load
@@ -68,7 +69,12 @@ def check_settings(settings: MemberSettings, config: Path) -> None:
 
 
 def check_documents(documents: tuple[DocumentsSettings, ...], config: Path) -> None:
-    """Raise ConfigError where components would overwrite each other, or a hook names no program."""
+    """Raise ConfigError where components would overwrite each other, or are too many, or a hook
+    names no program."""
+    count = len({each.component for each in documents})
+    if count > MOST_FOLLOWED:
+        what = f"documents of {count} components where {MOST_FOLLOWED} are allowed"
+        raise ConfigError(config, what, "keep those that this host needs")
     owners: dict[Path, str] = {}
     for each in documents:
         if owners.setdefault(each.folder, each.component) != each.component:

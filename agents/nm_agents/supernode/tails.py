@@ -11,11 +11,12 @@ from nm_agents.supernode.hello import declared
 from nm_agents.supernode.part import Part, Requested
 from nm_broker.project import sizes_for
 from nm_bus.codes import BAD_REQUEST, UNAVAILABLE
+from nm_bus.core.ledger.keys import why_no_feed
 from nm_bus.core.rate import Rate
 from nm_bus.messages import Message, NodeId, Tail
 from nm_bus.protocol import TAILED
 from nm_bus.settings import SupernodeSettings
-from nm_bus.topology import tail_queue, tail_topology
+from nm_bus.topology import UPDATES, feed_bindings, tail_queue, tail_topology
 from nm_bus.transport.base import Transport
 
 MOST_TAILS = 20
@@ -45,19 +46,29 @@ class TailsPart(Part):
         self._seen = look.tails
 
     def _tail(self, tail: Tail, asker: Asker) -> None:
-        if tail.exchange not in TAILED:
-            known = ", ".join(sorted(TAILED))
-            asker.refuse(BAD_REQUEST, f"there is no {tail.exchange!r}; use {known}")
+        if flaw := _flaw(tail):
+            asker.refuse(BAD_REQUEST, flaw)
         elif not self._may(asker.user):
             error = "you have too many tail queues; end some readers, or wait a minute"
             asker.refuse(UNAVAILABLE, error)
         else:
             name = secrets.token_hex(8)
             sizes = sizes_for(self.settings.limits)
-            topology = tail_topology(asker.user, name, tail.exchange, tail.key, sizes)
+            keys = feed_bindings(tail.feed) if tail.feed else (tail.key,)
+            topology = tail_topology(asker.user, name, tail.exchange, keys, sizes)
             answer = {"queue": tail_queue(asker.user, name)}
             self.transport.declare(topology, partial(declared, asker, answer), renew=False)
 
     def _may(self, user: NodeId) -> bool:
         is_few = self._seen.get(user, 0) < MOST_TAILS
         return is_few and self._rate.allows(user, self.transport.now())
+
+
+def _flaw(tail: Tail) -> str:
+    """What cannot be listened to, if so."""
+    if tail.exchange not in TAILED:
+        known = ", ".join(sorted(TAILED))
+        return f"there is no {tail.exchange!r}; use {known}"
+    if tail.feed and tail.exchange != UPDATES:
+        return f"feeds are in {UPDATES!r}, not in {tail.exchange!r}"
+    return why_no_feed(tail.feed) if tail.feed else ""

@@ -161,7 +161,7 @@ class InboxConnection:
 
 def topology(node: NodeId) -> Topology:
     """What one inbox needs: that of a member, and the same bytes by the plain exchange."""
-    inbox = inbox_topology(node, Sizes())
+    inbox = inbox_topology(node, Sizes(), feeds=("",))
     queue: Queue = inbox.queues[0]
     return inbox + Topology((Exchange(PLAIN),), (), (Binding(PLAIN, queue.name),))
 

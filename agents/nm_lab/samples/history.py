@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nm_bus.core.ledger.chain import GENESIS, digest, feed_head, next_head
+from nm_bus.core.ledger.follower import Place
 from nm_bus.core.ledger.keys import feed_of
 from nm_bus.messages import Change, Entry, FeedPlace, Micros, Sync, Synced, Update
 
@@ -57,28 +58,44 @@ class History:
                 state[change.key] = entry
         return dict(sorted(state.items()))
 
+    def feed(self, name: str, top: int | None = None) -> list[Update]:
+        """The updates of a feed, or without a name all, up to a revision."""
+        return [each for each in self.updates[:top] if name in ("", each.place.feed)]
+
+    def place(self, name: str, number: int) -> Place:
+        """Where a feed, or without a name the whole, is with its update of this number."""
+        line = self.feed(name)
+        begun = Place(self.epoch, 0, GENESIS, name)
+        return begun.after(line[number - 1]) if number else begun
+
     def answer(self, question: Sync, height: int | None = None) -> Synced:
         """What a supernode that has applied so much (all, when not given) answers."""
         top = self.revision if height is None else height
+        name, number = question.feed, question.number
+        line = self.feed(name, top)
         if question.after is not None:
-            return self._snapshot(question.after, top)
-        if (question.epoch, question.revision) > (self.epoch, top):
-            return self._told("lag", top)
-        if question.epoch < self.epoch or question.head != self.head(question.revision):
-            return self._told("reset", top)
-        if question.revision + 1 < self.kept:
-            return self._snapshot("", top)
-        end = min(top, question.revision + self.page)
-        found = tuple(self.updates[question.revision : end])
-        return self._told("updates", top, updates=found, more=end < top)
+            return self._snapshot(name, question.after, top)
+        if (question.epoch, number) > (self.epoch, len(line)):
+            return self._told("lag", name, top)
+        if name and number == 0 and question.epoch < self.epoch:
+            return self._snapshot(name, "", top)
+        if question.epoch < self.epoch or question.head != self.place(name, number).head:
+            return self._told("reset", name, top)
+        if number < sum(update.revision < self.kept for update in line):
+            return self._snapshot(name, "", top)
+        found = tuple(line[number : number + self.page])
+        more = len(line) > number + self.page
+        return self._told("updates", name, top, updates=found, more=more)
 
-    def _snapshot(self, after: str, top: int) -> Synced:
-        beyond = [entry for key, entry in self.entries(top).items() if key > after]
+    def _snapshot(self, name: str, after: str, top: int) -> Synced:
+        entries = self.entries(top).items()
+        beyond = [e for key, e in entries if key > after and name in ("", feed_of(key))]
         page = tuple(beyond[: self.page])
-        return self._told("snapshot", top, entries=page, more=len(beyond) > len(page))
+        return self._told("snapshot", name, top, entries=page, more=len(beyond) > len(page))
 
-    def _told(self, state: str, top: int, **more: Any) -> Synced:
-        return Synced(state, self.epoch, top, self.head(top), **more)
+    def _told(self, state: str, name: str, top: int, **more: Any) -> Synced:
+        here = self.place(name, len(self.feed(name, top)))
+        return Synced(state, self.epoch, here.number, here.head, top, **more)
 
     def _next(self, kind: str, key: str, value: dict[str, Any] | None) -> Update:
         number, previous = self.revision + 1, self.head(self.revision)

@@ -9,6 +9,7 @@ from typing import Any
 from nm_bus.core.ledger.applying import Applied, apply
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import Change, Entry, Update
+from nm_bus.testing.past import KeptUpdates
 
 ADMINISTRATOR = "alice.llnl.gov"
 START = 1_795_000_000_000_000
@@ -23,12 +24,10 @@ def begun(epoch: int = 1) -> State:
 
 
 @dataclass(slots=True)
-class Past:
+class Past(KeptUpdates):
     """A state and how it came about. `feed_from` is moved to forget what was before it."""
 
     state: State = field(default_factory=begun)
-    feed_from: int = 0
-    kept: list[Update] = field(default_factory=list)
     _asked: int = 0
 
     def change(
@@ -45,22 +44,9 @@ class Past:
             self.kept.append(applied.update)
         return applied
 
-    def put(self, name: str, content: str = "x") -> Update:
-        """A new version of the document `config/a/<name>`."""
+    def put(self, name: str, content: str = "x", component: str = "a") -> Update:
+        """A new version of the document `config/a/<name>`, or of another component's."""
         value = {"content": content}
-        applied = self.apply(self.change("set", f"config/a/{name}", value))
+        applied = self.apply(self.change("set", f"config/{component}/{name}", value))
         assert applied.update is not None, applied.answer
         return applied.update
-
-    def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
-        """The revisions after one, oldest first."""
-        return [each for each in self._of(key) if each.revision > since][:limit]
-
-    def history(self, key: str, before: int, limit: int) -> list[Update]:
-        """The revisions before one, newest first."""
-        found = [each for each in self._of(key) if not before or each.revision < before]
-        return found[::-1][:limit]
-
-    def _of(self, key: str) -> list[Update]:
-        since = self.feed_from
-        return [u for u in self.kept if u.revision > since and key in ("", u.change.key)]

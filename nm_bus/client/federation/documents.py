@@ -1,7 +1,7 @@
 """Which member runs which version of which document, and which of them are behind. Pure.
 
-A member tells what it runs, not what it would keep: one without any document of a component is not
-seen here to keep it.
+A member tells the feeds that it lives by: those of the components whose documents it keeps. Which
+names of a component it keeps it does not tell: one without a document may not want it.
 """
 
 from collections.abc import Iterable
@@ -28,11 +28,12 @@ class RunningDocument:
 
 @dataclass(frozen=True, slots=True)
 class MemberDocuments:
-    """The documents of a member; `revision` is None when it never told what it runs."""
+    """The documents of a member; `feeds` has how far it is in each feed that it lives by, and is
+    None when it never told what it runs."""
 
     node: NodeId
     health: str
-    revision: int | None
+    feeds: dict[str, int] | None
     documents: tuple[RunningDocument, ...] = ()
 
     @property
@@ -49,7 +50,7 @@ def documents_of(
     `revisions` are the ledger's, by key.
     """
     found = [_documents(view, revisions, prefix) for view in members]
-    return sorted(found, key=lambda each: (each.is_well, each.revision is None, each.node))
+    return sorted(found, key=lambda each: (each.is_well, each.feeds is None, each.node))
 
 
 def _documents(view: MemberView, revisions: dict[str, int], prefix: str) -> MemberDocuments:
@@ -66,12 +67,23 @@ def _documents(view: MemberView, revisions: dict[str, int], prefix: str) -> Memb
         for key in sorted(_keys(view))
         if key == prefix or key.startswith(prefix.rstrip("/") + "/")
     )
-    return MemberDocuments(state.node, state.health, state.running.revision, documents)
+    feeds = {each.feed: each.number for each in state.running.feeds}
+    return MemberDocuments(state.node, state.health, feeds, documents)
 
 
 def kept_components(members: Iterable[MemberView]) -> set[str]:
-    """The components that members have documents of, or trouble with."""
-    return {named(key)[0] for member in members for key in _keys(member) if key.startswith(PREFIX)}
+    """The components whose documents members keep."""
+    return {
+        name.removeprefix(PREFIX)
+        for member in members
+        for name in _feeds(member)
+        if name.startswith(PREFIX)
+    }
+
+
+def _feeds(member: MemberView) -> set[str]:
+    running = member.state.running
+    return {each.feed for each in running.feeds} if running else set()
 
 
 def _keys(member: MemberView) -> set[str]:
@@ -85,8 +97,12 @@ def missing(members: Iterable[MemberView], key: str, revision: int) -> list[Node
     return [
         member.state.node
         for member in members
-        if component in kept_components([member]) and _revision(member, key) < revision
+        if _has_any(member, component) and _revision(member, key) < revision
     ]
+
+
+def _has_any(member: MemberView, component: str) -> bool:
+    return any(named(key)[0] == component for key in _keys(member))
 
 
 def _revision(member: MemberView, key: str) -> int:

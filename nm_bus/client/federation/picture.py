@@ -20,6 +20,7 @@ from nm_bus.messages import (
     Ask,
     CheckStatus,
     DomainKey,
+    FeedNumbers,
     Health,
     LinkState,
     MemberState,
@@ -62,6 +63,8 @@ class Picture:
     supernodes: tuple[SupernodeView, ...]
     links: tuple[LinkState, ...]
     alerts: tuple[Alert, ...]
+    feeds: FeedNumbers | None = None
+    """How far the feeds that members live by are at who answered; None without a ledger."""
 
 
 def whole(pages: Iterable[Overview]) -> Picture:
@@ -75,6 +78,7 @@ def whole(pages: Iterable[Overview]) -> Picture:
         tuple(sorted(first.supernodes, key=supernode_rank)),
         tuple(sorted(first.links, key=link_rank)),
         tuple(sorted(active(first.alerts), key=alert_rank)),
+        first.feeds,
     )
 
 
@@ -98,6 +102,7 @@ def under(picture: Picture, site: DomainKey) -> Picture:
         picture.supernodes,
         picture.links,
         tuple(a for a in picture.alerts if is_under(a.subject, site)),
+        picture.feeds,
     )
 
 

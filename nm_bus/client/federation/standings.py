@@ -12,7 +12,17 @@ import msgspec
 
 from nm_bus.client.federation.picture import HEALTHY, Picture, health_counts, worst_check
 from nm_bus.core.ledger.voters import node_of, voter_id
-from nm_bus.messages import CheckStatus, Health, MemberView, NodeId, Severity, Standing, VoterId
+from nm_bus.messages import (
+    CheckStatus,
+    FeedNumbers,
+    Health,
+    MemberView,
+    NodeId,
+    Running,
+    Severity,
+    Standing,
+    VoterId,
+)
 
 NONE, RUNNING, BEHIND = "none", "running", "behind"
 SHORT = 8
@@ -79,15 +89,22 @@ def forks(picture: Picture) -> Iterator[tuple[Standing, Standing]]:
             yield other, standing
 
 
-def members_behind(picture: Picture, epoch: int, revision: int) -> list[MemberView]:
-    """The members that are heard, follow the ledger, and have less than a revision of it."""
+def members_behind(picture: Picture, feeds: FeedNumbers | None = None) -> list[MemberView]:
+    """The members that are heard, and have less of a feed that they live by than `feeds` say, or
+    than who answered has. What they do not live by, nobody expects them to have."""
+    there = feeds or picture.feeds
     return [
         view
         for view in picture.members
-        if view.state.running is not None
-        and view.state.health is Health.ALIVE
-        and (view.state.running.epoch, view.state.running.revision) < (epoch, revision)
+        if view.state.health is Health.ALIVE and there and _is_behind(view.state.running, there)
     ]
+
+
+def _is_behind(running: Running | None, there: FeedNumbers) -> bool:
+    return running is not None and any(
+        (each.epoch, each.number) < (there.epoch, there.numbers.get(each.feed, 0))
+        for each in running.feeds
+    )
 
 
 def members_in_trouble(picture: Picture) -> dict[NodeId, dict[str, str]]:
@@ -116,7 +133,7 @@ def ledger_data(picture: Picture) -> dict[str, Any] | None:
     furthest = newest(picture)
     if furthest is None:
         return None
-    late = members_behind(picture, furthest.epoch, furthest.revision)
+    late = members_behind(picture)
     return {
         "epoch": furthest.epoch,
         "revision": furthest.revision,

@@ -1,40 +1,81 @@
-"""Who lives by the ledger's updates: what to apply, what to ask, what to tell.
+"""Who lives by the ledger's updates, all of them or those of one feed: what to apply, what to ask.
 
 Pure: updates and answers come in, moves go out as values. Sending, waiting between two questions
-and keeping what was applied belong to the program. A place is a revision with its head, so that
+and keeping what was applied belong to the program. A place is a number with its head, so that
 nothing is ever applied to another history than its own.
 """
 
 from dataclasses import dataclass, field
 
-from nm_bus.core.ledger.chain import GENESIS, head_of
+from msgspec.structs import replace
+
+from nm_bus.core.ledger.chain import GENESIS, feed_head_of, head_of
 from nm_bus.messages import Entry, Sync, Synced, Update
 
 BEYOND = 32
-"""How many revisions beyond a gap are kept; what is further on is asked for again."""
+"""How many updates beyond a gap are kept; what is further on is asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How far one has come. An empty `head` is not known, and the next update's is believed."""
+    """How far one has come in a feed: its last number and its head. Without a `feed` it is a place
+    in the whole, whose numbers are the revisions.
+
+    An empty `head` is not known, and the next update's is believed.
+    """
 
     epoch: int = 0
-    revision: int = 0
+    number: int = 0
     head: str = GENESIS
+    feed: str = ""
 
     @property
     def order(self) -> tuple[int, int]:
         """Which of two places is further on."""
-        return self.epoch, self.revision
+        return self.epoch, self.number
+
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether nothing was followed yet: one begins with a snapshot."""
+        return self.order == (0, 0)
+
+    @property
+    def question(self) -> Sync:
+        """What asks for that which comes after it."""
+        return Sync(self.epoch, self.number, self.head, feed=self.feed)
+
+    def moved(self, epoch: int, number: int, head: str) -> "Place":
+        """Another place in the same feed."""
+        return Place(epoch, number, head, self.feed)
+
+    def after(self, update: Update) -> "Place":
+        """Where one is with an update of the same feed."""
+        link = _link(update, self.feed)
+        return self.moved(update.epoch, link.number, link.head)
 
 
 NOWHERE = Place()
-"""The place of who has nothing yet, and begins with a snapshot."""
+"""The place of who has nothing yet, in whatever feed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """An update as a link of a chain: the whole's, or its feed's."""
+
+    number: int
+    previous: str
+    head: str
+
+
+def _link(update: Update, feed: str) -> _Link:
+    if not feed:
+        return _Link(update.revision, update.previous, update.head)
+    return _Link(update.place.number, update.place.previous, update.place.head)
 
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """The next revision: apply it."""
+    """The next update: apply it."""
 
     update: Update
 
@@ -44,12 +85,14 @@ class Load:
     """A page of a snapshot, in the order of keys. `first`: forget which keys were named before;
     `last`: what no page named is no more.
 
-    An entry may be newer than the place that follows the snapshot; updates then come again.
+    An entry may be newer than the place that follows the snapshot; updates then come again. It is
+    of the ledger's revision `at`, or a later one.
     """
 
     entries: tuple[Entry, ...]
     first: bool
     last: bool
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +114,17 @@ Move = Apply | Load | Wait | Alarm
 
 @dataclass(slots=True)
 class _Loading:
-    """A snapshot under way: where it leads, and the last key that came."""
+    """A snapshot under way: where it leads, the last key that came, the revision it began at."""
 
     place: Place | None = None
     after: str = ""
+    at: int = 0
 
 
 @dataclass(slots=True)
 class Follower:
-    """Follows one ledger from a place on. `known` is the highest revision that it heard of.
+    """Follows a ledger, or one feed of it, from a place on. `known` is the highest number that it
+    heard of there; updates of other feeds are nothing to it.
 
     Whoever drives it asks `question` whenever there is one, one at a time, and hands every answer
     to `answered`; after moves without an Apply or a Load it waits before it asks again.
@@ -92,24 +137,28 @@ class Follower:
     _loading: _Loading | None = None
 
     def __post_init__(self) -> None:
-        self.known = max(self.known, self.place.revision)
-        if self.place == NOWHERE:
+        self.known = max(self.known, self.place.number)
+        if self.place.is_nowhere:
             self._loading = _Loading()
 
     @property
     def behind(self) -> int:
-        """How many revisions are known to be missing."""
-        return max(0, self.known - self.place.revision)
+        """How many updates are known to be missing."""
+        return max(0, self.known - self.place.number)
 
     @property
     def question(self) -> Sync | None:
         """What to ask a supernode now; None when nothing is missing."""
         if self._loading is None and self._settled and not self.behind:
             return None
-        here, after = self.place, None
-        if self._loading is not None:
-            here, after = self._loading.place or here, self._loading.after
-        return Sync(here.epoch, here.revision, here.head, after)
+        if self._loading is None:
+            return self.place.question
+        here = (self._loading.place or self.place).question
+        return replace(here, after=self._loading.after)
+
+    def concerns(self, update: Update) -> bool:
+        """Whether an update is of what is followed."""
+        return self.place.feed in ("", update.place.feed)
 
     def reload(self) -> None:
         """Take a snapshot though nothing is wrong: what was applied is needed again."""
@@ -119,27 +168,32 @@ class Follower:
         """This may be another supernode, and updates may have been missed: ask at once."""
         self._settled = False
         self._beyond.clear()
-        self.known = self.place.revision
+        self.known = self.place.number
         if self._loading is not None:
             self._loading = _Loading()
 
     def take(self, update: Update) -> list[Move]:
         """An update came: what can be applied now, in order; nothing twice and nothing early."""
+        if not self.concerns(update):
+            return []
         if update.epoch != self.place.epoch:
             self._settled = self._settled and update.epoch < self.place.epoch
             return []
-        self.known = max(self.known, update.revision)
-        if 0 < update.revision - self.place.revision <= BEYOND:
-            self._beyond.setdefault(update.revision, update)
+        number = _link(update, self.place.feed).number
+        self.known = max(self.known, number)
+        if 0 < number - self.place.number <= BEYOND:
+            self._beyond.setdefault(number, update)
         return self._go_on()
 
     def answered(self, question: Sync, answer: Synced) -> list[Move]:
         """The answer to a question that was asked, perhaps a while ago."""
-        there = Place(answer.epoch, answer.revision, answer.head)
+        if question.feed != self.place.feed:
+            return []
+        there = self.place.moved(answer.epoch, answer.number, answer.head)
         if there.epoch == self.place.epoch:
-            self.known = max(self.known, there.revision)
-        if answer.state == "lag" or there.order < (question.epoch, question.revision):
-            return [Wait(f"the supernode is behind: it has revision {answer.revision}")]
+            self.known = max(self.known, there.number)
+        if answer.state == "lag" or there.order < (question.epoch, question.number):
+            return [Wait(f"the supernode is behind: it has {self._named(there.number)}")]
         match answer.state:
             case "updates":
                 return self._continue(answer, there)
@@ -153,21 +207,28 @@ class Follower:
     def _go_on(self) -> list[Move]:
         moves: list[Move] = []
         while self._loading is None:
-            update = self._beyond.pop(self.place.revision + 1, None)
+            update = self._beyond.pop(self.place.number + 1, None)
             if update is None:
                 break
             if flaw := self._flaw(update):
                 return moves + self._leave(flaw)
-            self.place = Place(update.epoch, update.revision, update.head)
+            self.place = self.place.after(update)
             moves.append(Apply(update))
         return moves
 
     def _flaw(self, update: Update) -> str:
-        if self.place.head not in ("", update.previous):
-            return f"revision {update.revision} does not follow the revision before it"
+        link = _link(update, self.place.feed)
+        if self.place.head not in ("", link.previous):
+            return f"{self._named(link.number)} does not follow the one before it"
         if update.head != head_of(update):
             return f"the hash of revision {update.revision} is not right"
+        if update.place.head != feed_head_of(update):
+            return f"the hash of revision {update.revision} in its feed is not right"
         return ""
+
+    def _named(self, number: int) -> str:
+        feed = self.place.feed
+        return f"update {number} of {feed}" if feed else f"revision {number}"
 
     def _continue(self, answer: Synced, there: Place) -> list[Move]:
         moves = [move for update in answer.updates for move in self.take(update)]
@@ -187,8 +248,8 @@ class Follower:
     def _other_history(self, there: Place) -> str:
         here = self.place
         return (
-            f"revision {here.revision} of epoch {here.epoch} is not in the supernode's history,"
-            f" which is at revision {there.revision} of epoch {there.epoch}"
+            f"{self._named(here.number)} in epoch {here.epoch} is not in the supernode's history,"
+            f" which is at {self._named(there.number)} in epoch {there.epoch}"
         )
 
     def _load(self, question: Sync, answer: Synced, there: Place) -> list[Move]:
@@ -198,20 +259,22 @@ class Follower:
             return [Wait("a page of a snapshot is not the one that is needed")]
         start = loading.place or there
         if start.order < self.place.order:
-            return [Wait(f"the supernode's snapshot is of revision {start.revision}, an older one")]
+            older = self._named(start.number)
+            return [Wait(f"the supernode's snapshot is of {older}, which is further back")]
         if there.epoch != start.epoch:
             self._loading = _Loading()
             return [Wait("another epoch has begun: the snapshot begins again")]
         first = loading.place is None
+        at = answer.at if first else loading.at
         if there.epoch != self.place.epoch:
-            self.known = there.revision
+            self.known = there.number
         if answer.more:
-            self._loading = _Loading(start, answer.entries[-1].key)
+            self._loading = _Loading(start, answer.entries[-1].key, at)
         else:
             self._arrive(start)
-        return [Load(answer.entries, first, last=not answer.more), *self._go_on()]
+        return [Load(answer.entries, first, not answer.more, at), *self._go_on()]
 
     def _arrive(self, place: Place) -> None:
         """The snapshot is whole. What came since is asked for, and perhaps here already."""
         self.place, self._loading, self._settled = place, None, False
-        self._beyond = {number: u for number, u in self._beyond.items() if number > place.revision}
+        self._beyond = {number: u for number, u in self._beyond.items() if number > place.number}

@@ -29,6 +29,7 @@ FORMS = {
 """Of each family what follows its name, and how it is said."""
 
 _FORMS = {family: re.compile(rest) for family, (rest, _) in FORMS.items()}
+_WORD = re.compile(WORD)
 
 
 def family(key: str) -> str:
@@ -51,6 +52,40 @@ def feed_of(key: str) -> str:
     if head == "config":
         return f"{head}/{name(key).partition('/')[0]}"
     return LOCKS if head == "session" else head
+
+
+def feed_of_component(component: str) -> str:
+    """The feed of a component's documents."""
+    return f"config/{component}"
+
+
+FAMILY_FEEDS = tuple(sorted(FORMS.keys() - {"config", "session"}))
+"""The feeds that are families of keys."""
+
+
+MOST_FOLLOWED = 64
+"""So many feeds a principal may live by at once."""
+
+
+def is_feed(name: str) -> bool:
+    """Whether there may be a feed of this name."""
+    head, _, component = name.partition("/")
+    return name in FAMILY_FEEDS or (head == "config" and _WORD.fullmatch(component) is not None)
+
+
+def why_no_feed(name: str) -> str:
+    """What is wrong with the name of a feed, in one sentence; empty when nothing is."""
+    if is_feed(name):
+        return ""
+    known = ", ".join(("config/<component>", *FAMILY_FEEDS))
+    return f"{name[:200]!r} is no feed of the ledger: {known}"
+
+
+def prefixes_of(feed: str) -> tuple[str, ...]:
+    """How the keys of a feed begin, in their order; of the whole, the empty name, nothing."""
+    if not feed:
+        return ("",)
+    return (f"{feed}/", "session/") if feed == LOCKS else (f"{feed}/",)
 
 
 def is_key(key: str) -> bool:

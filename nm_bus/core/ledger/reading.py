@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 
 from nm_bus.codes import BAD_REQUEST, UNKNOWN_KEY
-from nm_bus.core.ledger.feed import Feed, backward, forward
+from nm_bus.core.ledger.feed import Feed, backward, forward, place_after, place_now
+from nm_bus.core.ledger.keys import why_no_feed
 from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.ledger.state import State
 from nm_bus.core.pages import first_page
-from nm_bus.messages import Entry, Page, Read, Update
+from nm_bus.messages import Entry, FollowedFeed, Page, Read, Update
 
 
 def page(question: Read, state: State, feed: Feed) -> Page | Refusal:
-    """Answer `entry`, `entries` or `updates` from what was applied here, in pages that fit."""
+    """Answer `entry`, `entries`, `updates` or `place` from what is applied here, in pages."""
     match question.what:
         case "entry":
             entry = state.get(question.key)
@@ -25,9 +26,20 @@ def page(question: Read, state: State, feed: Feed) -> Page | Refusal:
         case "updates":
             updates, more = first_page(_past(question, feed), question.limit)
             return _page(state, updates=updates, more=more, kept_from=feed.feed_from)
+        case "place":
+            return _place(question, state, feed)
         case _:
-            known = "entry, entries, updates, answer or ledger"
+            known = "entry, entries, updates, place, answer or ledger"
             return Refusal(BAD_REQUEST, f"what is {question.what!r}; use {known}")
+
+
+def _place(question: Read, state: State, feed: Feed) -> Page | Refusal:
+    name = question.key
+    if flaw := why_no_feed(name):
+        return Refusal(BAD_REQUEST, flaw)
+    if question.newest_first:
+        return _page(state, place=place_now(name, state))
+    return _page(state, place=place_after(name, question.since, state, feed))
 
 
 def _past(question: Read, feed: Feed) -> Iterator[Update]:
@@ -43,8 +55,9 @@ def _page(
     updates: tuple[Update, ...] = (),
     more: bool = False,
     kept_from: int = 0,
+    place: FollowedFeed | None = None,
 ) -> Page:
-    return Page(state.revision, state.head, state.epoch, entries, updates, more, kept_from)
+    return Page(state.revision, state.head, state.epoch, entries, updates, more, kept_from, place)
 
 
 def is_whole(question: Read, page: Page) -> bool:

@@ -9,13 +9,16 @@ import msgspec
 import pytest
 
 from nm_agents.cli.doctor.finding import Finding, Level
-from nm_agents.cli.doctor.ledger import examine_ledger, judge_ledger
+from nm_agents.cli.doctor.ledger import examine_ledger, judge_ledger, settled_feeds
 from nm_agents.cli.screen.console import screen, show
 from nm_agents.cli.screen.status import status_page
 from nm_bus.client import Picture
 from nm_bus.messages import (
     Answer,
     Change,
+    FeedNumbers,
+    FeedPlace,
+    FollowedFeed,
     Health,
     MemberView,
     Message,
@@ -49,12 +52,16 @@ def alive(node: str, **more: Any) -> SupernodeView:
 
 
 def follows(node: str, revision: int, **more: Any) -> MemberView:
-    running = msgspec.to_builtins(Running("i", 1, revision, HEAD, **more))
+    feeds = (FollowedFeed("config/thredds", 1, revision, HEAD),)
+    running = msgspec.to_builtins(Running("i", feeds, **more))
     return member(node, Health.ALIVE, running=running)
 
 
+FEEDS = FeedNumbers(1, {"config/thredds": 812})
+
+
 def picture(*supernodes: SupernodeView, members: tuple[MemberView, ...] = ()) -> Picture:
-    return Picture(SN[0], NOW, members, supernodes, (), ())
+    return Picture(SN[0], NOW, members, supernodes, (), (), FEEDS)
 
 
 def bad(findings: Iterable[Finding]) -> list[tuple[str, Level, str]]:
@@ -182,16 +189,17 @@ def test_members_behind_and_their_troubles_are_told() -> None:
         follows("n3.llnl.gov", 811),
         member("n4.llnl.gov", Health.ALIVE),
     )
-    found = bad(judge_ledger(picture(*THREE, members=members), 811))
+    settled = FeedNumbers(1, {"config/thredds": 811})
+    found = bad(judge_ledger(picture(*THREE, members=members), 811, settled))
     assert found == [
-        ("members", Level.WARN, "1 member behind revision 811: n1.llnl.gov"),
+        ("members", Level.WARN, "1 member behind with the documents that they keep: n1.llnl.gov"),
         ("documents", Level.WARN, "n2.llnl.gov: config/thredds/a.xml: the disk is full"),
     ]
 
 
 def update(revision: int, age: float) -> Update:
     time = int((NOW - age) * 1e6)
-    return update_of(Change("a/i/1", "a", "set", "policy/a"), revision, time=time)
+    return update_of(Change("a/i/1", "a", "set", "config/thredds/a.xml"), revision, time=time)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +219,21 @@ def test_a_revision_of_this_moment_is_on_its_way(
     members = (follows("n1.llnl.gov", 810),)
     found = bad(examine_ledger(client_of(bus), picture(*THREE, members=members)))
     assert len(found) == (behind > 0)
-    assert all(f"behind revision {810 + behind}" in text for _, _, text in found)
+    assert all("1 member behind with the documents" in text for _, _, text in found)
+
+
+def test_what_other_feeds_bring_leaves_nobody_behind() -> None:
+    here = FeedNumbers(1, {"config/a": 7, "config/b": 9})
+    updates = [update(812 - n, 1.0) for n in range(3)]
+    moved = [
+        msgspec.structs.replace(each, place=FeedPlace("config/b", 9 - n, "", ""))
+        for n, each in enumerate(updates)
+    ]
+    assert settled_feeds(here, updates) == here
+    assert settled_feeds(here, moved) == FeedNumbers(1, {"config/a": 7, "config/b": 6})
+    begun = msgspec.structs.replace(moved[0].change, kind="epoch")
+    new = msgspec.structs.replace(moved[0], change=begun)
+    assert settled_feeds(here, [new]).numbers == {}, "members are not in the new epoch yet"
 
 
 def test_a_ledger_that_cannot_be_read_is_judged_by_what_is_heard(bus: FakeBus) -> None:
@@ -237,4 +259,5 @@ def test_the_screen_counts_members_behind_and_in_trouble(
     )
     show(screen(), status_page(picture(*THREE, members=members), 132))
     said = capsys.readouterr().out
-    assert "1 member behind revision 812, 1 member in trouble with documents" in said
+    assert "1 member behind with the documents that they keep" in said
+    assert "1 member in trouble with documents" in said

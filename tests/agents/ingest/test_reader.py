@@ -13,7 +13,16 @@ from nm_bus.codec import Reason, Rejected, encode
 from nm_bus.core.ingest import Ingest
 from nm_bus.core.pipe import Pipe
 from nm_bus.core.windows import Windows
-from nm_bus.messages import Heartbeat, Message, Metrics, NodeId, Properties, Running, domain_key
+from nm_bus.messages import (
+    FollowedFeed,
+    Heartbeat,
+    Message,
+    Metrics,
+    NodeId,
+    Properties,
+    Running,
+    domain_key,
+)
 from nm_bus.transport.base import Delivery, Transport
 from nm_lab.samples.mutated import mutations
 
@@ -44,7 +53,7 @@ GOOD = (
     encoded(BEAT),
     encoded(Metrics("boot", 1, 0.0, {"host.load.1m": 1.0})),
     encoded(Properties("boot", organisation="LLNL")),
-    encoded(Running("boot", 1, 7, "0" * 64, {"config/c/a": 3})),
+    encoded(Running("boot", (FollowedFeed("config/c", 1, 7, "0" * 64),), {"config/c/a": 3})),
 )
 
 
@@ -89,6 +98,7 @@ def test_what_its_sender_may_not_say_so_is_refused(bad: Delivery, reason: Reason
 
 def test_what_a_member_runs_is_taken() -> None:
     reading = reader()
-    running = Running("boot", 1, 7, "0" * 64, {"config/c/a": 3}, {"config/c/b": "no room"})
+    feeds = (FollowedFeed("config/c", 1, 7, "0" * 64),)
+    running = Running("boot", feeds, {"config/c/a": 3}, {"config/c/b": "no room"})
     assert take(reading, delivery(encoded(running)), NOW) is None
     assert reading.ingest.members[domain_key(NODE)].running == running

@@ -115,6 +115,8 @@ class Federation:
     height: int | None = None
     refusal: Answer | None = None
     syncs: int = 0
+    slow: Seconds = 0.0
+    """How long it takes to answer a sync, which is answered as it was when it came."""
 
     def listen(self) -> None:
         self.supernode.consume(heartbeat_queue(0), self._came)
@@ -151,14 +153,16 @@ class Federation:
         if isinstance(request, Hello):
             self.hellos += 1
             if self.welcoming:
-                self._welcome(delivery)
+                self._welcome(request, delivery)
         elif isinstance(request, Sync):
             self.syncs += 1
             synced = msgspec.to_builtins(self.history.answer(request, self.height))
-            self._answer(delivery, self.refusal or Answer("s1", ok=True, data=synced))
+            answer = self.refusal or Answer("s1", ok=True, data=synced)
+            self.clock.later(self.slow, lambda: self._answer(delivery, answer))
 
-    def _welcome(self, delivery: Delivery) -> None:
-        self.supernode.declare(inbox_topology(NODE, SIZES))
+    def _welcome(self, hello: Hello, delivery: Delivery) -> None:
+        inbox = inbox_topology(NODE, SIZES, feeds=hello.feeds, anew=True)
+        self.supernode.declare(inbox, renew=False)
         self._answer(delivery, Answer("h1", ok=True, data={"queue": inbox_queue(NODE)}))
 
     def _answer(self, delivery: Delivery, answer: Answer) -> None:
@@ -205,6 +209,7 @@ class Site:
     lives: list[tuple[Member, Process, Callable[[], None]]] = field(default_factory=list)
     measured: float = 0.0
     unmeasured: dict[str, str] = field(default_factory=dict)
+    chance: float = 0.5
 
     @property
     def spool_file(self) -> Path:
@@ -216,12 +221,14 @@ class Site:
 
     def start(self, spool: Spool | None = None) -> Member:
         federation, limits = self.federation, self.settings.spool
-        transport = Process(federation.broker, federation.clock, user=NODE, random=lambda: 0.5)
+        transport = Process(
+            federation.broker, federation.clock, user=NODE, random=lambda: self.chance
+        )
         member = Member(
             self.settings,
             transport,
             spool or Spool.open(self.spool_file, limits.max_bytes, limits.max_age),
-            random=lambda: 0.5,
+            random=lambda: self.chance,
             measure=self.measure,
             start=self.plugins.start,
             kept=kept_on(self.settings.documents, Path("member.toml")),

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from nm_agents.member import following
+from nm_agents.member import feeds, following
 from nm_bus.core.nagios import PluginVerdict
 from nm_bus.grants import grant
 from nm_bus.identity.role import Role
-from nm_bus.messages import Answer, CheckStatus, Heartbeat, Running
+from nm_bus.messages import Answer, CheckStatus, FollowedFeed, Heartbeat, Hello, Running, Update
 from nm_bus.storage.spool import Spool
 from nm_bus.transport.memory import MemoryTransport
 from nm_lab.samples.history import History
@@ -69,7 +69,8 @@ def test_a_document_that_is_there_already_is_fetched(
     assert [path.name for path in docs.iterdir()] == ["a.xml"]
     assert (docs / "a.xml").read_text() == "one"
     told = last(federation)
-    assert (told.epoch, told.revision, told.head) == (1, 2, federation.history.head(2))
+    head = federation.history.updates[0].place.head
+    assert told.feeds == (FollowedFeed("config/thredds", 1, 1, head),)
     assert told.documents == {KEY: 1}
     assert told.troubles == {}
     assert status(site)["state"] == "up to date"
@@ -120,15 +121,94 @@ def test_names_choose_among_a_components_documents(
     assert {p.name for p in docs.rglob("*") if p.is_file()} == {"a.xml", "c.txt"}
 
 
-def test_a_member_without_documents_follows_and_writes_nothing(
+def test_a_member_without_documents_follows_nothing_and_costs_its_supernode_nothing(
     make_site: MakeSite, federation: Federation, tmp_path: Path
 ) -> None:
-    make_site().start()
+    site = make_site()
+    site.start()
     federation.clock.advance(5.0)
     live(federation, content="one")
-    federation.clock.advance(6.0)
-    assert (last(federation).revision, last(federation).documents) == (1, {})
+    federation.clock.advance(600.0)
+    assert (last(federation).feeds, last(federation).documents) == ((), {})
+    assert federation.messages(Hello)[0].feeds == ()
+    assert federation.syncs == 0
+    assert status(site)["state"] == "keeps no documents"
     assert not (tmp_path / "docs").exists()
+
+
+def test_a_member_hears_of_its_components_alone(
+    make_site: MakeSite, federation: Federation, documents: dict[str, Any], tmp_path: Path
+) -> None:
+    solr = documents | {"component": "solr", "folder": str(tmp_path / "solr")}
+    site = make_site(documents=[documents, solr])
+    site.start()
+    federation.clock.advance(5.0)
+    assert federation.messages(Hello)[-1].feeds == ("config/solr", "config/thredds")
+    member, heard = site.lives[-1][0], list[str]()
+    taken = member._following.took
+
+    def took(update: Update) -> None:
+        heard.append(update.change.key)
+        taken(update)
+
+    member._inbox._updated = took
+    for number in range(1_000):
+        federation.tell(federation.history.set(f"member/n{number}.example.org"))
+    live(federation, content="one")
+    live(federation, "config/solr/core.xml", "two")
+    live(federation, "config/other/a", "three")
+    assert heard == [KEY, "config/solr/core.xml"]
+    assert (tmp_path / "solr" / "core.xml").read_text() == "two"
+    federation.clock.advance(5.0)
+    assert [(f.feed, f.number) for f in last(federation).feeds] == [
+        ("config/solr", 1),
+        ("config/thredds", 1),
+    ]
+    assert _behind(member._status()) == 0
+
+
+def test_a_component_of_which_nothing_was_ever_published_is_up_to_date(
+    site: Site, federation: Federation
+) -> None:
+    site.start()
+    live(federation, "config/other/a", "x")
+    federation.clock.advance(5.0)
+    assert status(site)["state"] == "up to date"
+    assert last(federation).feeds == (FollowedFeed("config/thredds", 1, 0, "0" * 64),)
+    assert last(federation).troubles == {}
+    syncs = federation.syncs
+    federation.clock.advance(600.0)
+    assert federation.syncs - syncs <= 600.0 / (following.LOOK_EACH / 2) + 1
+
+
+def test_a_snapshot_of_one_component_takes_no_document_of_another(
+    make_site: MakeSite, federation: Federation, documents: dict[str, Any], tmp_path: Path
+) -> None:
+    solr = documents | {"component": "solr", "folder": str(tmp_path / "solr")}
+    federation.history.set(KEY, "one")
+    federation.history.set("config/solr/core.xml", "two")
+    site = make_site(documents=[documents, solr])
+    member = site.start()
+    federation.clock.advance(5.0)
+    member._following._feeds["config/solr"].reload()
+    federation.clock.advance(5.0)
+    assert last(federation).documents == {KEY: 1, "config/solr/core.xml": 2}
+
+
+def test_many_components_are_asked_for_one_after_the_other(
+    make_site: MakeSite, federation: Federation, documents: dict[str, Any], tmp_path: Path
+) -> None:
+    names = [f"c{number:02}" for number in range(64)]
+    site = make_site(
+        documents=[documents | {"component": n, "folder": str(tmp_path / n)} for n in names]
+    )
+    federation.height = 0
+    site.start()
+    federation.clock.advance(20.0)
+    assert status(site)["state"] == "up to date"
+    asked = federation.syncs
+    federation.clock.advance(following.LOOK_EACH)
+    assert asked + 64 <= federation.syncs <= asked + 128
 
 
 def test_a_busy_ledger_is_not_reported_at_each_revision(site: Site, federation: Federation) -> None:
@@ -137,7 +217,7 @@ def test_a_busy_ledger_is_not_reported_at_each_revision(site: Site, federation: 
     federation.heard.clear()
     for number in range(60):
         live(federation, f"lock/{number}", "x")
-    assert 4 <= len(federation.messages(Running)) <= 8
+    assert len(federation.messages(Running)) <= 1
     federation.heard.clear()
     for number in range(60):
         live(federation, content=str(number))
@@ -226,15 +306,20 @@ def test_a_hook_that_ends_the_agent_each_time_is_not_run_for_ever(
     assert last(federation).troubles == {}
 
 
-def test_a_last_update_that_was_lost_is_found_without_another_one(
-    site: Site, federation: Federation, docs: Path
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_a_last_update_that_was_lost_is_found_within_a_minute(
+    site: Site, federation: Federation, docs: Path, chance: float
 ) -> None:
+    site.chance = chance
     site.start()
     live(federation, content="one")
-    federation.clock.advance(5.0)
-    federation.history.set(KEY, "two")  # agreed, and never heard of
-    federation.clock.advance(2 * following.LOOK_EACH)
-    assert (docs / "a.xml").read_text() == "two"
+    # whenever it is lost, and though each answer takes as long as it may
+    federation.slow = feeds.ANSWER_WITHIN - 1.0
+    for number in range(10):
+        federation.clock.advance(7.0 * number)
+        federation.history.set(KEY, str(number))  # agreed, and never heard of
+        federation.clock.advance(60.0)
+        assert (docs / "a.xml").read_text() == str(number)
 
 
 # --- away, behind, astray
@@ -247,7 +332,8 @@ def test_a_member_that_was_away_catches_up_and_shows_how_far_it_is(
     federation.clock.advance(5.0)
     site.kill()
     for number in range(300):
-        federation.history.set(KEY if number == 250 else f"lock/{number}", str(number))
+        key = KEY if number == 250 else f"config/thredds/{number}"
+        federation.history.set(key, str(number))
     member = site.start()
     federation.clock.run(lambda: _behind(member._status()) > 0)
     told = member._status()["ledger"]
@@ -257,7 +343,7 @@ def test_a_member_that_was_away_catches_up_and_shows_how_far_it_is(
     federation.clock.advance(5.0)
     assert (docs / "a.xml").read_text() == "250"
     assert status(site)["state"] == "up to date"
-    assert last(federation).revision == 300
+    assert [feed.number for feed in last(federation).feeds] == [300]
 
 
 def _behind(told: dict[str, Any]) -> int:
@@ -268,7 +354,7 @@ def test_a_lost_update_is_asked_for(site: Site, federation: Federation, docs: Pa
     site.start()
     federation.clock.advance(5.0)
     federation.history.set(KEY, "lost on the way")
-    live(federation, "lock/a", "x")
+    live(federation, "config/thredds/b.xml", "x")
     federation.clock.advance(1.0)
     assert (docs / "a.xml").read_text() == "lost on the way"
 
@@ -319,7 +405,7 @@ def test_another_history_raises_an_alarm_and_is_mended_by_a_snapshot(
     assert {p.name for p in docs.iterdir() if p.name[0] != "."} == {"a.xml"}
     assert (docs / "a.xml").read_text() == "new"
     told = last(federation)
-    assert (told.epoch, told.revision) == (2, 1)
+    assert [(feed.epoch, feed.number) for feed in told.feeds] == [(2, 1)]
     assert "is not in the supernode's history" in told.troubles["ledger"]
     federation.clock.advance(60.0)
     assert last(federation).troubles == {}

@@ -102,6 +102,10 @@ def run(tmp_path: Path) -> Run:
             {"documents": [{"component": name, "folder": "d"} for name in "ab"]},
             "documents of two components go to ",
         ),
+        (
+            {"documents": [{"component": f"c{n}", "folder": f"d{n}"} for n in range(65)]},
+            "documents of 65 components where 64 are allowed; keep those that this host needs",
+        ),
         ({"node": "other.llnl.gov"}, f"is the certificate of {NODE}, and this node is other"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from nm_agents.supernode import asks, tails
+from nm_agents.supernode import asks, hello, tails
 from nm_agents.supernode.alerts.part import MOST_ALERTS
 from nm_agents.supernode.asks import PATIENCE, AsksPart, ForwardedAsk
 from nm_agents.supernode.ledger.part import LedgerPart
@@ -14,6 +14,7 @@ from nm_agents.supernode.tails import MOST_TAILS, TailsPart
 from nm_agents.supernode.view import part as view_part
 from nm_agents.supernode.view.part import ViewPart
 from nm_bus.codec import LONG, Reason, decode, encode
+from nm_bus.core.ledger.keys import MOST_FOLLOWED
 from nm_bus.core.windows import kinds
 from nm_bus.grants import grant
 from nm_bus.identity.role import Role
@@ -285,19 +286,78 @@ def test_hello_makes_the_inbox_and_tail_a_queue_of_ones_own(simulation: Simulati
     assert {inbox_queue(NODE), queue} <= simulation.sites[HERE].broker.queues.keys()
 
 
-def test_only_a_members_inbox_hears_of_updates(simulation: Simulation) -> None:
-    component = "dashboard.example.org"
-    simulation.sites[HERE].broker.admit(grant(Role.COMPONENT, component))
-    simulation.ask(HERE, Hello(), user=NODE)
-    simulation.ask(HERE, Hello(), user=component, role=Role.COMPONENT)
-    supernode = simulation.sites[HERE].process(HERE)
+def heard(simulation: Simulation, *keys: str) -> int:
+    """How many of some updates came to the node's inbox, beside what was in it."""
+    queues, supernode = simulation.sites[HERE].broker.queues, simulation.sites[HERE].process(HERE)
     supernode.start()
     simulation.clock.advance(1.0)
-    supernode.publish(Outgoing(UPDATES, "config.a.b", b"an update"))
+    before = len(queues[inbox_queue(NODE)])
+    for key in keys:
+        supernode.publish(Outgoing(UPDATES, key, b"an update"))
     simulation.clock.advance(1.0)
-    queues = simulation.sites[HERE].broker.queues
-    assert len(queues[UPDATES_LOG]) == len(queues[inbox_queue(NODE)]) == 1
-    assert len(queues[inbox_queue(component)]) == 0
+    supernode.stop()
+    simulation.clock.advance(5.0)
+    return len(queues[inbox_queue(NODE)]) - before
+
+
+def test_an_inbox_hears_of_the_feeds_that_its_principal_names_and_of_no_other(
+    simulation: Simulation,
+) -> None:
+    keys = ("config.a.b", "config.c.d", "lock.l", "session.p.s", "member.join.org.n2")
+    simulation.ask(HERE, Hello(), user=NODE)
+    assert heard(simulation, *keys) == 0
+    simulation.ask(HERE, Hello(feeds=("config/a", "lock")), user=NODE)
+    assert heard(simulation, *keys) == 3
+    simulation.ask(HERE, Hello(feeds=("",)), user=NODE)
+    assert heard(simulation, *keys) == 5
+    assert len(simulation.sites[HERE].broker.queues[UPDATES_LOG]) == 15
+
+
+def test_a_thousand_joins_cost_an_inbox_nothing(simulation: Simulation) -> None:
+    simulation.ask(HERE, Hello(feeds=("config/a",)), user=NODE)
+    assert heard(simulation, *(f"member.join.org.n{n}" for n in range(1_000))) == 0
+    assert len(simulation.sites[HERE].broker.queues[UPDATES_LOG]) == 1_000
+
+
+def test_an_inbox_loses_the_bindings_that_are_not_wanted_any_more(simulation: Simulation) -> None:
+    for feeds in (("config/a", "config/c"), ("config/c",)):
+        simulation.ask(HERE, Hello(feeds=feeds), user=NODE)
+    assert heard(simulation, "config.a.b", "config.c.d") == 1
+
+
+def test_what_inboxes_are_bound_to_is_remembered_of_the_last_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hello, "MOST_KNOWN", 2)
+    known = hello.KnownInboxes()
+    for user in ("a", "b", "a", "c"):
+        known.made(user, ("lock",))
+    assert [known.is_bound(user, ("lock",)) for user in "abc"] == [True, False, True]
+    assert not known.is_bound("a", ("lock", "role"))
+
+
+def test_an_inbox_that_is_bound_as_it_was_keeps_what_waits_in_it(simulation: Simulation) -> None:
+    said = Hello(feeds=("config/a",))
+    simulation.ask(HERE, said, user=NODE)
+    assert heard(simulation, "config.a.b") == 1
+    simulation.ask(HERE, said, user=NODE)
+    assert len(simulation.sites[HERE].broker.queues[inbox_queue(NODE)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("feeds", "error"),
+    [
+        (("config/a", "nonsense/x"), "'nonsense/x' is no feed of the ledger: config/<component>"),
+        (tuple(f"config/c{n}" for n in range(MOST_FOLLOWED + 1)), "invalid: data.feeds: "),
+    ],
+)
+def test_a_hello_with_feeds_that_are_none_is_refused_and_nothing_is_made(
+    simulation: Simulation, feeds: tuple[str, ...], error: str
+) -> None:
+    code, why = refused(simulation.ask(HERE, Hello(feeds=feeds), user=NODE))
+    assert code == "bad-request"
+    assert error in why
+    assert inbox_queue(NODE) not in simulation.sites[HERE].broker.queues
 
 
 def test_a_component_may_tail_updates_and_nothing_else(simulation: Simulation) -> None:
@@ -315,6 +375,32 @@ def test_a_component_may_tail_updates_and_nothing_else(simulation: Simulation) -
         "not-allowed",
         "the key tail.updates is not what the message asks for",
     )
+
+
+def test_a_tail_of_a_feed_is_bound_to_that_alone(simulation: Simulation) -> None:
+    queue = str(data(simulation.ask(HERE, Tail(UPDATES, feed="lock")))["queue"])
+    supernode = simulation.sites[HERE].process(HERE)
+    supernode.start()
+    simulation.clock.advance(1.0)
+    for key in ("lock.a", "session.b.c", "config.a.b"):
+        supernode.publish(Outgoing(UPDATES, key, b"an update"))
+    simulation.clock.advance(1.0)
+    assert len(simulation.sites[HERE].broker.queues[queue]) == 2
+
+
+@pytest.mark.parametrize(
+    ("tail", "error"),
+    [
+        (Tail(UPDATES, feed="no/feed"), "'no/feed' is no feed of the ledger: config/<component>"),
+        (Tail("alerts", feed="lock"), "feeds are in 'updates', not in 'alerts'"),
+    ],
+)
+def test_a_tail_of_what_is_no_feed_is_refused(
+    simulation: Simulation, tail: Tail, error: str
+) -> None:
+    code, why = refused(simulation.ask(HERE, tail))
+    assert code == "bad-request"
+    assert why.startswith(error)
 
 
 @pytest.mark.parametrize("asked", [Read("ledger"), Sync(0, 0, "")])

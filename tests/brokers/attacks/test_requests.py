@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pika.exceptions
@@ -20,7 +21,7 @@ from nm_bus.errors import NmBusError, RefusedError
 from nm_bus.identity.role import ASKERS, Role
 from nm_bus.identity.signing import Signer
 from nm_bus.messages import Change, Hello, Message, Propose, Query, Sync, domain_key
-from nm_bus.topology import HEARTBEAT, request_exchange, request_queue
+from nm_bus.topology import HEARTBEAT, UPDATES, inbox_queue, request_exchange, request_queue
 
 from .conftest import ANSWERED, COMPONENT, HOSTILE, SN1, SUPERNODES, Arena, Principal, until
 from .forged import (
@@ -212,6 +213,26 @@ def test_a_component_that_says_it_is_a_member_does_not_join(arena: Arena) -> Non
     arena.agree()
     with Client(arena.administrator.settings, timeout=ANSWERED) as client:
         assert client.get(f"member/{COMPONENT}", agreed=True) is None
+
+
+def test_an_inbox_is_bound_to_what_its_owner_named_last_and_to_nothing_else(arena: Arena) -> None:
+    def bound() -> list[str]:
+        where = ("queues", arena.vhost, inbox_queue(HOSTILE), "bindings")
+        found = arena.api(SN1).get(list[dict[str, Any]], *where)
+        return sorted(each["routing_key"] for each in found if each["source"] == UPDATES)
+
+    for feeds, keys in (
+        (("config/a", "lock"), ["config.a.#", "lock.#", "session.#"]),
+        (("config/b", "lock"), ["config.b.#", "lock.#", "session.#"]),
+        ((), []),
+    ):
+        assert arena.hostile.ask(Hello(feeds=feeds), SN1).ok
+        assert bound() == keys
+    refused = arena.hostile.ask(Hello(feeds=("config/b", "nonsense/..")), SN1)
+    assert (refused.ok, refused.code) == (False, "bad-request")
+    assert "'nonsense/..' is no feed of the ledger" in refused.error
+    assert bound() == []
+    arena.all_answer()
 
 
 def test_requests_of_another_role_are_refused_by_the_broker(arena: Arena) -> None:

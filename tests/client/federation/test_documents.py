@@ -1,7 +1,7 @@
 """Which member runs which version of which document."""
 
 from nm_bus.client.federation.documents import documents_of, kept_components, missing
-from nm_bus.messages import MemberView, Running
+from nm_bus.messages import FollowedFeed, MemberView, Running
 
 from .test_changes import member
 
@@ -10,7 +10,8 @@ A, B = "config/thredds/a.txt", "config/thredds/b.txt"
 
 def runs(node: str, troubles: dict[str, str] | None = None, **documents: int) -> MemberView:
     keys = {f"config/thredds/{name}.txt": revision for name, revision in documents.items()}
-    return member(node=node, running=Running("i", 1, 3, "h", keys, troubles or {}))
+    feeds = (FollowedFeed("config/thredds", 1, 3, "h"),)
+    return member(node=node, running=Running("i", feeds, keys, troubles or {}))
 
 
 MEMBERS = (

@@ -13,7 +13,15 @@ from nm_bus.client.federation.standings import (
     newest,
     votes_of,
 )
-from nm_bus.messages import Health, MemberView, Running, Standing, SupernodeView
+from nm_bus.messages import (
+    FeedNumbers,
+    FollowedFeed,
+    Health,
+    MemberView,
+    Running,
+    Standing,
+    SupernodeView,
+)
 
 from .test_changes import SN1, SN2, STANDING, VIEW, member, picture, view
 
@@ -23,13 +31,27 @@ def at(node: str, **more: Any) -> SupernodeView:
     return replace(view(ledger=ledger), node=node)
 
 
-def follows(revision: int, health: Health = Health.ALIVE) -> MemberView:
-    return member(health=health, running=Running("i", 1, revision, "h"))
+def follows(number: int, health: Health = Health.ALIVE, feed: str = "config/a") -> MemberView:
+    feeds = (FollowedFeed(feed, 1, number, "h"),)
+    return member(health=health, running=Running("i", feeds))
+
+
+HERE = FeedNumbers(1, {"config/a": 12, "config/b": 900})
 
 
 def test_a_member_that_is_not_heard_is_not_behind() -> None:
-    members = (follows(1, Health.DOWN), follows(811), follows(812))
-    assert members_behind(picture(members=members), 1, 812) == [follows(811)]
+    members = (follows(1, Health.DOWN), follows(11), follows(12))
+    assert members_behind(picture(members=members, feeds=HERE)) == [follows(11)]
+
+
+def test_a_member_is_behind_in_what_it_lives_by_alone() -> None:
+    """However high the ledger's revision is, and whatever other feeds brought."""
+    idle = member(running=Running("i"))
+    level = (idle, follows(12), follows(0, feed="config/never"), follows(13))
+    assert members_behind(picture(members=level, feeds=HERE)) == []
+    assert members_behind(picture(members=(follows(1),))) == [], "nobody knows how far it should be"
+    later = replace(HERE, epoch=2)
+    assert members_behind(picture(members=(follows(12),)), later) == [follows(12)]
 
 
 def test_an_epoch_counts_more_than_a_revision() -> None:

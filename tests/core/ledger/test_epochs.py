@@ -9,6 +9,7 @@ from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.syncing import synced
 from nm_bus.messages import Change, Update
 from nm_bus.project import FirstSupernode, Project
+from nm_bus.testing.past import KeptUpdates
 
 ADMIN = "admin.example"
 NODES = ("sn1.example", "sn2.example", "sn3.example")
@@ -16,22 +17,7 @@ SURVIVOR = "sn2.example#genesis"
 MOMENT = 1_764_000_000_000_000  # 2025-11-24 16:00 UTC
 
 
-class Held:
-    """The updates of one supernode."""
-
-    feed_from = 0
-
-    def __init__(self) -> None:
-        self.held: list[Update] = []
-
-    def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
-        return [update for update in self.held if update.revision > since][:limit]
-
-    def history(self, key: str, before: int, limit: int) -> list[Update]:
-        raise NotImplementedError
-
-
-def grown(feed: Held) -> State:
+def grown(feed: KeptUpdates) -> State:
     """A ledger with two members and a document."""
     state = genesis(Project("test", tuple(map(FirstSupernode, NODES)), (ADMIN,)))
     for number, node in enumerate(("a.example", "b.example"), 1):
@@ -41,23 +27,23 @@ def grown(feed: Held) -> State:
     return state
 
 
-def put(state: State, change: Change, feed: Held) -> None:
+def put(state: State, change: Change, feed: KeptUpdates) -> None:
     applied = apply(state, change, state.time + 1)
     assert applied.update is not None, applied.answer
-    feed.held.append(applied.update)
+    feed.kept.append(applied.update)
 
 
-def renewed(state: State, feed: Held) -> Update:
+def renewed(state: State, feed: KeptUpdates) -> Update:
     applied = begin(state, beginning(state, SURVIVOR, "root", MOMENT))
     assert applied.update is not None
-    feed.held.append(applied.update)
+    feed.kept.append(applied.update)
     return applied.update
 
 
 def test_it_is_the_next_revision_and_link_of_the_chain_and_says_who_and_from_where() -> None:
-    state = grown(Held())
+    state = grown(KeptUpdates())
     before, revision = state.head, state.revision
-    update = renewed(state, Held())
+    update = renewed(state, KeptUpdates())
     assert (update.revision, update.previous, update.epoch) == (revision + 1, before, state.epoch)
     assert update.head == state.head == head_of(update)
     assert update.change.value == {
@@ -70,17 +56,17 @@ def test_it_is_the_next_revision_and_link_of_the_chain_and_says_who_and_from_whe
 
 
 def test_the_survivor_decides_alone_and_has_all_members() -> None:
-    state = grown(Held())
-    renewed(state, Held())
+    state = grown(KeptUpdates())
+    renewed(state, KeptUpdates())
     assert state.voters == {SURVIVOR}
     assert not state.standbys
     assert {entry.value["home"] for entry in state.under("member/")} == {"sn2.example"}
 
 
 def test_the_same_ledger_and_command_give_the_same_epoch() -> None:
-    one, other = grown(Held()), grown(Held())
-    renewed(one, Held())
-    renewed(other, Held())
+    one, other = grown(KeptUpdates()), grown(KeptUpdates())
+    renewed(one, KeptUpdates())
+    renewed(other, KeptUpdates())
     assert one == other
 
 
@@ -91,13 +77,13 @@ def test_of_two_epochs_the_one_that_began_later_has_the_greater_number() -> None
 
 
 def test_who_is_no_supernode_begins_none() -> None:
-    state = grown(Held())
+    state = grown(KeptUpdates())
     assert "no supernode" in why_not(state, "sn2.example#another")
     assert why_not(state, SURVIVOR) == ""
 
 
 def test_nobody_gets_one_by_asking_for_it() -> None:
-    state = grown(Held())
+    state = grown(KeptUpdates())
     asked = beginning(state, SURVIVOR, "root", MOMENT)
     answer = apply(state, asked, state.time + 1).answer
     assert (answer.state, answer.code) == ("refused", "unknown-key")
@@ -105,7 +91,7 @@ def test_nobody_gets_one_by_asking_for_it() -> None:
 
 
 def test_a_follower_that_had_more_takes_a_snapshot_and_then_follows_the_new_epoch() -> None:
-    feed, beyond = Held(), Held()
+    feed, beyond = KeptUpdates(), KeptUpdates()
     state, lost = grown(feed), grown(beyond)
     for number in range(4, 9):  # agreed by those that are lost
         change = Change(f"{ADMIN}/a/{number}", ADMIN, "set", "config/c/d", value={"content": "y"})
@@ -123,11 +109,11 @@ def test_a_follower_that_had_more_takes_a_snapshot_and_then_follows_the_new_epoc
     assert isinstance(load, Load)
     assert follower.place == Place(state.epoch, state.revision, state.head)
     put(state, Change(f"{ADMIN}/a/4", ADMIN, "set", "config/c/d", value={"content": "z"}), feed)
-    assert follower.take(feed.held[-1]) == [Apply(feed.held[-1])]
+    assert follower.take(feed.kept[-1]) == [Apply(feed.kept[-1])]
 
 
 def test_a_follower_of_the_new_epoch_never_goes_back_to_the_old_one() -> None:
-    feed, beyond = Held(), Held()
+    feed, beyond = KeptUpdates(), KeptUpdates()
     state, lost = grown(feed), grown(beyond)
     renewed(state, feed)
     for number in range(4, 9):
@@ -135,7 +121,7 @@ def test_a_follower_of_the_new_epoch_never_goes_back_to_the_old_one() -> None:
         put(lost, change, beyond)
     place = Place(state.epoch, state.revision, state.head)
     follower = Follower(place)
-    for update in beyond.held:
+    for update in beyond.kept:
         assert follower.take(update) == []
     follower.reconnected()
     question = follower.question

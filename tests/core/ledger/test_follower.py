@@ -19,6 +19,7 @@ from nm_bus.core.ledger.follower import (
     Place,
     Wait,
 )
+from nm_bus.core.ledger.keys import feed_of
 from nm_bus.messages import Entry, Sync, Synced, Update
 from nm_lab.samples.history import History
 
@@ -132,6 +133,110 @@ def test_a_place_whose_head_is_not_known_believes_the_next_update() -> None:
     assert follower.place.head == made.head(3)
 
 
+# --- one feed
+
+
+MIXED = ("config/c/a", "member/m1", "config/d/a", "lock/l", "config/c/b", "session/anna/s")
+
+
+def mixed(revisions: int = 30) -> History:
+    """Several feeds, one after the other."""
+    made = History()
+    for number in range(revisions):
+        key = MIXED[number % len(MIXED)]
+        if number // len(MIXED) % 3 == 2:
+            made.delete(key)
+        else:
+            made.set(key, str(number))
+    return made
+
+
+def in_feed(made: History, feed: str, number: int, height: int | None = None) -> Follower:
+    """Settled there, with a supernode that has nothing more."""
+    follower = Follower(made.place(feed, number))
+    line = made.feed(feed)
+    top = line[number - 1].revision if number else 0
+    ask(follower, made, top if height is None else height)
+    assert follower.question is None
+    return follower
+
+
+def test_of_a_feed_the_next_number_is_applied_whatever_came_in_others() -> None:
+    made = mixed()
+    follower = in_feed(made, "config/c", 2)
+    assert made.feed("config/c")[2].revision == 7
+    taken = [follower.take(update) for update in made.updates]
+    assert [m.update.place.number for moves in taken for m in moves if isinstance(m, Apply)] == (
+        list(range(3, 11))
+    )
+    assert follower.place == made.place("config/c", 10)
+    assert follower.question is None
+
+
+def test_what_another_feed_brings_is_no_reason_to_ask() -> None:
+    made = mixed()
+    follower = in_feed(made, "config/c", 2)
+    newer = msgspec.structs.replace(made.updates[2], epoch=7)
+    assert follower.take(made.updates[29]) == follower.take(newer) == []
+    assert follower.question is None
+
+
+def test_a_gap_in_a_feed_is_asked_for_in_that_feed() -> None:
+    made = mixed()
+    follower = in_feed(made, "lock", 2)
+    line = made.feed("lock")
+    follower.take(line[4])
+    assert follower.behind == 3
+    assert follower.question == Sync(1, 2, line[1].place.head, None, "lock")
+    assert applied(ask(follower, made)) == [line[2].revision, line[3].revision, line[4].revision]
+
+
+@pytest.mark.parametrize("start", [Place(feed="config/none"), Place(1, feed="config/none")])
+def test_a_feed_that_was_never_written_is_settled_and_nothing_is_missing(start: Place) -> None:
+    made = mixed()
+    follower = Follower(start)
+    moves = [move for _ in range(3) if follower.question for move in ask(follower, made)]
+    assert not any(isinstance(move, Alarm | Wait) for move in moves)
+    assert follower.question is None
+    assert follower.place == Place(1, 0, "0" * 64, "config/none")
+    follower.reconnected()
+    assert ask(follower, made) == []
+    first = made.set("config/none/a")
+    assert follower.take(first) == [Apply(first)]
+
+
+def test_who_has_nothing_of_a_feed_is_in_no_other_history_when_an_epoch_begins() -> None:
+    later = mixed()
+    later.epoch = 2
+    follower = Follower(Place(1, feed="config/none"))
+    (load,) = ask(follower, later)
+    assert load == Load((), first=True, last=True, at=30)
+    ask(follower, later)
+    assert follower.place == Place(2, feed="config/none")
+    assert follower.question is None
+
+
+def test_a_snapshot_of_a_feed_leads_to_its_place_and_says_at_which_revision() -> None:
+    made = mixed(11)
+    made.page = 1
+    follower = Follower(Place(feed="lock"))
+    loads = [move for _ in range(4) if follower.question for move in ask(follower, made)]
+    assert [e.key for m in loads if isinstance(m, Load) for e in m.entries] == [
+        "lock/l",
+        "session/anna/s",
+    ]
+    assert {m.at for m in loads if isinstance(m, Load)} == {11}
+    assert follower.place == made.place("lock", 3)
+
+
+def test_an_answer_about_another_feed_counts_for_nothing() -> None:
+    made = mixed()
+    follower = Follower(made.place("config/c", 1))
+    question = Sync(1, 0, "0" * 64, None, "config/d")
+    assert follower.answered(question, made.answer(question)) == []
+    assert follower.place == made.place("config/c", 1)
+
+
 # --- a supernode that is behind
 
 
@@ -144,7 +249,7 @@ def test_a_supernode_that_is_behind_never_rolls_it_back(loading: bool) -> None:
     follower.reconnected()
     moves = ask(follower, made, 2)
     assert [type(move) for move in moves] == [Wait]
-    assert follower.place.revision == 5
+    assert follower.place.number == 5
     assert follower.question is not None
 
 
@@ -183,7 +288,7 @@ def test_an_update_that_does_not_follow_raises_an_alarm_and_is_not_applied() -> 
     follower = settled(made, 3)
     moves = follower.take(forked(made, 1).updates[3])
     assert [type(move) for move in moves] == [Alarm]
-    assert follower.place.revision == 3
+    assert follower.place.number == 3
     assert follower.question == Sync(1, 3, made.head(3), "")
 
 
@@ -193,7 +298,7 @@ def test_an_update_with_a_wrong_hash_raises_an_alarm_and_is_not_applied() -> Non
     wrong = msgspec.structs.replace(made.updates[3], head=made.head(2))
     assert [type(move) for move in follower.take(wrong)] == [Alarm]
     assert follower.take(made.updates[3]) == []
-    assert follower.place.revision == 3
+    assert follower.place.number == 3
 
 
 def test_the_same_revision_with_another_head_is_found_at_once() -> None:
@@ -202,7 +307,7 @@ def test_the_same_revision_with_another_head_is_found_at_once() -> None:
     follower = Follower(Place(1, 3, other.head(3)))
     question = follower.question
     assert question is not None
-    answer = Synced("updates", 1, 3, made.head(3))
+    answer = Synced("updates", 1, 3, made.head(3), 3)
     assert [type(move) for move in follower.answered(question, answer)] == [Alarm]
 
 
@@ -288,7 +393,7 @@ def test_an_answer_of_another_kind_is_waited_out() -> None:
     follower = at(made, 2)
     question = follower.question
     assert question is not None
-    moves = follower.answered(question, Synced("yes", 1, 2, made.head(2)))
+    moves = follower.answered(question, Synced("yes", 1, 2, made.head(2), 2))
     assert [type(move) for move in moves] == [Wait]
 
 
@@ -309,12 +414,12 @@ class Reader:
         for move in moves:
             match move:
                 case Apply(update):
-                    self.numbers.append(update.revision)
+                    self.numbers.append(self.follower.place.after(update).number)
                     self._apply(update)
                 case Load(entries, first, last):
                     self._load(entries, first=first, last=last)
                     if last:
-                        leads_to = self.follower.place.revision - len(applied(moves))
+                        leads_to = self.follower.place.number - len(applied(moves))
                         self.numbers = list(range(1, leads_to + 1))
         self.places.append(self.follower.place)
 
@@ -346,18 +451,27 @@ STEPS = st.lists(
     ),
     max_size=60,
 )
+FEEDS = ("", "config/c", "lock", "member", "config/none")
 
 
 def driven(
-    steps: list[Step], *, start: int | None, kept: int, follow: Callable[[Place], Follower]
+    steps: list[Step],
+    *,
+    feed: str,
+    start: int | None,
+    kept: int,
+    follow: Callable[[Place], Follower],
 ) -> tuple[Reader, History]:
     """A reader after any such steps, and then after a quiet while with one supernode."""
-    made = history(30)
+    made = mixed()
     made.kept = kept
-    place = NOWHERE if start is None else Place(1, start, made.head(start))
+    place = Place(feed=feed)
+    if start is not None:
+        place = made.place(feed, min(start, len(made.feed(feed))))
     reader = Reader(follow(place))
-    reader.state = dict(made.entries(place.revision))
-    reader.numbers = list(range(1, place.revision + 1))
+    line = made.feed(feed)
+    reader.state = in_the_feed(made, feed, line[place.number - 1].revision if place.number else 0)
+    reader.numbers = list(range(1, place.number + 1))
     late: list[tuple[Sync, Synced]] = []
     for what, number, height in steps:
         question = reader.follower.question
@@ -375,6 +489,11 @@ def driven(
     return reader, made
 
 
+def in_the_feed(made: History, feed: str, revision: int) -> dict[str, Entry]:
+    entries = made.entries(revision).items()
+    return {key: entry for key, entry in entries if feed in ("", feed_of(key))}
+
+
 def _quiet(reader: Reader, made: History) -> None:
     reader.follower.reconnected()
     for _ in range(60):
@@ -385,43 +504,193 @@ def _quiet(reader: Reader, made: History) -> None:
 
 
 def check(reader: Reader, made: History) -> None:
-    revisions = [place.revision for place in reader.places]
-    assert revisions == sorted(revisions), "the revision went back"
-    assert reader.numbers == list(range(1, 31)), "not every revision once and in order"
-    assert reader.state == made.entries(30)
-    assert reader.follower.place == Place(1, 30, made.head(30))
+    feed = reader.follower.place.feed
+    last = len(made.feed(feed))
+    numbers = [place.number for place in reader.places]
+    assert numbers == sorted(numbers), "it went back"
+    assert reader.numbers == list(range(1, last + 1)), "not every number once and in order"
+    assert reader.state == in_the_feed(made, feed, 30)
+    assert reader.follower.place == made.place(feed, last)
     assert reader.follower.question is None
 
 
+@pytest.mark.parametrize("feed", FEEDS)
 @given(steps=STEPS, start=st.none() | st.integers(0, 30), kept=st.sampled_from([1, 15]))
-def test_every_revision_is_applied_once_and_in_order_whatever_comes(
-    steps: list[Step], start: int | None, kept: int
+def test_every_update_is_applied_once_and_in_order_whatever_comes(
+    feed: str, steps: list[Step], start: int | None, kept: int
 ) -> None:
-    check(*driven(steps, start=start, kept=kept, follow=Follower))
+    check(*driven(steps, feed=feed, start=start, kept=kept, follow=Follower))
+
+
+# --- planted bugs: each of these followers breaks one promise, and is caught
+
+Follow = Callable[[Place], Follower]
+LINE = "config/c"
+
+
+def never_skips_or_goes_back(follow: Follow, feed: str) -> None:
+    lost = {"": 1, LINE: 4}[feed]
+    steps = [("ask", 1, 0)] + [("update", n, 0) for n in range(1, 30) if n != lost]
+    check(*driven([*steps, ("reconnect", 0, 0)], feed=feed, start=1, kept=1, follow=follow))
+
+
+def refuses(follow: Follow, feed: str, wrong: Callable[[Update, History], Update]) -> None:
+    made = mixed()
+    follower = follow(made.place(feed, 2))
+    ask(follower, made, made.feed(feed)[1].revision)
+    moves = follower.take(wrong(made.feed(feed)[2], made))
+    assert [type(move) for move in moves] == [Alarm]
+    assert follower.place == made.place(feed, 2)
+
+
+def _of_a_fork(update: Update, made: History) -> Update:
+    """The same number of another history, whose hashes are right."""
+    other = History(made.epoch)
+    for each in made.updates[: update.revision]:
+        other.set(each.change.key, "another")
+    return other.updates[update.revision - 1]
+
+
+def _forged(update: Update, _: History) -> Update:
+    """Says something else, and has the hash of its feed computed again."""
+    change = msgspec.structs.replace(update.change, value={"content": "forged"})
+    return msgspec.structs.replace(update, change=change)
+
+
+def _with_a_wrong_feed_head(update: Update, _: History) -> Update:
+    return msgspec.structs.replace(
+        update, place=msgspec.structs.replace(update.place, head="ab" * 32)
+    )
+
+
+def keeps_to_its_history(follow: Follow, feed: str) -> None:
+    refuses(follow, feed, _of_a_fork)
+
+
+def believes_no_content_without_its_hash(follow: Follow, feed: str) -> None:
+    refuses(follow, feed, _forged)
+
+
+def believes_no_head_of_a_feed_without_its_hash(follow: Follow, feed: str) -> None:
+    refuses(follow, feed, _with_a_wrong_feed_head)
+
+
+def takes_no_other_feeds_updates(follow: Follow, feed: str) -> None:
+    """Both begin alike: the head of a feed does not name it."""
+    made = mixed()
+    start = Place(1, feed="config/none" if feed else "record")
+    follower = follow(start)
+    ask(follower, made)
+    assert follower.take(made.feed(LINE)[0]) == []
+    assert follower.place == start
+
+
+def asks_before_it_says_that_nothing_is_missing(follow: Follow, feed: str) -> None:
+    assert follow(mixed().place(feed, 2)).question is not None
+
+
+Promise = Callable[[Follow, str], None]
+PROMISES: tuple[Promise, ...] = (
+    never_skips_or_goes_back,
+    keeps_to_its_history,
+    believes_no_content_without_its_hash,
+    believes_no_head_of_a_feed_without_its_hash,
+    takes_no_other_feeds_updates,
+    asks_before_it_says_that_nothing_is_missing,
+)
+
+
+@pytest.mark.parametrize("feed", ["", LINE])
+@pytest.mark.parametrize("promise", PROMISES)
+def test_the_follower_keeps(promise: Promise, feed: str) -> None:
+    promise(Follower, feed)
 
 
 class AppliesAnythingNewer(Follower):
-    """The planted bug: no rule of N+1."""
+    """No rule of the next number."""
 
     def take(self, update: Update) -> list[Move]:
-        if update.revision <= self.place.revision:
+        after = self.place.after(update)
+        if after.number <= self.place.number or self.place.feed not in ("", update.place.feed):
             return []
-        self.place = Place(update.epoch, update.revision, update.head)
+        self.place = after
         return [Apply(update)]
 
 
+class SkipsOne(Follower):
+    """What comes two numbers on is the next one."""
+
+    def take(self, update: Update) -> list[Move]:
+        after = self.place.after(update)
+        if self.place.feed in ("", update.place.feed) and after.number == self.place.number + 2:
+            self.place = after
+            return [Apply(update)]
+        return super().take(update)
+
+
 class RollsBack(Follower):
-    """The planted bug: whatever a supernode says it has is believed."""
+    """Whatever a supernode says it has is believed."""
 
     def answered(self, question: Sync, answer: Synced) -> list[Move]:
         if answer.state == "lag":
-            self.place = Place(answer.epoch, answer.revision, answer.head)
+            self.place = self.place.moved(answer.epoch, answer.number, answer.head)
         return super().answered(question, answer)
 
 
-@pytest.mark.parametrize("planted", [AppliesAnythingNewer, RollsBack])
-def test_a_planted_bug_is_caught(planted: Callable[[Place], Follower]) -> None:
-    steps = [("ask", 1, 0), ("update", 2, 0), ("update", 5, 0), ("reconnect", 0, 0)]
+class ComparesNoPrevious(Follower):
+    """The head so far is not compared."""
+
+    def _flaw(self, update: Update) -> str:
+        flaw = super()._flaw(update)
+        return "" if flaw.endswith("does not follow the one before it") else flaw
+
+
+class ComputesNoHead(Follower):
+    """The whole's hash is not computed."""
+
+    def _flaw(self, update: Update) -> str:
+        flaw = super()._flaw(update)
+        return "" if flaw == f"the hash of revision {update.revision} is not right" else flaw
+
+
+class ComputesNoFeedHead(Follower):
+    """The feed's hash is not computed."""
+
+    def _flaw(self, update: Update) -> str:
+        flaw = super()._flaw(update)
+        return "" if flaw.endswith("in its feed is not right") else flaw
+
+
+class TakesAnyFeed(Follower):
+    """The feed of an update is not looked at."""
+
+    def take(self, update: Update) -> list[Move]:
+        named = msgspec.structs.replace(update.place, feed=self.place.feed or "c")
+        return super().take(msgspec.structs.replace(update, place=named))
+
+
+class SettlesUnasked(Follower):
+    """Where it was is believed to be where all is."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._settled = True
+
+
+@pytest.mark.parametrize("feed", ["", LINE])
+@pytest.mark.parametrize(
+    ("planted", "broken"),
+    [
+        (AppliesAnythingNewer, never_skips_or_goes_back),
+        (SkipsOne, never_skips_or_goes_back),
+        (RollsBack, never_skips_or_goes_back),
+        (ComparesNoPrevious, keeps_to_its_history),
+        (ComputesNoHead, believes_no_content_without_its_hash),
+        (ComputesNoFeedHead, believes_no_head_of_a_feed_without_its_hash),
+        (TakesAnyFeed, takes_no_other_feeds_updates),
+        (SettlesUnasked, asks_before_it_says_that_nothing_is_missing),
+    ],
+)
+def test_a_planted_bug_is_caught(planted: Follow, broken: Promise, feed: str) -> None:
     with pytest.raises(AssertionError):
-        check(*driven(steps, start=1, kept=1, follow=planted))
-    check(*driven(steps, start=1, kept=1, follow=Follower))
+        broken(planted, feed)

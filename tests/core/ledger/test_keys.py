@@ -2,7 +2,16 @@
 
 import pytest
 
-from nm_bus.core.ledger.keys import LONGEST, family, is_key, name
+from nm_bus.core.ledger.keys import (
+    LONGEST,
+    family,
+    feed_of,
+    is_feed,
+    is_key,
+    name,
+    prefixes_of,
+    why_no_feed,
+)
 
 GOOD = (
     "config/search/a",
@@ -55,3 +64,25 @@ def test_what_is_no_key(key: str) -> None:
 
 def test_a_key_fits_a_routing_key() -> None:
     assert not is_key("member/" + "a" * LONGEST)
+
+
+@pytest.mark.parametrize("feed", ["config/search", "config/a.b-1", "member", "lock", "record"])
+def test_a_feed_is_a_component_or_a_family_of_keys(feed: str) -> None:
+    assert is_feed(feed)
+    assert why_no_feed(feed) == ""
+
+
+@pytest.mark.parametrize(
+    "feed", ["", "config", "config/", "config/a/b", "config/#", "session", "Lock", "member/a", "lo"]
+)
+def test_what_is_no_feed_is_said_with_those_that_are(feed: str) -> None:
+    assert not is_feed(feed)
+    known = "config/<component>, lock, member, policy, record, role, silence, supernode"
+    assert why_no_feed(feed) == f"{feed!r} is no feed of the ledger: {known}"
+
+
+@pytest.mark.parametrize("key", GOOD)
+def test_a_key_begins_as_its_feed_does(key: str) -> None:
+    assert is_feed(feed_of(key))
+    assert key.startswith(prefixes_of(feed_of(key)))
+    assert key.startswith(prefixes_of(""))

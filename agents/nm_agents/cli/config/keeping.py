@@ -14,12 +14,12 @@ SHOWN = 10
 
 
 def why_nobody(component: str, members: Iterable[MemberView]) -> str:
-    """A sentence when no member has a document of a component; empty when one has."""
+    """A sentence when no member keeps documents of a component; empty when one does."""
     known = kept_components(members)
     if component in known:
         return ""
-    others = f"members have those of: {_some(known)}" if known else "members have none at all"
-    return f"no member has a document of {printable(component)}; {others}"
+    others = f"members keep those of: {_some(known)}" if known else "members keep none at all"
+    return f"no member keeps documents of {printable(component)}; {others}"
 
 
 def _some(names: Iterable[str]) -> str:

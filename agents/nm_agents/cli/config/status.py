@@ -63,7 +63,7 @@ def _data(member: MemberDocuments) -> dict[str, object]:
     return {
         "node": member.node,
         "health": member.health,
-        "revision": member.revision,
+        "feeds": member.feeds,
         "behind": not member.is_well,
         "documents": documents,
     }
@@ -78,14 +78,14 @@ def _show(shown: list[MemberDocuments], count: int, late: int) -> None:
 
 
 def _table(shown: list[MemberDocuments]) -> Table:
-    rows = table("member", "health", "has", "document", "runs", "ledger", "")
+    rows = table("member", "health", "document", "runs", "ledger", "")
     for member in shown:
-        has = "-" if member.revision is None else str(member.revision)
-        first = (cell(member.node), cell(member.health, "dim"), cell(has))
+        first = (cell(member.node), cell(member.health, "dim"))
         for document in member.documents:
             rows.add_row(*first, *_cells(document))
         if not member.documents:
-            rows.add_row(*first, cell("keeps none", "dim"), cell(""), cell(""), cell(""))
+            none = "tells nothing" if member.feeds is None else "keeps none"
+            rows.add_row(*first, cell(none, "dim"), cell(""), cell(""), cell(""))
     return rows
 
 

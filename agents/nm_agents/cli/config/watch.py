@@ -59,7 +59,7 @@ def _show(updates: Updates, end: float, count: int | None, json: bool) -> None:
             say(as_json(item) if json else line(item))
             shown += 1
         elif isinstance(item, Snapshot):
-            warn(f"what came up to revision {item.place.revision} is kept no more: going on there")
+            warn(f"what came up to revision {item.at} is kept no more: going on there")
         if shown == count or (isinstance(item, Quiet | Update) and time.monotonic() >= end):
             return
 

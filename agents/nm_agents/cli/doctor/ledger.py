@@ -1,7 +1,7 @@
 """The ledger: that there is one, that it can decide, and that all have one and the same."""
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice, takewhile
 
 from nm_agents.cli.doctor.finding import Finding, fail, ok, warn
 from nm_agents.cli.screen.figures import plural
@@ -18,9 +18,13 @@ from nm_bus.client.federation.standings import (
     votes_of,
 )
 from nm_bus.core.alerts.kinds import LEDGER_FORKED, LEDGER_PEER_IGNORED
+from nm_bus.core.ledger.epochs import KIND as EPOCH
 from nm_bus.core.ledger.voters import node_of, voter_id
 from nm_bus.errors import NmBusError
-from nm_bus.messages import Health, MemberView, Seconds, Standing, VoterId
+from nm_bus.messages import FeedNumbers, Health, MemberView, Seconds, Standing, Update, VoterId
+
+NOTHING = FeedNumbers(0)
+"""Where nobody can be said to be behind."""
 
 SETTLED: Seconds = 30.0
 """Who does not have a revision this long after it was agreed is behind, not just on the way."""
@@ -51,24 +55,41 @@ DOCUMENTS = "`nm-bus config status --behind` tells which; the log of its agent t
 def examine_ledger(client: Client, picture: Picture) -> Iterator[Finding]:
     """Findings on the ledger as the answering supernode has heard of it."""
     try:
-        settled = _settled(client, picture.now)
+        settled, feeds = _settled(client, picture)
     except NmBusError:
         # What is wrong there is said by its standing.
-        settled = 0
-    yield from judge_ledger(picture, settled)
+        settled, feeds = 0, NOTHING
+    yield from judge_ledger(picture, settled, feeds)
 
 
-def _settled(client: Client, now: Seconds) -> int:
-    """The newest revision that everybody should have by now."""
+def _settled(client: Client, picture: Picture) -> tuple[int, FeedNumbers]:
+    """What everybody should have by now: the newest revision, and the newest of each feed."""
     newest = list(islice(client.history(), MOST_RECENT))
     if not newest:
-        return client.standing().revision
-    old = (u.revision for u in newest if u.time / 1e6 <= now - SETTLED)
-    return next(old, newest[-1].revision - 1)
+        return client.standing().revision, picture.feeds or NOTHING
+    fresh = list(takewhile(lambda u: u.time / 1e6 > picture.now - SETTLED, newest))
+    if len(fresh) == len(newest):
+        return newest[-1].revision - 1, NOTHING
+    return newest[len(fresh)].revision, settled_feeds(picture.feeds or NOTHING, fresh)
 
 
-def judge_ledger(picture: Picture, settled: int) -> Iterator[Finding]:
-    """What is wrong with it; `settled` is a revision that everybody should have."""
+def settled_feeds(here: FeedNumbers, fresh: Iterable[Update]) -> FeedNumbers:
+    """How far feeds are without these updates, from the newest on, which may be on their way."""
+    numbers = dict(here.numbers)
+    for update in fresh:
+        place = update.place
+        if update.change.kind == EPOCH:
+            return NOTHING
+        if place.feed in numbers:
+            numbers[place.feed] = min(numbers[place.feed], place.number - 1)
+    return FeedNumbers(here.epoch, numbers)
+
+
+def judge_ledger(
+    picture: Picture, settled: int, feeds: FeedNumbers | None = None
+) -> Iterator[Finding]:
+    """What is wrong with it; `settled` is a revision that every supernode should have, and `feeds`
+    what members should have of the feeds that they live by."""
     furthest = newest(picture)
     if furthest is None:
         text = "no supernode has one: no documents, locks or agreed changes"
@@ -79,7 +100,7 @@ def judge_ledger(picture: Picture, settled: int) -> Iterator[Finding]:
     if not wrong:
         yield ok("ledger", f"every supernode that is heard has it: {_place(furthest)}")
     yield from _votes(picture, furthest)
-    yield from _members(picture, furthest.epoch, settled)
+    yield from _members(picture, feeds)
 
 
 def _place(standing: Standing) -> str:
@@ -164,10 +185,11 @@ def _strangers(picture: Picture, furthest: Standing) -> Iterator[Finding]:
         yield warn("votes", text, fix)
 
 
-def _members(picture: Picture, epoch: int, settled: int) -> Iterator[Finding]:
-    late = members_behind(picture, epoch, settled)
+def _members(picture: Picture, feeds: FeedNumbers | None) -> Iterator[Finding]:
+    late = members_behind(picture, feeds)
     if late:
-        text = f"{plural(len(late), 'member')} behind revision {settled}: {_names(late)}"
+        many = plural(len(late), "member")
+        text = f"{many} behind with the documents that they keep: {_names(late)}"
         yield warn("members", text, "see its agent's log; it asks its supernode again by itself")
     for node, troubles in sorted(members_in_trouble(picture).items())[:MOST]:
         key, reason = min(troubles.items())

@@ -28,14 +28,14 @@ def standing_cell(standing: Standing | None, furthest: Standing | None) -> Text:
 
 
 def following(picture: Picture) -> list[RenderableType]:
-    """How many members have less of the ledger than the supernodes, and whose documents fail."""
-    furthest = newest(picture)
-    if furthest is None:
+    """How many members have less of what they live by than the supernodes, and whose documents
+    fail."""
+    if newest(picture) is None:
         return []
-    late = len(members_behind(picture, furthest.epoch, furthest.revision))
+    late = len(members_behind(picture))
     troubled = len(members_in_trouble(picture))
     found = (
-        (late, f"behind revision {furthest.revision}"),
+        (late, "behind with the documents that they keep"),
         (troubled, "in trouble with documents"),
     )
     said = ", ".join(f"{plural(count, 'member')} {what}" for count, what in found if count)

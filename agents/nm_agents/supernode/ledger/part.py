@@ -25,6 +25,7 @@ from nm_bus.core.alerts.conditions import (
     ledger_stopped,
 )
 from nm_bus.core.ledger.batches import FAR_AHEAD
+from nm_bus.core.ledger.state import State
 from nm_bus.core.ledger.voters import node_of
 from nm_bus.messages import (
     Answer,
@@ -121,6 +122,11 @@ class LedgerPart(Part):
         """A member has introduced itself."""
         if self.serving is not None:
             self.serving.requests.joined(member)
+
+    @property
+    def state(self) -> State | None:
+        """The ledger as it is here; None where there is none."""
+        return self.serving.driver.state if self.serving else None
 
     def supernodes(self) -> frozenset[NodeId]:
         """The project's supernodes: by the ledger, where it is known, else by the settings."""

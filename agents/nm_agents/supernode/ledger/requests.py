@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 from nm_agents.supernode.ledger.checking import Checking, Judge
 from nm_agents.supernode.ledger.waits import WaitingAnswer, Waits
-from nm_bus.codes import BAD_VALUE, NOT_ALLOWED, OK, UNAVAILABLE, UNKNOWN_KEY
+from nm_bus.codes import BAD_REQUEST, BAD_VALUE, NOT_ALLOWED, OK, UNAVAILABLE, UNKNOWN_KEY
 from nm_bus.core.ledger.applying import READ, Applied
 from nm_bus.core.ledger.feed import Feed
+from nm_bus.core.ledger.keys import why_no_feed
 from nm_bus.core.ledger.readiness import why_not_ready
 from nm_bus.core.ledger.reading import page
 from nm_bus.core.ledger.rules.outcome import Refusal
@@ -98,8 +99,12 @@ PATIENCE: Seconds = 8.0
 TOO_MANY = "too many requests wait for their answer; ask again in a moment"
 
 
-class Driver(Feed, TakesProposals, Protocol):
+class Driver(TakesProposals, Protocol):
     """What is asked of a supernode's ledger at work."""
+
+    @property
+    def store(self) -> Feed:
+        """The past that is kept."""
 
     @property
     def node(self) -> NodeId:
@@ -181,10 +186,16 @@ class LedgerRequests:
             case Propose():
                 self._propose(asked, user, answered)
             case Sync():
-                answered(Given(later=lambda: synced(asked, self.driver.state, self.driver)))
+                answered(self._synced(asked))
             case Read():
                 self.looked(asked.key, user)
                 self._read(asked, user, answered)
+
+    def _synced(self, asked: Sync) -> Given:
+        flaw = why_no_feed(asked.feed) if asked.feed else ""
+        if flaw:
+            return Given(code=BAD_REQUEST, error=flaw)
+        return Given(later=lambda: synced(asked, self.driver.state, self.driver.store))
 
     # --- changes
 
@@ -348,7 +359,7 @@ class LedgerRequests:
             case "answer":
                 return self._answer_to(question.key)
             case _:
-                found = page(question, self.driver.state, self.driver)
+                found = page(question, self.driver.state, self.driver.store)
                 if isinstance(found, Refusal):
                     return Given(code=found.code, error=found.reason)
                 return Given(found)

@@ -170,7 +170,8 @@ class ViewPart(Part):
             self.windows.absorb(one, now, lookup)
 
     def _status(self, query: Query, asker: Asker, now: Seconds) -> None:
-        asker.reply(overview(self.view, self.alerts.active(), query.page, now))
+        alerts, ledger = self.alerts.active(), self.ledger.state
+        asker.reply(overview(self.view, alerts, query.page, now, ledger))
 
     def _node(self, query: Query, asker: Asker, now: Seconds) -> None:
         member = self.view.member(query.node, now)

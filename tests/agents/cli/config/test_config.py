@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from nm_bus.client import Client
-from nm_bus.messages import Health, MemberState, MemberView, Running
+from nm_bus.messages import FollowedFeed, Health, MemberState, MemberView, Running
 from nm_bus.testing.supernodes import FakeSupernodes
 
 from .conftest import EVE, NODES, Run
@@ -206,6 +206,12 @@ def test_diff_is_between_revisions_and_files(run: Run, file: Path) -> None:
     assert run("diff", "thredds/a.txt", "2", "none.txt").exit_code == 2
 
 
+def test_what_is_no_component_cannot_be_watched(run: Run) -> None:
+    said = run("watch", "thredds/a.txt", "--timeout", "1")
+    assert said.exit_code == 2
+    assert "'config/thredds/a.txt' is no feed of the ledger: config/<component>" in said.stderr
+
+
 def test_blame_names_the_author_of_each_line(run: Run, file: Path, eve: Client) -> None:
     put(run, file, "a\nb\n")
     eve.put("thredds", "a.txt", "a\nB\x1b\n")
@@ -324,7 +330,8 @@ def member(node: str, running: Running | None) -> MemberView:
 
 def running(revision: int, troubles: dict[str, str] | None = None, **documents: int) -> Running:
     keys = {f"config/thredds/{name}.txt": held for name, held in documents.items()}
-    return Running("i", 1, revision, "h", keys, troubles or {})
+    feeds = (FollowedFeed("config/thredds", 1, revision, "h"),)
+    return Running("i", feeds, keys, troubles or {})
 
 
 def test_status_shows_who_is_behind(
@@ -370,9 +377,9 @@ def test_a_component_that_no_member_has_documents_of_is_said(
     federation.sight.members = (member("n1.example", running(3, a=3)), member("n2.example", None))
     said = run("put", file, "--component", "thred")
     assert said.exit_code == 0
-    assert "no member has a document of thred; members have those of: thredds" in said.stderr
+    assert "no member keeps documents of thred; members keep those of: thredds" in said.stderr
     said = run("status", "thred")
-    assert "no member has a document of thred; members have those of: thredds" in said.stderr
+    assert "no member keeps documents of thred; members keep those of: thredds" in said.stderr
     assert run("put", file, "--component", "thredds").stderr == ""
     assert run("status", "thredds").stderr == ""
 

@@ -433,6 +433,28 @@ def test_a_follower_is_answered_from_what_is_applied(ask: Asking) -> None:
     assert ask.told(Sync(1, 9, first.head)).state == "lag"
 
 
+def test_a_follower_of_one_feed_is_answered_in_it(ask: Asking) -> None:
+    for key in ("config/x/a", "config/y/a", "config/x/b"):
+        ask.propose(ask.change(key))
+    whole: Synced = ask.told(Sync(0, 0, GENESIS, "", "config/x"))
+    assert [entry.key for entry in whole.entries] == ["config/x/a", "config/x/b"]
+    assert (whole.number, whole.at) == (2, 3)
+    after: Synced = ask.told(Sync(1, 0, GENESIS, None, "config/x"))
+    assert [update.revision for update in after.updates] == [1, 3]
+    never: Synced = ask.told(Sync(1, 0, GENESIS, None, "config/none"))
+    assert (never.state, never.number, never.updates) == ("updates", 0, ())
+    found: Page = ask.told(Read("place", "config/x", since=2))
+    assert found.place is not None
+    assert (found.place.number, found.place.epoch) == (1, 1)
+
+
+@pytest.mark.parametrize("asked", [Sync(1, 0, GENESIS, None, "no/feed"), Read("place", "no/feed")])
+def test_what_is_no_feed_is_refused_in_one_sentence(ask: Asking, asked: Sync | Read) -> None:
+    code, error = refused(ask.ask(asked))
+    assert code == "bad-request"
+    assert error.startswith("'no/feed' is no feed of the ledger: config/<component>, lock")
+
+
 def test_a_supernode_that_nobody_hears_gets_no_vote(ask: Asking) -> None:
     key, value = "supernode/sn9.example.org", {"role": "standby", "incarnation": "i1"}
     (added,) = ask.propose(ask.change(key, kind="admit", value=value))
