@@ -199,7 +199,8 @@ def _wave(wave: JoinWave) -> list[str]:
         f"{cost:.1f} s, {1000 * cost / wave.members:.1f} ms each"
         for cost in (wave.supernode, wave.broker)
     ]
-    return [str(wave.members), span(wave.joined), span(wave.welcomed), *counts, *costs]
+    times = f"{wave.joined:.1f} s", f"{wave.welcomed:.1f} s"
+    return [str(wave.members), *times, *counts, *costs]
 
 
 def joins_json(found: JoinFigures) -> dict[str, Any]:
