@@ -22,6 +22,11 @@ class ConnectionLostError(NmBusError):
     """The broker cannot be reached now. The caller tries again later, or another supernode."""
 
 
+class NotKeptError(NmBusError):
+    """The past that was asked for is not there; another supernode has it. The caller asks that one,
+    or tries again later."""
+
+
 class RefusedError(NmBusError):
     """The broker or a supernode understood and said no. Trying the same again will not help.
 

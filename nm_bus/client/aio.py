@@ -200,8 +200,14 @@ class AsyncClient:
     def records(self, kind: str = "") -> AsyncIterator[LedgerEntry]:
         return self._each(self._client.records(kind))
 
-    def history(self, key: str = "", *, before: int = 0) -> AsyncIterator[Update]:
-        return self._each(self._client.history(key, before=before))
+    def history(
+        self, key: str = "", *, before: int = 0, without_locks: bool = False
+    ) -> AsyncIterator[Update]:
+        past = self._client.history(key, before=before, without_locks=without_locks)
+        return self._each(past)
+
+    async def revision(self, number: int) -> Update | None:
+        return await self._do(self._client.revision, number)
 
     async def standing(self) -> Standing:
         return await self._do(self._client.standing)

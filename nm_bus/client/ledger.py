@@ -143,23 +143,38 @@ class LedgerClient:
         """The component records of a kind, or all of them."""
         return self.entries(f"record/{kind}/" if kind else "record/")
 
-    def updates_of(self, key: str = "", *, since: int = 0) -> Iterator[Update]:
-        """The past updates of a key (of all keys, when empty) after a revision, oldest first.
+    def updates_of(
+        self, key: str = "", *, since: int = 0, without_locks: bool = False
+    ) -> Iterator[Update]:
+        """The past updates of a key (of all keys, when empty) after a revision, oldest first;
+        without those of locks and sessions, if these are not wanted.
 
         Only what a supernode still keeps: see `past_from`. To go on with what comes next, see
         `updates`.
         """
-        return self._reading.updates_of(key, since=since)
+        return self._reading.updates_of(key, since=since, without_locks=without_locks)
 
-    def history(self, key: str = "", *, before: int = 0) -> Iterator[Update]:
+    def history(
+        self, key: str = "", *, before: int = 0, without_locks: bool = False
+    ) -> Iterator[Update]:
         """The same, newest first, from before a revision; 0: from the newest."""
-        return self._reading.history(key, before=before)
+        return self._reading.history(key, before=before, without_locks=without_locks)
+
+    def revision(self, number: int) -> Update | None:
+        """One revision, from the first supernode that has it; None when no one has: see
+        `past_from`."""
+        return self._reading.revision(number)
 
     @property
     def past_from(self) -> int:
-        """From which revision on the supernodes that were asked had all of what `updates_of` or
-        `history` has just read; 1: nothing is missing."""
+        """From which revision on the supernodes that were asked had all of what `updates_of`,
+        `history` or `revision` has just read; 1: nothing is missing."""
         return self._reading.past_from
+
+    @property
+    def past_kept_by(self) -> tuple[NodeId, ...]:
+        """Which other supernodes keep more of it, as far as those that were asked know."""
+        return self._reading.past_kept_by
 
     def standing(self, supernode: NodeId | None = None) -> Standing:
         """How the ledger stands at a supernode that answers, or at the one that is named."""

@@ -47,6 +47,8 @@ class Reading:
         self._seen_at = float("-inf")
         self.past_from = 1
         """The revision from which on the updates that were read last are whole."""
+        self.past_kept_by: tuple[NodeId, ...] = ()
+        """Who keeps more of them, as those that were asked say."""
 
     def saw(self, revision: int) -> None:
         """This revision was heard of."""
@@ -78,7 +80,9 @@ class Reading:
                     found = other
                 if is_whole(question, other):
                     break
-        self.past_from = 1 if is_whole(question, found) else found.kept_from + 1
+        whole = is_whole(question, found)
+        self.past_from = 1 if whole else found.kept_from + 1
+        self.past_kept_by = () if whole else found.kept_by
         return found
 
     def _answer(self, question: Read, kind: type[Struct], timeout: Seconds | None = None) -> Struct:
@@ -115,23 +119,38 @@ class Reading:
             page = self.page(Read("entries", prefix, after, at_least=page.revision))
             yield from map(ledger_entry, page.entries)
 
-    def updates_of(self, key: str, *, since: int) -> Iterator[Update]:
+    def updates_of(self, key: str, *, since: int, without_locks: bool) -> Iterator[Update]:
         """Past updates, oldest first."""
-        page = self._past(Read("updates", key, since=since))
+        question = Read("updates", key, since=since, without_locks=without_locks)
+        page = self._past(question)
         yield from page.updates
         while page.more and page.updates:
             last = page.updates[-1].revision
-            page = self._past(Read("updates", key, since=last, at_least=page.revision))
+            page = self._past(replace(question, since=last, at_least=page.revision))
             yield from page.updates
 
-    def history(self, key: str, *, before: int) -> Iterator[Update]:
+    def history(self, key: str, *, before: int, without_locks: bool) -> Iterator[Update]:
         """Past updates, newest first."""
-        page = self._past(Read("updates", key, since=before, newest_first=True))
+        question = Read("updates", key, since=before, newest_first=True)
+        question = replace(question, without_locks=without_locks)
+        page = self._past(question)
         yield from page.updates
         while page.more and page.updates and page.updates[-1].revision > 1:
-            last = page.updates[-1].revision
-            page = self._past(Read("updates", key, since=last, newest_first=True))
+            page = self._past(replace(question, since=page.updates[-1].revision))
             yield from page.updates
+
+    def revision(self, number: int) -> Update | None:
+        """One revision, of the first supernode that has it."""
+        question = Read("updates", since=number - 1, limit=1)
+        found = self.page(question)
+        if not _is_of(found, number) and number <= found.kept_from:
+            judge = partial(_read, question, Page)
+            others = self._asking.each(question, judge, patience=PATIENCE)
+            found = next((other for other in others if _is_of(other, number)), found)
+        has_it = _is_of(found, number)
+        self.past_from = 1 if has_it else found.kept_from + 1
+        self.past_kept_by = () if has_it else found.kept_by
+        return found.updates[0] if has_it else None
 
     def standing(self) -> Standing:
         """How the ledger stands at a supernode that answers."""
@@ -171,6 +190,10 @@ class Reading:
             if strangers:
                 return None
             raise
+
+
+def _is_of(page: Page, revision: int) -> bool:
+    return bool(page.updates) and page.updates[0].revision == revision
 
 
 def _outcome(

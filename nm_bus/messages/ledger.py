@@ -59,6 +59,35 @@ class Batch(Nested, frozen=True):
     changes: tuple[Change, ...] = ()
 
 
+class FeedPlace(Nested, frozen=True):
+    """Where an update stands in its feed: its number in it, from 1, and the feed's heads before it
+    and with it. A feed holds the changes of one component's documents, or of a family of keys.
+    """
+
+    feed: str
+    number: int
+    previous: str
+    head: str
+
+
+class Update(Data, frozen=True):
+    """One revision, with its place in its feed.
+
+    `head` is a sha256 over the previous head, the revision, the time, the change, and the `digest`
+    of what the change did (see `nm_bus.core.ledger.chain`).
+    """
+
+    project: str
+    epoch: int
+    revision: int
+    previous: str
+    head: str
+    time: Micros
+    digest: str
+    change: Change
+    place: FeedPlace
+
+
 # --- the steps of an agreement, between supernodes ------------------------------------------
 
 
@@ -134,6 +163,8 @@ class Beat(Nested, frozen=True, tag_field="step", tag="beat"):
     `revision` and `head` are those of the last multiple of a hundred. `signature` (base64) is over
     the lines project, epoch, revision and head; `signer` names the certificate, as in a Change.
     `rules` is the latest version of the rules that its program knows.
+    `kept_from` has, of each group of feeds that is not whole at the sender, the revision after
+    which it is; None: the sender knows nothing yet.
     """
 
     height: int
@@ -143,6 +174,7 @@ class Beat(Nested, frozen=True, tag_field="step", tag="beat"):
     signer: str = ""
     signature: str = ""
     rules: int = 1
+    kept_from: dict[str, int] | None = None
 
 
 class Fetch(Nested, frozen=True, tag_field="step", tag="fetch"):
@@ -228,6 +260,29 @@ class Snap(Nested, frozen=True, tag_field="step", tag="snap"):
     height: int
 
 
+class FetchEarlier(Nested, frozen=True, tag_field="step", tag="fetch-earlier"):
+    """Send the updates of a group of feeds from before a revision, the newest of them first."""
+
+    group: str
+    before: int
+
+
+class EarlierUpdate(Nested, frozen=True):
+    """An update, and by which keys it is found besides that of its change."""
+
+    update: Update
+    keys: tuple[str, ...] = ()
+
+
+class Earlier(Nested, frozen=True, tag_field="step", tag="earlier"):
+    """All updates of a group of feeds after `since` and before `before`, the newest first."""
+
+    group: str
+    before: int
+    since: int
+    updates: tuple[EarlierUpdate, ...] = ()
+
+
 Step = (
     Prepare
     | Promise
@@ -244,6 +299,8 @@ Step = (
     | Snap
     | Recall
     | Recalled
+    | FetchEarlier
+    | Earlier
 )
 
 
@@ -266,35 +323,6 @@ class Ledger(Data, frozen=True):
 
 
 # --- what everyone lives by -----------------------------------------------------------------
-
-
-class FeedPlace(Nested, frozen=True):
-    """Where an update stands in its feed: its number in it, from 1, and the feed's heads before it
-    and with it. A feed holds the changes of one component's documents, or of a family of keys.
-    """
-
-    feed: str
-    number: int
-    previous: str
-    head: str
-
-
-class Update(Data, frozen=True):
-    """One revision, with its place in its feed.
-
-    `head` is a sha256 over the previous head, the revision, the time, the change, and the `digest`
-    of what the change did (see `nm_bus.core.ledger.chain`).
-    """
-
-    project: str
-    epoch: int
-    revision: int
-    previous: str
-    head: str
-    time: Micros
-    digest: str
-    change: Change
-    place: FeedPlace
 
 
 class Entry(Nested, frozen=True):
@@ -371,7 +399,8 @@ class Read(Data, frozen=True):
     revision `since`, or with `newest_first` as it is now. Entries come in the order of their keys,
     `after` one. Updates are those of `key` (all, when it is empty) after revision `since`, or with
     `newest_first` before it (0: from the newest). `at_least`: answer once this revision is applied;
-    `agreed`: answer after all that was agreed when the question came.
+    `agreed`: answer after all that was agreed when the question came. `without_locks`: all updates
+    but those of locks and sessions.
     """
 
     what: str
@@ -382,6 +411,7 @@ class Read(Data, frozen=True):
     agreed: bool = False
     newest_first: bool = False
     limit: int = 100
+    without_locks: bool = False
 
 
 class FollowedFeed(Nested, frozen=True):
@@ -396,8 +426,9 @@ class FollowedFeed(Nested, frozen=True):
 class Page(Nested, frozen=True):
     """The answer to a Read: what was found, at which revision, and whether there is more of it.
 
-    `kept_from` is the revision after which this supernode has every update: 0 means all of them.
-    What came before it, another supernode may have. `place` is None where it is not known any more.
+    `kept_from` is the revision after which this supernode has every update that was asked about: 0
+    means all of them. `kept_by` are the supernodes that have more of them, as far as it knows.
+    `place` is None where it is not known any more.
     """
 
     revision: int
@@ -407,6 +438,7 @@ class Page(Nested, frozen=True):
     updates: tuple[Update, ...] = ()
     more: bool = False
     kept_from: int = 0
+    kept_by: tuple[NodeId, ...] = ()
     place: FollowedFeed | None = None
 
 

@@ -25,7 +25,6 @@ from nm_bus.messages import (
     ChangeId,
     Echo,
     Entry,
-    FeedPlace,
     Mark,
     Micros,
     NodeId,
@@ -33,19 +32,22 @@ from nm_bus.messages import (
     VoterId,
 )
 from nm_bus.project import Project
-from nm_bus.storage.answers import TABLES, AnswerRows
-from nm_bus.storage.retention import RetainedRows, drop_touched, old_slot, old_update
+from nm_bus.storage.answers import TABLES as ANSWERS
+from nm_bus.storage.answers import AnswerRows
+from nm_bus.storage.past import TABLES as UPDATES
+from nm_bus.storage.past import Kept, PastRows
+from nm_bus.storage.retention import RetainedRows, old_slot
 from nm_bus.storage.sqlite import SqliteFile
-from nm_bus.storage.updates import UpdateRows
 
-SCHEMA = 3
+SCHEMA = 4
 """The version of the tables below. A file of another one is not touched."""
 
-MAX_BYTES = 16 * 1024**3
+MAX_BYTES = 20 * 1024**3
 """How large a file may grow: more than all that it holds at their own limits, so that these are
 met first. In GiB, with the half-full pages that SQLite may leave, and a page of 4 KiB that a long
-row may leave nearly empty: feed 4.4 (100,000 rows, 2 GiB of them), outbox 3.7 (10,000 changes of
-192 KiB), state 2.0 (200,000 keys, 512 MiB of values), answers 1.1 (200,000), log 0.5 (256 MiB)."""
+row may leave nearly empty: updates 6.4 (270,000 rows, 2.7 GiB of them), outbox 3.7 (10,000 changes
+of 192 KiB), state 2.0 (200,000 keys, 512 MiB of values), answers 1.1 (200,000), log 0.5
+(256 MiB)."""
 
 PAGE_SLOTS, PAGE_BYTES = 1_000, 256 * 1024
 """How much of the log goes into one page: over 1 Mbit/s it comes before it is asked for again."""
@@ -63,16 +65,6 @@ CREATE TABLE log (
     slot INTEGER PRIMARY KEY, batch BLOB NOT NULL, revision INTEGER NOT NULL, head TEXT NOT NULL
 ) STRICT;
 CREATE TABLE entries (key TEXT PRIMARY KEY, entry BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE feed (
-    revision INTEGER PRIMARY KEY, feed TEXT NOT NULL, number INTEGER NOT NULL,
-    time INTEGER NOT NULL, body BLOB NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX places ON feed (feed, number);
-CREATE TABLE feeds (feed TEXT PRIMARY KEY, place BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE touched (
-    key TEXT NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (key, revision)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX touched_revision ON touched (revision);
 CREATE TABLE peers (voter TEXT PRIMARY KEY, echo BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
 
@@ -109,8 +101,9 @@ class LedgerIdentity(msgspec.Struct, frozen=True):
 class Position(msgspec.Struct, frozen=True):
     """How far it is; slot 0 is the beginning, which a newcomer lacks.
 
-    `clock` is the last moment of its hybrid clock, `feed_from` the revision after which the feed
-    has everything, `floor` what is said of it in `nm_bus.core.ledger.answers`.
+    `clock` is the last moment of its hybrid clock, `floor` what is said of it in
+    `nm_bus.core.ledger.answers`. `kept_from` has of each group of feeds that is not whole the
+    revision after which it is.
     """
 
     height: int = -1
@@ -119,16 +112,20 @@ class Position(msgspec.Struct, frozen=True):
     revision: int = 0
     head: str = ""
     clock: Micros = 0
-    feed_from: int = 0
     floor: int = 0
+    kept_from: dict[str, int] = {}
+
+    @property
+    def feed_from(self) -> int:
+        """The revision after which every update is kept."""
+        return max(self.kept_from.values(), default=0)
 
 
-class SqliteLedger(UpdateRows):
+class SqliteLedger:
     """A ledger's file, by `open_ledger` or `create_ledger`; every method raises StorageError."""
 
     def __init__(self, file: SqliteFile) -> None:
-        super().__init__(file)
-        self.path = file.path
+        self._file, self.path = file, file.path
         self.answers = AnswerRows(file)
         self.identity: LedgerIdentity = self._about("identity", LedgerIdentity)
         self.position: Position = self._about("position", Position)
@@ -137,7 +134,7 @@ class SqliteLedger(UpdateRows):
         self.wanted: int | None = None
         """The slot of a snapshot that somebody fetches, and will go on from."""
         self._log = RetainedRows(file, "log", "batch")
-        self._feed = RetainedRows(file, "feed", "body", "time")
+        self.past = PastRows(file)
 
     def project(self) -> Project | None:
         """The project file that it began with; None for a newcomer's."""
@@ -175,11 +172,6 @@ class SqliteLedger(UpdateRows):
         """The state, in the order of its keys."""
         rows = self._file.rows("SELECT entry FROM entries ORDER BY key")
         return (self._file.decoded(body, Entry) for (body,) in rows)
-
-    def feeds(self) -> list[FeedPlace]:
-        """The last place of each feed, in the order of their names."""
-        rows = self._file.rows("SELECT place FROM feeds ORDER BY feed")
-        return [self._file.decoded(body, FeedPlace) for (body,) in rows]
 
     def peers(self) -> dict[VoterId, Echo]:
         """What was known of the others."""
@@ -226,28 +218,20 @@ class SqliteLedger(UpdateRows):
         self._file.run_many("DELETE FROM entries WHERE key = ?", gone)
         self._file.run_many("INSERT OR REPLACE INTO entries VALUES (?, ?)", kept)
 
+    def keep_updates(self, updates: Sequence[Kept]) -> None:
+        """Take the next revisions, each with the keys that it touched."""
+        self.past.keep(updates)
+
     def keep_update(self, update: Update, keys: Iterable[str]) -> None:
-        """Take a revision into the feed; `keys` are those that it touched."""
-        self.keep_updates([(update, keys)])
+        """Take the next revision; `keys` are those that it touched."""
+        self.past.keep([(update, keys)])
 
-    def keep_updates(self, updates: Sequence[tuple[Update, Iterable[str]]]) -> None:
-        """Take revisions into the feed, each with the keys that it touched."""
-        rows = [
-            (one.revision, one.place.feed, one.place.number, one.time, _encode(one))
-            for one, _ in updates
-        ]
-        self._file.run_many("INSERT OR REPLACE INTO feed VALUES (?, ?, ?, ?, ?)", rows)
-        self._feed.size += sum(len(row[-1]) for row in rows)
-        self._keep_feeds(update.place for update, _ in updates)
-        touched = [
-            (key, update.revision) for update, keys in updates for key in {update.change.key, *keys}
-        ]
-        self._file.run_many("INSERT OR IGNORE INTO touched VALUES (?, ?)", touched)
-
-    def _keep_feeds(self, places: Iterable[FeedPlace]) -> None:
-        last = {place.feed: place for place in places}
-        rows = [(feed, _encode(place)) for feed, place in last.items()]
-        self._file.run_many("INSERT OR REPLACE INTO feeds VALUES (?, ?)", rows)
+    def keep_since(self, since: Mapping[str, int]) -> None:
+        """These groups of feeds are whole after these revisions; 0: from the beginning on."""
+        kept = {**self.position.kept_from, **since}
+        kept = {group: revision for group, revision in kept.items() if revision}
+        self.position = msgspec.structs.replace(self.position, kept_from=kept)
+        self._set("position", self.position)
 
     def keep_peers(self, peers: Mapping[VoterId, Echo]) -> None:
         """Keep what is known of some of the others."""
@@ -261,11 +245,11 @@ class SqliteLedger(UpdateRows):
 
     def replace_state(self, snapshot: StateSnapshot) -> None:
         """Put a snapshot in place of the state, and of log and feed, which it leaves a gap in."""
-        for table in ("entries", "askers", "answers", "feeds", "touched"):
+        for table in ("entries", "askers", "answers"):
             self._file.run(f"DELETE FROM {table}")
         self._log.clear()
-        self._feed.clear()
-        self._keep_feeds(snapshot.feeds)
+        self.past.clear()
+        self.past.keep_places(snapshot.feeds)
         for at in range(0, len(snapshot.entries), _SOME):
             some = snapshot.entries[at : at + _SOME]
             self.keep_entries({entry.key: entry for entry in some})
@@ -318,27 +302,31 @@ class SqliteLedger(UpdateRows):
         return bool(found) or slot == self.position.height
 
     def update(self, revision: int) -> Update | None:
-        """One revision, if the feed has it."""
-        found = self._file.rows("SELECT body FROM feed WHERE revision = ?", (revision,))
-        return self._file.decoded(found[0][0], Update) if found else None
+        """One revision, if it is kept."""
+        return self.past.update(revision)
 
-    @property
-    def feed_from(self) -> int:
-        """The revision after which all updates are there."""
-        return self.position.feed_from
+    def updates(
+        self, since: int, limit: int, key: str = "", *, without_locks: bool = False
+    ) -> list[Update]:
+        """The revisions after `since`, of one key or of all, oldest first."""
+        return self.past.after(since, limit, key, without_locks=without_locks)
+
+    def history(
+        self, key: str, before: int, limit: int, *, without_locks: bool = False
+    ) -> list[Update]:
+        """The revisions before `before` (0: all), of one key or (empty) of all, newest first."""
+        before = before or self.position.revision + 1
+        return self.past.before(before, limit, key, without_locks=without_locks)
 
     # --- what goes
 
     def compact(self) -> None:
         """Drop some of the log and the feed that are older than they are kept."""
-        at = self.position
         with self.transaction():
-            self._log.sweep(old_slot(at.height, self.wanted))
-            upto = self._feed.sweep(old_update(at.revision, at.time))
-            if upto:
-                self.position = msgspec.structs.replace(at, feed_from=upto)
-                self._set("position", self.position)
-            drop_touched(self._file, self.position.feed_from)
+            self._log.sweep(old_slot(self.position.height, self.wanted))
+            gone = self.past.sweep(self.position.time)
+            if gone:
+                self.keep_since(gone)
 
     # --- small things
 
@@ -417,7 +405,7 @@ def create_ledger(
 
 
 def _make(file: SqliteFile, about: dict[str, object]) -> None:
-    for statement in filter(str.strip, (_TABLES + TABLES).split(";")):
+    for statement in filter(str.strip, (_TABLES + ANSWERS + UPDATES).split(";")):
         file.run(statement)
     for name, value in about.items():
         file.run("INSERT INTO about VALUES (?, ?)", (name, _encode(value)))

@@ -4,7 +4,7 @@ A little goes at each event, the oldest first, so that no event takes long. The 
 whether anything may go: what an event costs does not grow with what is kept.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nm_bus.messages import Micros
@@ -14,10 +14,8 @@ LOG_SLOTS, LOG_BYTES = 5_000, 256 * 1024**2
 """How much of the log is kept for supernodes that were away; who lacks more gets a snapshot. Of
 more slots, as long as a snapshot of an earlier one is on its way to somebody."""
 
-FEED_REVISIONS = 10_000
-FEED_AGE: Micros = 30 * 86_400_000_000
-FEED_MOST, FEED_BYTES = 100_000, 2 * 1024**3
-"""Updates are kept for so many revisions, or so long where that is more; never more than these."""
+DAY: Micros = 86_400_000_000
+MIB = 1024**2
 
 MOST_AT_ONCE = 2_000
 """How many rows of a table go at an event: more than an event adds."""
@@ -25,10 +23,9 @@ MOST_AT_ONCE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class OldRow:
-    """What is asked about a row before it goes: its number, its time, and its size in bytes."""
+    """What is asked about a row before it goes: its number, and its size in bytes."""
 
     number: int
-    time: Micros
     size: int
 
 
@@ -43,24 +40,83 @@ def old_slot(height: int, wanted: int | None) -> MayGo:
     return lambda row, size: row.number <= upto or size > LOG_BYTES
 
 
-def old_update(revision: int, time: Micros) -> MayGo:
-    """Which updates of the feed may go when the ledger is at this revision and time."""
-    most, few = revision - FEED_MOST, revision - FEED_REVISIONS
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is kept of the updates of a group of feeds: `least` of them, and of more what is not
+    older than `age`; never more than `most` of them or more than `size` bytes."""
 
-    def may_go(row: OldRow, size: int) -> bool:
-        is_old = row.number <= few and row.time < time - FEED_AGE
-        return is_old or row.number <= most or size > FEED_BYTES
+    least: int
+    age: Micros
+    most: int
+    size: int
 
-    return may_go
+    def has_room(self, stock: "Stock") -> bool:
+        """Whether an earlier page would stay: then no update of it is one too many."""
+        return stock.rows < self.least and stock.size < self.size - 2 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What is kept of a group: how many updates, and their bytes."""
+
+    rows: int = 0
+    size: int = 0
+
+
+BOUNDS = {
+    "config": Bounds(10_000, 30 * DAY, 100_000, 2_048 * MIB),
+    "record": Bounds(10_000, 30 * DAY, 20_000, 256 * MIB),
+    "member": Bounds(10_000, 30 * DAY, 50_000, 128 * MIB),
+    "lock": Bounds(2_000, DAY, 20_000, 32 * MIB),
+}
+"""What is full lets go of its own oldest updates, and of no others.
+
+Of documents the last 10,000 updates stay whatever their size: a change has at most 192 KiB, with
+its heads and names 10,000 of them have less than 1.9 GiB. Locks and sessions say little once they
+are over: 2,000 updates are some 700 runs under a lock, 20,000 the day of one run every 13 s. The
+bytes of the others suffice for 10,000 updates of 26 KiB of records, 13 KiB of members, 3 KiB of
+locks and 6 KiB of what is in no row here. In all there are never more than 270,000 updates and
+2.7 GiB of them."""
+
+OTHERS = Bounds(10_000, 30 * DAY, 20_000, 64 * MIB)
+"""Of each other group, of which there are four."""
+
+
+def bounds_of(group: str) -> Bounds:
+    """How much is kept of a group."""
+    return BOUNDS.get(group, OTHERS)
+
+
+@dataclass(frozen=True, slots=True)
+class OldUpdate:
+    """What is asked about an update before it goes."""
+
+    revision: int
+    time: Micros
+    size: int
+
+
+def upto(
+    bounds: Bounds, stock: Stock, oldest: Sequence[OldUpdate], time: Micros
+) -> list[OldUpdate]:
+    """Which of the oldest updates of a group go, when the ledger is at this time."""
+    rows, size, went = stock.rows, stock.size, []
+    for update in oldest:
+        is_old = rows > bounds.least and update.time < time - bounds.age
+        if not (is_old or rows > bounds.most or size > bounds.size):
+            break
+        went.append(update)
+        rows, size = rows - 1, size - update.size
+    return went
 
 
 class RetainedRows:
     """A table of numbered rows, of which the oldest go. `size` is how many bytes its rows have."""
 
-    def __init__(self, file: SqliteFile, table: str, body: str, time: str = "0") -> None:
+    def __init__(self, file: SqliteFile, table: str, body: str) -> None:
         """Its numbers are its integer primary key, above -1."""
         self._file, self._table = file, table
-        self._row = f"rowid, {time}, length({body})"
+        self._row = f"rowid, length({body})"
         ((self.size,),) = file.rows(f"SELECT coalesce(sum(length({body})), 0) FROM {table}")
 
     def clear(self) -> None:
@@ -91,10 +147,3 @@ class RetainedRows:
             if not rows:
                 return
             after, left, some = rows[-1][0], left - len(rows), 4 * some
-
-
-def drop_touched(file: SqliteFile, upto: int) -> None:
-    """Forget which keys the revisions that went have touched, some at a time."""
-    some = "SELECT key, revision FROM touched WHERE revision <= ? ORDER BY revision LIMIT ?"
-    statement = f"DELETE FROM touched WHERE (key, revision) IN ({some})"
-    file.run(statement, (upto, 2 * MOST_AT_ONCE))

@@ -15,7 +15,7 @@ from nm_bus import codec
 from nm_bus.codes import BAD_REQUEST, UNAVAILABLE
 from nm_bus.core.ledger.applying import apply
 from nm_bus.core.ledger.genesis import INCARNATION
-from nm_bus.core.ledger.keys import why_no_feed
+from nm_bus.core.ledger.keys import LOCKS, why_no_feed
 from nm_bus.core.ledger.reading import page
 from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.ledger.state import State, StateSnapshot
@@ -77,6 +77,8 @@ class FakeSupernode:
     feed: list[Update] = field(default_factory=list)
     kept: int = 0
     """The revisions up to this one are forgotten: who needs them gets a snapshot."""
+    kept_by: tuple[NodeId, ...] = ()
+    """Who is said to have them."""
     dead: bool = False
     silent: bool = False
     cut: bool = False
@@ -185,10 +187,14 @@ class FakeSupernode:
                 return self._page(entries=tuple(found[:PAGE]), more=len(found) > PAGE)
         told = self._told(read)
         more = len(told) > PAGE
-        return self._page(updates=tuple(told[:PAGE]), more=more, kept_from=self.kept)
+        return self._page(
+            updates=tuple(told[:PAGE]), more=more, kept_from=self.kept, kept_by=self.kept_by
+        )
 
     def _told(self, read: Read) -> list[Update]:
         ours = [u for u in self.feed if read.key in ("", u.change.key) and u.revision > self.kept]
+        if read.without_locks:
+            ours = [update for update in ours if update.place.feed != LOCKS]
         if read.newest_first:
             return [u for u in reversed(ours) if not read.since or u.revision < read.since]
         return [u for u in ours if u.revision > read.since]
@@ -205,7 +211,7 @@ class FakeSupernode:
 
     @property
     def _past(self) -> KeptUpdates:
-        return KeptUpdates(self.kept, self.feed)
+        return KeptUpdates(self.kept, self.kept_by, self.feed)
 
     def _synced(self, sync: Sync) -> Synced:
         return synced(sync, self.state, self._past, most_updates=PAGE, most_entries=PAGE)

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.broker
 
 SUPERNODES = tuple(f"sn{n}.catch.example" for n in range(1, 4))
 DOCUMENTS, LETTERS = 40, 60_000
+DOCUMENT = "config/catch/7"
 
 
 @pytest.fixture
@@ -71,6 +72,19 @@ def test_a_supernode_without_its_disk_takes_a_snapshot_of_many_pages(
     federation.start_supernode(lost)
     until(lambda: _place(settings, lost) == _place(settings, first), "it has the same head")
     assert not list(federation.settings[lost].folder.glob(".*.pages"))
+    until(lambda: _past(settings, lost) == _past(settings, first), "it has the same past")
+    assert _past(settings, lost)[0] == 1, "nothing is missing"
+
+
+def _past(settings: AdministratorSettings, node: NodeId) -> tuple[object, ...]:
+    """From which revision on one supernode has all, and what it says of the past."""
+    one = tuple(peer for peer in settings.supernodes if peer.node == node)
+    try:
+        with Client(msgspec.structs.replace(settings, supernodes=one), timeout=5.0) as client:
+            updates = list(client.updates_of())
+            return client.past_from, updates, client.revision(2), list(client.history(DOCUMENT))
+    except NmBusError as error:
+        return node, error
 
 
 def _word(settings: AdministratorSettings, node: NodeId) -> str:

@@ -126,7 +126,8 @@ def documents(site: Site, admins: list[Path]) -> None:
     until(partial(is_run, site, got), "the member runs the document")
     written = site.folder / MEMBER / "documents" / "catalog.xml"
     assert written.read_text() == catalog.read_text()
-    keys = [update["change"]["key"] for update in json.loads(site.did(*LOG, "--config", got))]
+    past = json.loads(site.did(*LOG, "--config", got))["changes"]
+    keys = [update["change"]["key"] for update in past]
     assert set(keys) == {f"member/{MEMBER}", "config/thredds/catalog.xml"}
 
     both = [word for node in (SN1, SN2) for word in ("--supernode", site.at(node))]

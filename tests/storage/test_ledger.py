@@ -180,8 +180,8 @@ def test_the_feed_is_read_forward_and_back_also_for_one_key(store: SqliteLedger)
 def test_old_updates_go_but_never_those_of_the_last_revisions(
     store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "FEED_REVISIONS", 10)
-    monkeypatch.setattr(retention, "FEED_AGE", 100)
+    bounds = retention.Bounds(10, 100, 10_000, 2**30)
+    monkeypatch.setitem(retention.BOUNDS, "config", bounds)
     for revision in range(1, 51):
         store.keep_update(update(revision, time=revision * 10), ["config/a/b"])
     store.keep_position(structs.replace(store.position, revision=50, time=500))
@@ -189,9 +189,15 @@ def test_old_updates_go_but_never_those_of_the_last_revisions(
     assert store.position.feed_from == 39
     assert [each.revision for each in store.updates(0, 2)] == [40, 41]
     assert [each.revision for each in store.history("config/a/b", 0, 100)][-1] == 40
-    monkeypatch.setattr(retention, "FEED_BYTES", 3 * len(storage._encode(update(50, time=500))))
+    size = 3 * len(storage._encode(update(50, time=500)))
+    monkeypatch.setitem(retention.BOUNDS, "config", bounded(bounds, size))
+    store.keep_update(update(51, time=500), ["config/a/b"])
     store.compact()
-    assert [each.revision for each in store.updates(0, 9)] == [48, 49, 50]
+    assert [each.revision for each in store.updates(0, 9)] == [49, 50, 51]
+
+
+def bounded(bounds: retention.Bounds, size: int) -> retention.Bounds:
+    return retention.Bounds(bounds.least, bounds.age, bounds.most, size)
 
 
 def test_a_feed_is_read_by_its_numbers_and_says_from_where_on_it_is_kept(
@@ -205,21 +211,21 @@ def test_a_feed_is_read_by_its_numbers_and_says_from_where_on_it_is_kept(
     store.keep_position(structs.replace(store.position, revision=10))
 
     def numbers(feed: str, since: int, limit: int = 9) -> list[int]:
-        return [each.place.number for each in store.feed_updates(feed, since, limit)]
+        return [each.place.number for each in store.past.of_feed(feed, since, limit)]
 
     assert numbers("lock", 1, 2) == [2, 3]
     assert numbers("config/none", 0) == []
-    assert [store.feed_kept_from(feed) for feed in ("lock", "config/none")] == [0, 0]
-    after = store.feed_after("lock", 3)
+    assert [store.past.kept_from(feed) for feed in ("lock", "config/none")] == [0, 0]
+    after = store.past.next_of("lock", 3)
     assert after is not None
     assert (after.revision, after.place.number) == (5, 3)
-    assert store.feed_after("lock", 9) is None
-    monkeypatch.setattr(retention, "FEED_REVISIONS", 1)
-    monkeypatch.setattr(retention, "FEED_AGE", -1)
+    assert store.past.next_of("lock", 9) is None
+    for group in ("config", "lock"):
+        monkeypatch.setitem(retention.BOUNDS, group, retention.Bounds(1, -1, 1, 2**40))
     store.compact()
-    assert store.feed_from == 9
+    assert store.position.feed_from == 8
     assert numbers("config/a", 0) == [5]
-    assert [store.feed_kept_from(feed) for feed in ("config/a", "lock")] == [4, 5]
+    assert [store.past.kept_from(feed) for feed in ("config/a", "lock")] == [4, 4]
 
 
 def test_the_log_is_compacted_and_says_when_it_has_not_what_is_asked(
@@ -318,7 +324,7 @@ def test_a_file_of_an_earlier_version_is_said_to_be_one(tmp_path: Path) -> None:
     create_ledger(path, IDENTITY, Position()).close()
     with closing(sqlite3.connect(path)) as file:
         file.execute(f"PRAGMA user_version = {storage.SCHEMA - 1}")
-    with pytest.raises(StorageError, match=r"earlier version of nm-bus \(tables 2, known 3\)"):
+    with pytest.raises(StorageError, match=r"earlier version of nm-bus \(tables 3, known 4\)"):
         open_ledger(path)
 
 

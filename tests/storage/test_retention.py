@@ -39,6 +39,11 @@ def update(revision: int, time: int = 0) -> Update:
     return update_of(change, revision, time=time)
 
 
+def keep_most(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    bounds = retention.Bounds(most, retention.DAY, most, 2**40)
+    monkeypatch.setitem(retention.BOUNDS, "config", bounds)
+
+
 def fill(store: SqliteLedger, count: int, *, since: int = 0) -> None:
     """So many slots of one revision each, of two keys, and nothing goes."""
     numbers = range(since + 1, since + count + 1)
@@ -62,8 +67,10 @@ def counts(store: SqliteLedger) -> tuple[int, ...]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "LOG_SLOTS", 30)
-    monkeypatch.setattr(retention, "FEED_MOST", 50)
+    keep_most(monkeypatch, 50)
     monkeypatch.setattr(retention, "MOST_AT_ONCE", 20)
+    monkeypatch.setattr("nm_bus.storage.past.MOST_AT_ONCE", 20)
+    monkeypatch.setattr("nm_bus.storage.past.MOST_TOUCHED", 40)
 
 
 @pytest.mark.usefixtures("small")
@@ -117,9 +124,9 @@ def test_a_log_of_too_many_bytes_goes_whoever_wants_it(
 def test_how_large_the_rows_are_is_known_over_a_restart(path: Path) -> None:
     with closing(open_ledger(path)) as store:
         fill(store, 10)
-        before = store._log.size, store._feed.size
+        before = store._log.size, store.past._stocks
     with closing(open_ledger(path)) as store:
-        assert (store._log.size, store._feed.size) == before
+        assert (store._log.size, store.past._stocks) == before
 
 
 @pytest.mark.usefixtures("small")
@@ -127,7 +134,7 @@ def test_what_an_event_costs_does_not_grow_with_what_is_kept(
     store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "LOG_SLOTS", 10_000)
-    monkeypatch.setattr(retention, "FEED_MOST", 10_000)
+    keep_most(monkeypatch, 10_000)
     fill(store, 50)
     few = steps(store, lambda: move(store, 51))
     fill(store, 8_000, since=50)
@@ -142,7 +149,7 @@ def test_what_goes_costs_the_same_however_much_is_kept(
     fill(store, 200)
     few = steps(store, lambda: move(store, 200))
     fill(store, 8_000, since=200)
-    monkeypatch.setattr(retention, "FEED_MOST", 8_000)
+    keep_most(monkeypatch, 8_000)
     many = steps(store, lambda: move(store, 8_200))
     assert many <= 1.1 * few
 
@@ -151,15 +158,20 @@ def test_a_single_row_that_goes_costs_little_however_many_may_go_at_once(
     store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "LOG_SLOTS", 50)
-    monkeypatch.setattr(retention, "FEED_MOST", 50)
+    keep_most(monkeypatch, 50)
     fill(store, 3_000)
-    move(store, 2_990)
+
+    def go_on() -> None:
+        at = store.position.height
+        fill(store, 1, since=max(at, 3_000))
+        move(store, max(at, 3_000) + 1)
+
     for _ in range(4):
-        move(store, store.position.height + 1)
+        go_on()
     before = counts(store)
-    one = steps(store, lambda: move(store, store.position.height + 1))
-    assert counts(store) == (before[0] - 1, before[1] - 1, before[2] - 2)
-    assert one < 1_000
+    one = steps(store, go_on)
+    assert counts(store) == before == (50, 50, 100)
+    assert one < 1_500
 
 
 def steps(store: SqliteLedger, do: Callable[[], None]) -> int:

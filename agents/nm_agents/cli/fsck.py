@@ -1,6 +1,6 @@
 """`nm-bus fsck`: the hash chain is computed again, and the supernodes are held to one history."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,16 @@ from nm_agents.cli.screen.console import say
 from nm_agents.cli.screen.printable import as_json, printable
 from nm_agents.exits import Exit
 from nm_bus.client import Client
-from nm_bus.core.ledger.chain import head_of
+from nm_bus.core.ledger.chain import feed_head_of, head_of
 from nm_bus.errors import ConnectionLostError, NmBusError, RefusedError
 from nm_bus.messages import NodeId, Standing, Update
 
 LONGEST = 20
 """How many flaws are told; one wrong hash makes no more of them, but a lost row may."""
+
+
+NAMED = 5
+"""How many feeds are named that are not whole."""
 
 
 @dataclass
@@ -26,23 +30,68 @@ class Walk:
     at: NodeId
     first: int = 0
     last: int = 0
+    count: int = 0
     head: str = ""
+    kept_from: int = 0
+    """Up to this revision some are not kept."""
     heads: dict[int, str] = field(default_factory=dict)
+    feeds: dict[str, Update] = field(default_factory=dict)
+    """The last update of each feed."""
+    not_kept: dict[str, int] = field(default_factory=dict)
+    """How many updates of a feed were before the first one that is kept."""
+    gaps: dict[int, str] = field(default_factory=dict)
+    """What follows an update in its feed and is not the next one of it, by the revision of the
+    former."""
     flaws: list[str] = field(default_factory=list)
 
-    def take(self, update: Update) -> None:
-        """The next update: it must be the next revision, follow the last head, and hash right."""
+    @property
+    def not_seen(self) -> int:
+        """How many revisions up to the last one were not there to be checked."""
+        return self.last - self.count
+
+    def take(self, update: Update, kept_from: int = 0) -> None:
+        """The next update: it must follow the last head of its feed, and the last one of all where
+        they are without a gap, and hash right. Up to `kept_from` some are not kept."""
+        self.kept_from = max(self.kept_from, kept_from)
+        self._in_all(update)
+        self._in_its_feed(update)
         number = update.revision
-        if self.last and number != self.last + 1:
-            self._wrong(f"revision {number} comes after revision {self.last}")
-        elif self.last and update.previous != self.head:
-            self._wrong(f"revision {number} does not follow the head of revision {self.last}")
         if update.head != head_of(update):
             self._wrong(f"the hash of revision {number} is not that of its change")
+        if update.place.head != feed_head_of(update):
+            self._wrong(f"the hash of revision {number} in its feed is not right")
         self.first = self.first or number
+        self.count += 1
         self.heads.setdefault(number - 1, update.previous)
         self.last, self.head = number, update.head
         self.heads[number] = update.head
+
+    def _in_all(self, update: Update) -> None:
+        number = update.revision
+        is_next = number == self.last + 1
+        is_gap = not is_next and (self.last or self.kept_from)
+        if is_gap and (number <= self.last or number - 1 > self.kept_from):
+            self._wrong(f"revision {number} comes after revision {self.last}")
+        elif self.last and is_next and update.previous != self.head:
+            self._wrong(f"revision {number} does not follow the head of revision {self.last}")
+
+    def _in_its_feed(self, update: Update) -> None:
+        place, before = update.place, self.feeds.get(update.place.feed)
+        self.feeds[place.feed] = update
+        where = f"number {place.number} of {place.feed}, revision {update.revision},"
+        if before is None:
+            self.not_kept |= {place.feed: place.number - 1} if place.number > 1 else {}
+        elif place.number != before.place.number + 1 and len(self.gaps) < LONGEST:
+            self.gaps[before.revision] = f"{where} comes after number {before.place.number}"
+        elif place.previous != before.place.head:
+            self._wrong(f"{where} does not follow the head of number {before.place.number}")
+
+    def settle(self, is_kept: Callable[[int], bool]) -> None:
+        """In a feed the oldest go first: a gap after one that is still kept is a flaw, and one
+        after an update that went meanwhile is none."""
+        for revision, flaw in self.gaps.items():
+            if is_kept(revision):
+                self._wrong(flaw)
 
     def _wrong(self, flaw: str) -> None:
         if len(self.flaws) < LONGEST:
@@ -69,8 +118,9 @@ def fsck(
 ) -> None:
     """Check the ledger: walk all updates, compute the hash chain, compare all supernodes' heads.
 
-    The updates are those of the first supernode that answers, as far back as it keeps them. The
-    others are compared at the newest revision that both have.
+    The updates are those of the first supernode that answers, as far as it keeps them: each follows
+    the one before it in its feed, and in the whole where none is missing. The others are compared
+    at the newest revision that both have.
 
     Example: nm-bus fsck --json
 
@@ -94,8 +144,10 @@ def examined(client: Client) -> FsckReport:
         raise ConnectionLostError("; ".join(f"{node}: {why}" for node, why in unheard.items()))
     first = next(iter(standings))
     walk = Walk(first)
-    for update in client.at(first).updates_of():
-        walk.take(update)
+    there = client.at(first)
+    for update in there.updates_of():
+        walk.take(update, there.past_from - 1)
+    walk.settle(lambda revision: there.revision(revision) is not None)
     agreeing: dict[NodeId, int] = {}
     flaws = list(walk.flaws)
     for node in standings:
@@ -142,7 +194,7 @@ def _compared(client: Client, walk: Walk, ours: Standing, theirs: Standing) -> t
 
 def _head_at(client: Client, revision: int) -> str:
     """The head of a supernode at a revision that it has left behind."""
-    update = next(client.updates_of(since=max(0, revision - 1)), None)
+    update = client.revision(max(1, revision))
     if update is None:
         raise RefusedError(f"keeps revision {revision} no more")
     return update.previous if revision == 0 else update.head
@@ -157,11 +209,12 @@ def _verdict(report: FsckReport) -> Exit:
 def _lines(report: FsckReport) -> Iterator[str]:
     walk = report.walk
     if walk.last:
-        count = walk.last - walk.first + 1
-        yield f"{walk.at}: {count} updates read, revisions {walk.first} to {walk.last}"
+        feeds = f"{len(walk.feeds)} feed{'s' if len(walk.feeds) > 1 else ''}"
+        revisions = f"revisions {walk.first} to {walk.last}"
+        yield f"{walk.at}: {walk.count} updates read, {revisions}, of {feeds}"
         yield f"head of revision {walk.last}: {walk.head}"
-        if walk.first > 1:
-            yield f"{walk.at} keeps nothing from before revision {walk.first}: that was not checked"
+        if walk.not_seen:
+            yield _not_checked(walk)
     else:
         yield f"{walk.at}: no update is kept"
     for node, revision in report.agreeing.items():
@@ -172,10 +225,26 @@ def _lines(report: FsckReport) -> Iterator[str]:
         yield f"WRONG: {flaw}"
 
 
+def _not_checked(walk: Walk) -> str:
+    """What is not kept any more."""
+    most = sorted(walk.not_kept.items(), key=lambda each: -each[1])
+    of = "".join(f", {count} of {feed}" for feed, count in most[:NAMED])
+    gone = f"{walk.not_seen} of the revisions up to {walk.kept_from}"
+    return f"{walk.at} keeps {gone} no more: they were not checked{of}"
+
+
 def _data(report: FsckReport) -> dict[str, Any]:
     walk = report.walk
     return {
-        "walked": {"at": walk.at, "first": walk.first, "last": walk.last, "head": walk.head},
+        "walked": {
+            "at": walk.at,
+            "first": walk.first,
+            "last": walk.last,
+            "head": walk.head,
+            "updates": walk.count,
+            "not_checked": walk.not_seen,
+            "not_kept": walk.not_kept,
+        },
         "same_head_at": report.agreeing,
         "not_compared": report.unheard,
         "wrong": report.flaws,

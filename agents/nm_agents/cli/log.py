@@ -7,18 +7,19 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from nm_agents.cli.config.past import not_kept
+from nm_agents.cli.config.past import MissingPast
 from nm_agents.cli.lists import ListForm, Output, show_list
 from nm_agents.cli.options import Config, Json, Timeout, connected
-from nm_agents.cli.screen.console import screen, show
+from nm_agents.cli.screen.console import say, screen, show, warn
 from nm_agents.cli.screen.entries import moment
 from nm_agents.cli.screen.listing import SENTENCE, Field, ListView
-from nm_agents.cli.screen.printable import cell, printable
-from nm_bus.core.ledger.keys import FORMS, family, is_key
+from nm_agents.cli.screen.printable import as_json, cell, printable
+from nm_bus.core.ledger.keys import FORMS, LOCKS, family, feed_of, is_key
+from nm_bus.core.ledger.kinds import KINDS
 from nm_bus.messages import Change, Update
 
-PASSING = frozenset({"session", "lock"})
-"""Families of keys that say little once they are over."""
+PASSING = frozenset(kind for kind, family in KINDS if feed_of(f"{family}/") == LOCKS)
+"""Kinds of changes that say little once they are over."""
 
 WORDS = {"voter": "promote", "standby": "demote"}
 REJOINS = frozenset({"role", "incarnation"})
@@ -50,36 +51,46 @@ def log(
 ) -> None:
     """Show what was agreed, the newest first: who changed what, and when. Times are UTC.
 
-    Sessions and locks, which come and go with each `lock run`, are left out without --all, --kind
-    or --key. Supernodes keep the last 10,000 revisions at least; older ones are in the state alone.
+    Sessions and locks, which come and go with each `lock run`, are left out without --all, --key,
+    or a --kind of theirs. Supernodes keep the last 10,000 changes of documents, of members and of
+    the like, and the last 2,000 of locks and sessions; older ones are in the state alone.
 
     Example: nm-bus log --since 812 --key config/thredds/catalog.xml
 
-    Exit codes: 0 shown (nothing, too), 2 something to correct, 3 no answer.
+    Exit codes: 0 shown (nothing, too), 2 something to correct, 3 no answer, or another supernode
+    may have more.
     """
     key = full_key(key)
     with connected(context, config, timeout) as client:
-        newer = takewhile(lambda update: update.revision > since, client.history(key))
-        wanted = partial(_is_wanted, kind, everything or bool(kind or key))
-        found = list(islice(filter(wanted, newer), limit + 1))
-        begins = client.past_from
+        past = client.history(key, without_locks=not (everything or key or kind in PASSING))
+        newer = takewhile(lambda update: update.revision > since, past)
+        found = list(islice(filter(partial(_is_wanted, kind), newer), limit + 1))
+        missing = MissingPast.of(client)
     more, found = len(found) > limit, found[:limit]
-    which = f" of {printable(key)}" if key else ""
-    such = "No such change" if since or kind else "No change"
-    show_list(LOG, found, f"{such}{which} was agreed.", form, json=json)
-    if json or form in (ListForm.JSON, ListForm.NAME):
-        return
-    console = screen()
-    if more:
-        show(console, Text(f"and older ones: --limit shows more than {limit}", style="dim"))
-    elif begins > since + 1:
-        show(console, Text(f"the past begins here: {not_kept(begins)}", style="dim"))
+    if more or missing.since <= since + 1:
+        missing = MissingPast()
+    if json or form is ListForm.JSON:
+        say(as_json({"changes": found, "more": more, **missing.data()}, indent=True))
+    else:
+        which = f" of {printable(key)}" if key else ""
+        such = "No such change" if since or kind or missing else "No change"
+        begins = f" after revision {missing.since - 1}" if missing else ""
+        show_list(LOG, found, f"{such}{which} was agreed{begins}.", form)
+        _end(form, f"and older ones: --limit shows more than {limit}" if more else "", missing)
+    raise typer.Exit(missing.verdict)
 
 
-def _is_wanted(kind: str, everything: bool, update: Update) -> bool:
-    if kind:
-        return kind in (update.change.kind, what_of(update.change))
-    return everything or family(update.change.key) not in PASSING
+def _end(form: ListForm, more: str, missing: MissingPast) -> None:
+    """What is not shown, if anything: beside the names, where these alone are wanted."""
+    text = f"the past begins here: {missing.sentence}" if missing else more
+    if text and form is ListForm.NAME:
+        warn(text)
+    elif text:
+        show(screen(), Text(text, style="dim"))
+
+
+def _is_wanted(kind: str, update: Update) -> bool:
+    return not kind or kind in (update.change.kind, what_of(update.change))
 
 
 def what_of(change: Change) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nm_agents.cli.config.past import not_kept
+from nm_agents.cli.config.past import MissingPast
 from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen.console import say, screen, show
 from nm_agents.cli.screen.entries import moment, pairs
@@ -26,7 +26,8 @@ def show_revision(
 
     Example: nm-bus show 812
 
-    Exit codes: 0 shown, 2 there is no such revision or something to correct, 3 no answer.
+    Exit codes: 0 shown, 2 there is no such revision or something to correct, 3 no answer, or
+    another supernode may have it.
     """
     with connected(context, config, timeout) as client:
         update = _update(client, revision)
@@ -37,11 +38,12 @@ def show_revision(
 
 
 def _update(client: Client, revision: int) -> Update:
-    found = next(client.updates_of(since=revision - 1), None)
-    if found is not None and found.revision == revision:
+    found = client.revision(revision)
+    if found is not None:
         return found
-    if client.past_from > revision:
-        raise RefusedError(f"revision {revision}: {not_kept(client.past_from)}")
+    missing = MissingPast.of(client)
+    if missing.since > revision:
+        raise missing.error(f"revision {revision}")
     newest = client.standing().revision
     raise RefusedError(f"revision {revision} is not there yet: {newest} is the newest one")
 

@@ -124,11 +124,11 @@ def _conflict(state: State, change: Change) -> Refusal | None:
 
 def _full(state: State, change: Change) -> Refusal | None:
     """Whether there is room. What makes some is never refused: to delete, or to say less."""
+    if len(state.feeds) >= MOST_FEEDS and feed_of(change.key) not in state.feeds:
+        return Refusal(BAD_VALUE, f"the ledger has {MOST_FEEDS} components: use one of them")
     entry = state.get(change.key)
     if entry is None and len(state.entries) >= MOST_ENTRIES:
         return Refusal(BAD_VALUE, f"the ledger holds {MOST_ENTRIES} keys: delete some first")
-    if len(state.feeds) >= MOST_FEEDS and feed_of(change.key) not in state.feeds:
-        return Refusal(BAD_VALUE, f"the ledger has {MOST_FEEDS} components: use one of them")
     if change.value is None:
         return None
     more = size_of(change.value) - (size_of(entry.value) if entry else 0)

@@ -14,7 +14,7 @@ import msgspec
 from nm_bus.boundary import Unreadable, attempt
 from nm_bus.core.ledger.answers import Answered
 from nm_bus.core.ledger.state import StateSnapshot
-from nm_bus.messages import Entry
+from nm_bus.messages import Entry, FeedPlace
 from nm_bus.messages.base import Nested
 
 FORM = 1
@@ -35,19 +35,25 @@ _CHUNK = 20
 
 
 class SnapshotPage(Nested, frozen=True):
-    """A piece of a state: entries in the order of keys, then answers in the order of askers."""
+    """A piece of a state: entries in the order of keys, then answers in the order of askers, then
+    the last places of feeds in the order of their names."""
 
     entries: tuple[Entry, ...] = ()
     answers: tuple[Answered, ...] = ()
+    feeds: tuple[FeedPlace, ...] = ()
+
+
+Item = Entry | Answered | FeedPlace
 
 
 class Cut:
     """One state in pages, numbered from 0; there is at least one."""
 
     def __init__(self, snapshot: StateSnapshot) -> None:
-        self.about = msgspec.structs.replace(snapshot, entries=(), answers=())
-        """The state without its entries and answers, which the pages have."""
-        self._items: list[Entry | Answered] = [*snapshot.entries, *_chunks(snapshot.answers)]
+        self.about = msgspec.structs.replace(snapshot, entries=(), answers=(), feeds=())
+        """The state without its entries, answers and feeds, which the pages have."""
+        answers = _chunks(snapshot.answers)
+        self._items: list[Item] = [*snapshot.entries, *answers, *snapshot.feeds]
         self._starts = [0]
 
     def page(self, number: int) -> tuple[str, bool] | None:
@@ -104,11 +110,15 @@ def joined(about: StateSnapshot, pages: Iterator[SnapshotPage]) -> StateSnapshot
     """The state that was cut, of its pages in their order."""
     entries: list[Entry] = []
     answers: list[Answered] = []
+    feeds: list[FeedPlace] = []
     for page in pages:
         entries += page.entries
+        feeds += page.feeds
         for each in page.answers:
             _add(answers, each)
-    return msgspec.structs.replace(about, entries=tuple(entries), answers=tuple(answers))
+    return msgspec.structs.replace(
+        about, entries=tuple(entries), answers=tuple(answers), feeds=tuple(feeds)
+    )
 
 
 def _add(answers: list[Answered], one: Answered) -> None:
@@ -127,8 +137,9 @@ def _chunks(answers: tuple[Answered, ...]) -> Iterator[Answered]:
             yield msgspec.structs.replace(one, answers=one.answers[at : at + _CHUNK])
 
 
-def _page(items: list[Entry | Answered]) -> SnapshotPage:
+def _page(items: list[Item]) -> SnapshotPage:
     return SnapshotPage(
         tuple(each for each in items if isinstance(each, Entry)),
         tuple(each for each in items if isinstance(each, Answered)),
+        tuple(each for each in items if isinstance(each, FeedPlace)),
     )

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from nm_bus.core.ledger.chain import GENESIS
 from nm_bus.core.ledger.state import State
-from nm_bus.messages import FeedPlace, FollowedFeed, Update
+from nm_bus.messages import FeedPlace, FollowedFeed, NodeId, Update
 
 CHUNK = 64
 """How many updates are fetched at once: a page may need fewer, since each may be large."""
@@ -21,10 +21,18 @@ class Feed(Protocol):
     def feed_from(self) -> int:
         """The revision after which all of them are there."""
 
-    def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
+    def kept_of(self, key: str, *, without_locks: bool = False) -> tuple[int, tuple[NodeId, ...]]:
+        """The revision after which all updates of a key (empty: of all) are there, and who has
+        more of them."""
+
+    def updates(
+        self, since: int, limit: int, key: str = "", *, without_locks: bool = False
+    ) -> list[Update]:
         """The revisions after `since`, of one key or of all, oldest first."""
 
-    def history(self, key: str, before: int, limit: int) -> list[Update]:
+    def history(
+        self, key: str, before: int, limit: int, *, without_locks: bool = False
+    ) -> list[Update]:
         """The revisions before one (0: from the newest on), newest first."""
 
     def feed_updates(self, feed: str, since: int, limit: int) -> list[Update]:
@@ -37,9 +45,11 @@ class Feed(Protocol):
         """The first update of one feed after a revision, of those that are kept."""
 
 
-def forward(feed: Feed, since: int, key: str = "") -> Iterator[Update]:
+def forward(
+    feed: Feed, since: int, key: str = "", *, without_locks: bool = False
+) -> Iterator[Update]:
     """All updates after a revision, oldest first."""
-    while found := feed.updates(since, CHUNK, key):
+    while found := feed.updates(since, CHUNK, key, without_locks=without_locks):
         yield from found
         since = found[-1].revision
 
@@ -51,9 +61,11 @@ def feed_forward(feed: Feed, name: str, since: int) -> Iterator[Update]:
         since = found[-1].place.number
 
 
-def backward(feed: Feed, before: int, key: str = "") -> Iterator[Update]:
+def backward(
+    feed: Feed, before: int, key: str = "", *, without_locks: bool = False
+) -> Iterator[Update]:
     """All updates before a revision (0: from the newest on), newest first."""
-    while found := feed.history(key, before, CHUNK):
+    while found := feed.history(key, before, CHUNK, without_locks=without_locks):
         yield from found
         before = found[-1].revision
         if before <= 1:
@@ -72,7 +84,8 @@ def place_after(name: str, revision: int, state: State, feed: Feed) -> FollowedF
     if following is not None:
         number, head = following.place.number - 1, following.place.previous
     # what was between this revision and the next update that is kept may be gone
-    is_known = number == 0 or revision >= min(feed.feed_from, state.revision)
+    is_known = number == 0 or number > feed.feed_kept_from(name)
+    is_known = is_known or revision >= min(feed.kept_of(name)[0], state.revision)
     return FollowedFeed(name, state.epoch, number, head) if is_known else None
 
 

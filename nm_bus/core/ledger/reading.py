@@ -8,7 +8,7 @@ from nm_bus.core.ledger.keys import why_no_feed
 from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.ledger.state import State
 from nm_bus.core.pages import first_page
-from nm_bus.messages import Entry, FollowedFeed, Page, Read, Update
+from nm_bus.messages import Entry, FollowedFeed, NodeId, Page, Read, Update
 
 
 def page(question: Read, state: State, feed: Feed) -> Page | Refusal:
@@ -25,7 +25,8 @@ def page(question: Read, state: State, feed: Feed) -> Page | Refusal:
             return _page(state, entries=entries, more=more)
         case "updates":
             updates, more = first_page(_past(question, feed), question.limit)
-            return _page(state, updates=updates, more=more, kept_from=feed.feed_from)
+            kept = feed.kept_of(question.key, without_locks=question.without_locks)
+            return _page(state, updates=updates, more=more, kept=kept)
         case "place":
             return _place(question, state, feed)
         case _:
@@ -43,9 +44,8 @@ def _place(question: Read, state: State, feed: Feed) -> Page | Refusal:
 
 
 def _past(question: Read, feed: Feed) -> Iterator[Update]:
-    if question.newest_first:
-        return backward(feed, question.since, question.key)
-    return forward(feed, question.since, question.key)
+    way = backward if question.newest_first else forward
+    return way(feed, question.since, question.key, without_locks=question.without_locks)
 
 
 def _page(
@@ -54,14 +54,16 @@ def _page(
     entries: tuple[Entry, ...] = (),
     updates: tuple[Update, ...] = (),
     more: bool = False,
-    kept_from: int = 0,
+    kept: tuple[int, tuple[NodeId, ...]] = (0, ()),
     place: FollowedFeed | None = None,
 ) -> Page:
-    return Page(state.revision, state.head, state.epoch, entries, updates, more, kept_from, place)
+    found = (entries, updates, more)
+    return Page(state.revision, state.head, state.epoch, *found, *kept, place)
 
 
 def is_whole(question: Read, page: Page) -> bool:
     """Whether a page of updates lacks nothing that another supernode may have."""
     if question.newest_first:
-        return page.more or page.kept_from == 0
+        reached = page.updates[-1].revision if page.more and page.updates else 0
+        return reached > page.kept_from or page.kept_from == 0
     return question.since >= page.kept_from

@@ -10,8 +10,10 @@ from nm_bus.messages import (
     Batch,
     Beat,
     Decided,
+    Earlier,
     Echo,
     Fetch,
+    FetchEarlier,
     Nack,
     Offer,
     Prepare,
@@ -98,6 +100,8 @@ def test_a_stranger_confirms_nothing() -> None:
         (Want("n.1", 3, 1), 0, None),
         (Snap("n.1", 3, 1, False, "", 7), 7, None),
         (Submit(()), 0, None),
+        (FetchEarlier("config", 7), 0, None),
+        (Earlier("config", 7, 0), 0, None),
     ],
 )
 def test_what_a_peer_says_shows_what_it_has_on_disk(

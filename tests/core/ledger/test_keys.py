@@ -3,6 +3,7 @@
 import pytest
 
 from nm_bus.core.ledger.keys import (
+    FAMILY_FEEDS,
     LONGEST,
     family,
     feed_of,
@@ -77,7 +78,7 @@ def test_a_feed_is_a_component_or_a_family_of_keys(feed: str) -> None:
 )
 def test_what_is_no_feed_is_said_with_those_that_are(feed: str) -> None:
     assert not is_feed(feed)
-    known = "config/<component>, lock, member, policy, record, role, silence, supernode"
+    known = ", ".join(("config/<component>", *FAMILY_FEEDS))
     assert why_no_feed(feed) == f"{feed!r} is no feed of the ledger: {known}"
 
 

@@ -1,13 +1,14 @@
 """Reading: what is there, in pages, with the revision at which it was true."""
 
 import pytest
+from msgspec.structs import replace
 
 from nm_bus.codec import size_of
-from nm_bus.core.ledger.reading import page
+from nm_bus.core.ledger.reading import is_whole, page
 from nm_bus.core.ledger.rules.outcome import Refusal
 from nm_bus.core.pages import PAGE_BYTES
 from nm_bus.messages import Page, Read
-from nm_lab.samples.past import Past
+from nm_lab.samples.past import ADMINISTRATOR, Past
 
 
 @pytest.fixture
@@ -81,3 +82,45 @@ def test_a_page_fits_whatever_its_entries_hold() -> None:
         found = read(past, question)
         assert size_of(found) < PAGE_BYTES + 1_000
         assert found.more is (question.since == 0)
+
+
+def test_an_answer_says_who_has_more_of_what_was_asked(past: Past) -> None:
+    assert read(past, Read("updates")).kept_by == ()
+    past.feed_from, past.kept_by = 3, ("sn2.example", "sn3.example")
+    found = read(past, Read("updates", newest_first=True))
+    assert (found.kept_from, found.kept_by) == (3, ("sn2.example", "sn3.example"))
+
+
+def test_locks_are_left_out_if_they_are_not_wanted(past: Past) -> None:
+    past.apply(past.change("open", f"session/{ADMINISTRATOR}/s", {"ttl": 30_000}))
+    assert len(read(past, Read("updates")).updates) == 8
+    assert len(read(past, Read("updates", without_locks=True)).updates) == 7
+    assert len(read(past, Read("updates", without_locks=True, newest_first=True)).updates) == 7
+
+
+FORWARD, BACK = (
+    Read("updates", since=4),
+    Read("updates", newest_first=True),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "last", "more", "kept_from", "whole"),
+    [
+        (FORWARD, 9, False, 0, True),
+        (FORWARD, 9, False, 4, True),
+        (FORWARD, 9, False, 5, False),
+        (BACK, 5, True, 4, True),
+        (BACK, 4, True, 4, False),
+        (BACK, 3, True, 0, True),
+        (BACK, 5, False, 4, False),
+        (BACK, 1, False, 0, True),
+    ],
+)
+def test_a_page_is_whole_where_all_of_it_is_kept(
+    question: Read, last: int, more: bool, kept_from: int, whole: bool
+) -> None:
+    past = Past()
+    updates = (replace(past.put("d"), revision=last),)
+    found = Page(9, "h", 1, updates=updates, more=more, kept_from=kept_from)
+    assert is_whole(question, found) is whole

@@ -163,7 +163,9 @@ def test_who_has_less_of_a_feed_than_is_kept_gets_a_snapshot_of_it(several: Past
 class Unread(KeptUpdates):
     """A past that nobody may look at."""
 
-    def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
+    def updates(
+        self, since: int, limit: int, key: str = "", *, without_locks: bool = False
+    ) -> list[Update]:
         raise AssertionError("it was looked at")
 
     def feed_updates(self, feed: str, since: int, limit: int) -> list[Update]:

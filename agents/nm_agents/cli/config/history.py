@@ -5,18 +5,19 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from nm_agents.cli.config.arguments import DocumentArgument, read_file
-from nm_agents.cli.config.past import past_of, version_at
+from nm_agents.cli.config.past import DocumentPast, past_of, version_at
 from nm_agents.cli.config.showing import show_diff, visible
 from nm_agents.cli.options import Config, Json, Timeout, connected
 from nm_agents.cli.screen import figures
-from nm_agents.cli.screen.console import say, screen, show
+from nm_agents.cli.screen.console import say, screen, show, warn
 from nm_agents.cli.screen.printable import as_json, cell
 from nm_agents.cli.screen.table import table
 from nm_agents.exits import Exit
 from nm_bus.client import Client
-from nm_bus.core.ledger import history as past
+from nm_bus.core.ledger import history as history_of
 from nm_bus.core.ledger.history import HistoryLine, Version
 from nm_bus.errors import RefusedError
 
@@ -39,14 +40,28 @@ def history(
 
     Example: nm-bus config history thredds/catalog.xml
 
-    Exit codes: 0 it has a past, 2 it has none, or something to correct, 3 no answer.
+    Exit codes: 0 it has a past, 2 it has none, or something to correct, 3 no answer, or another
+    supernode may have more of it.
     """
     with connected(context, config, timeout) as client:
-        found = past_of(client, document, limit)[::-1]
+        past = past_of(client, document, limit)
+    found = past.versions[::-1]
     if json:
-        say(as_json([_row(version) for version in found], indent=True))
+        rows = [_row(version) for version in found]
+        about = {"key": document, "more": past.more, **past.missing.data()}
+        say(as_json({**about, "versions": rows}, indent=True))
     else:
         show(screen(), _table(found))
+        _end(past, limit)
+    raise typer.Exit(past.missing.verdict)
+
+
+def _end(past: DocumentPast, limit: int) -> None:
+    """What is not shown, if anything."""
+    if past.more:
+        show(screen(), Text(f"and older ones: --limit shows more than {limit}", style="dim"))
+    elif past.missing:
+        show(screen(), Text(f"older ones may be missing: {past.missing.sentence}", style="dim"))
 
 
 def _row(version: Version) -> dict[str, object]:
@@ -106,7 +121,7 @@ def diff(
     with connected(context, config, timeout) as client:
         sides = _sides(client, document, old, new)
     (before_label, before), (after_label, after) = sides
-    lines = past.diff(before, after, (before_label, after_label))
+    lines = history_of.diff(before, after, (before_label, after_label))
     if json:
         say(as_json({"key": document, "from": before_label, "to": after_label, "diff": lines}))
     else:
@@ -124,9 +139,11 @@ def _sides(client: Client, key: str, old: str, new: str) -> tuple[Side, Side]:
         return _side(client, key, old), _newest(client, key)
     if old:
         return _newest(client, key), _side(client, key, old)
-    found = past_of(client, key, 2)
-    before = _of(found[0]) if len(found) == 2 else ("not there", None)
-    return before, _of(found[-1])
+    past = past_of(client, key, 2)
+    *before, now = past.versions
+    if not before and past.missing:
+        raise past.missing.error(f"{key} before revision {now.revision}")
+    return _of(before[0]) if before else ("not there", None), _of(now)
 
 
 def _side(client: Client, key: str, given: str) -> Side:
@@ -137,7 +154,7 @@ def _side(client: Client, key: str, given: str) -> Side:
 
 
 def _newest(client: Client, key: str) -> Side:
-    return _of(past_of(client, key, 1)[0])
+    return _of(past_of(client, key, 1).versions[0])
 
 
 def _of(version: Version) -> Side:
@@ -154,28 +171,43 @@ def blame(
 ) -> None:
     """Show a document line by line, each with the revision that it is from, its author and time.
 
+    A line that may be older, since what was before its revision is not kept, is marked with `^`.
+
     Example: nm-bus config blame thredds/catalog.xml
 
-    Exit codes: 0 shown, 2 it is not there or no text, or something to correct, 3 no answer.
+    Exit codes: 0 shown, 2 it is not there or no text, or something to correct, 3 no answer, or
+    another supernode may have more of its past.
     """
     with connected(context, config, timeout) as client:
-        lines = past.blame(past_of(client, document))
+        past = past_of(client, document)
+    lines = history_of.blame(past.versions)
     if lines is None:
         raise RefusedError(f"{document} is no text, so there are no lines to blame")
+    first = None if past.is_whole else past.versions[0]
     if json:
-        say(as_json([_blamed(line) for line in lines], indent=True))
-        return
+        rows = [_blamed(line, line.version is first) for line in lines]
+        say(as_json({"key": document, **past.missing.data(), "lines": rows}, indent=True))
+    else:
+        _show_blame(lines, first)
+        if past.missing:
+            warn(past.missing.sentence)
+    raise typer.Exit(past.missing.verdict)
+
+
+def _show_blame(lines: list[HistoryLine], first: Version | None) -> None:
     width = max((len(line.version.actor) for line in lines), default=0)
     for line in lines:
         version = line.version
-        author = f"{version.revision:>8} {figures.agreed(version.time)} {version.actor:{width}}"
+        number = f"{'^' if version is first else ''}{version.revision}"
+        author = f"{number:>8} {figures.agreed(version.time)} {version.actor:{width}}"
         say(f"{author} | {visible(line.text.rstrip(chr(10)))}")
 
 
-def _blamed(line: HistoryLine) -> dict[str, object]:
+def _blamed(line: HistoryLine, may_be_older: bool) -> dict[str, object]:
     version = line.version
     return {
         "revision": version.revision,
+        "may_be_older": may_be_older,
         "actor": version.actor,
         "time": version.time,
         "line": line.text,

@@ -57,9 +57,16 @@ class Checkpoints:
             if each.update is not None and each.update.revision % EVERY == 0:
                 self._reached(each.update.revision, each.update.head)
 
-    def beat(self, height: int, echoes: dict[VoterId, Echo], rules: int) -> Beat:
+    def beat(
+        self,
+        height: int,
+        echoes: dict[VoterId, Echo],
+        rules: int,
+        kept_from: dict[str, int] | None,
+    ) -> Beat:
         """What the others are to compare with theirs."""
-        return Beat(height, echoes, self.revision, self.head, self.signer, self.signature, rules)
+        last = (self.revision, self.head, self.signer, self.signature)
+        return Beat(height, echoes, *last, rules, kept_from)
 
     def compare(self, peer: NodeId, incarnation: str, beat: Beat) -> None:
         """Hold a peer's against what is known here, which may be nothing. A fork is over when the

@@ -164,7 +164,7 @@ def state_of(store: SqliteLedger) -> State:
         time=position.time,
         entries=store.entries(),
         answers=Answers(store.answers.all(), position.floor),
-        feeds=store.feeds(),
+        feeds=store.past.feeds(),
     )
 
 

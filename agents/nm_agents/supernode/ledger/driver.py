@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from nm_agents.supernode.ledger.arrival import Arrival, Arrived
+from nm_agents.supernode.ledger.earlier import EarlierUpdates, lost_with
+from nm_agents.supernode.ledger.kept import KeptPast
 from nm_agents.supernode.ledger.listeners import Done, News
 from nm_agents.supernode.ledger.machine import LedgerMachine
 from nm_agents.supernode.ledger.peers import LedgerPeers
@@ -34,7 +36,9 @@ from nm_bus.messages import (
     Beat,
     Change,
     ChangeId,
+    Earlier,
     Fetch,
+    FetchEarlier,
     Ledger,
     Micros,
     NodeId,
@@ -47,7 +51,6 @@ from nm_bus.messages import (
     Snap,
     Standing,
     Step,
-    Update,
     VoterId,
     Want,
 )
@@ -67,7 +70,7 @@ Sign = Callable[[Change], Change]
 
 
 @dataclass(slots=True)
-class LedgerDriver:
+class LedgerDriver(KeptPast):
     """One life of a supernode's ledger, by `start_life`. Every method may raise StorageError."""
 
     store: SqliteLedger
@@ -85,12 +88,14 @@ class LedgerDriver:
     _born: Seconds = field(init=False)
     _supplies: Supplies = field(init=False)
     _arrival: Arrival = field(init=False)
+    earlier: EarlierUpdates = field(init=False)
     _news: News = field(default_factory=News)
     _installed: list[Callable[[], None]] = field(default_factory=list)
     _ticking: list[Callable[[Seconds], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._supplies = Supplies(self.store, self.post, self._whole)
+        self.earlier = EarlierUpdates(self.store, self.post)
         self._arrival = Arrival.beside(self.store.path, self._tell, self.agreement.random)
         self._arrival.passed(self.height)
         self._born = self._now()
@@ -126,19 +131,6 @@ class LedgerDriver:
     def is_awake(self) -> bool:
         """Whether it votes: the others have confirmed that its file is the one that voted."""
         return not (self.machine.listens or self.reason)
-
-    def updates(self, since: int, limit: int, key: str = "") -> list[Update]:
-        """The revisions after `since`, of one key or of all, oldest first."""
-        return self.store.updates(since, limit, key)
-
-    def history(self, key: str, before: int, limit: int) -> list[Update]:
-        """The revisions before one (0: from the newest on), newest first."""
-        return self.store.history(key, before, limit)
-
-    @property
-    def feed_from(self) -> int:
-        """The revision after which all updates are there; who has less needs a snapshot."""
-        return self.store.position.feed_from
 
     def standing(self) -> Standing:
         """How it stands."""
@@ -271,6 +263,7 @@ class LedgerDriver:
         match step:
             case Beat():
                 self._stop_if(self.peers.compare(sender, message, step))
+                self.earlier.heard(message.origin, step, now)
                 if not self.reason:
                     self._perform(self.agreement.behind(sender, step.height, now, moment))
             case Offer() if step.slot > self.height:
@@ -280,6 +273,8 @@ class LedgerDriver:
             case Snap():
                 if arrived := self._arrival.take(sender, step, now):
                     self._install(arrived)
+            case FetchEarlier() | Earlier():
+                self.earlier.take(message.origin, step, self.state, now)
             case Recall():
                 self._tell_votes(sender)
             case Recalled():
@@ -343,13 +338,14 @@ class LedgerDriver:
         self.post.tell_all(self._own_beat())
         self._ask_back()
         self._supplies.forget_old(now)
+        self.earlier.tick(now)
         for listener in self._ticking:
             listener(now)
         self.transport.later(self.timing.beat, self._beat)
 
     def _own_beat(self) -> Beat:
-        rules = max(self.machine.book)
-        return self.peers.checkpoints.beat(self.height, self.peers.echoes(), rules)
+        rules, kept = max(self.machine.book), self.earlier.told()
+        return self.peers.checkpoints.beat(self.height, self.peers.echoes(), rules, kept)
 
     # --- what is done
 
@@ -413,7 +409,7 @@ class LedgerDriver:
             listener()
 
     def _keep_installed(self, slot: int, whole: Whole, decided: list[Proposed]) -> None:
-        position = msgspec.structs.replace(self._position(), feed_from=whole.state.revision)
+        position = msgspec.structs.replace(self._position(), kept_from=lost_with(self.state))
         keep_snapshot(self.store, whole, slot, position, (answer.id for answer in decided))
         self.post.identity, self.post.mark = self.identity, self.store.marks(slot, 1)[-1]
         self.peers.heads.begin(whole.marks or [self.post.mark])

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 
 from nm_agents.host.sender import Sender
-from nm_bus.messages import Ledger, Log, Mark, NodeId, Offer, Seconds, Snap, Step
+from nm_bus.messages import Earlier, Ledger, Log, Mark, NodeId, Offer, Seconds, Snap, Step
 from nm_bus.storage.ledger import LedgerIdentity
 from nm_bus.topology import OUT, LinkKind, out_exchange
 from nm_bus.transport.base import Transport
+
+_LARGE = Log | Offer | Snap | Earlier
 
 STALE: Seconds = 60.0
 """A step that has waited this long for its link was said again long ago."""
@@ -40,5 +42,5 @@ class Post:
         message = Ledger(
             me.node, me.incarnation, me.epoch, me.boot, me.nonce, step, me.beginning, self.mark
         )
-        kind = LinkKind.BULK if isinstance(step, Log | Offer | Snap) else LinkKind.CONTROL
+        kind = LinkKind.BULK if isinstance(step, _LARGE) else LinkKind.CONTROL
         self._sender.publish(exchange, f"{kind}.ledger", message, expiration=STALE)

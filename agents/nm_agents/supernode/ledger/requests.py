@@ -99,12 +99,8 @@ PATIENCE: Seconds = 8.0
 TOO_MANY = "too many requests wait for their answer; ask again in a moment"
 
 
-class Driver(TakesProposals, Protocol):
+class Driver(TakesProposals, Feed, Protocol):
     """What is asked of a supernode's ledger at work."""
-
-    @property
-    def store(self) -> Feed:
-        """The past that is kept."""
 
     @property
     def node(self) -> NodeId:
@@ -195,7 +191,7 @@ class LedgerRequests:
         flaw = why_no_feed(asked.feed) if asked.feed else ""
         if flaw:
             return Given(code=BAD_REQUEST, error=flaw)
-        return Given(later=lambda: synced(asked, self.driver.state, self.driver.store))
+        return Given(later=lambda: synced(asked, self.driver.state, self.driver))
 
     # --- changes
 
@@ -359,7 +355,7 @@ class LedgerRequests:
             case "answer":
                 return self._answer_to(question.key)
             case _:
-                found = page(question, self.driver.state, self.driver.store)
+                found = page(question, self.driver.state, self.driver)
                 if isinstance(found, Refusal):
                     return Given(code=found.code, error=found.reason)
                 return Given(found)

@@ -176,7 +176,7 @@ def test_the_list_has_every_document_once(run: Run, file: Path, tmp_path: Path) 
 def test_history_tells_who_when_and_who_lost(run: Run, file: Path, eve: Client) -> None:
     put(run, file, "one\n", "--note", "first")
     eve.propose("set", A, {"content": "hers\n"}, base=0)
-    rows = json.loads(run("history", "thredds/a.txt", "--json").stdout)
+    rows = json.loads(run("history", "thredds/a.txt", "--json").stdout)["versions"]
     assert [(r["revision"], r["actor"], r["overwritten_by"]) for r in rows] == [
         (2, EVE, 0),
         (1, "admin.example", 2),
@@ -219,7 +219,7 @@ def test_blame_names_the_author_of_each_line(run: Run, file: Path, eve: Client) 
     assert [line.split()[0] for line in lines] == ["1", "2"]
     assert lines[1].endswith("| B·")
     assert EVE in lines[1]
-    told = json.loads(run("blame", "thredds/a.txt", "--json").stdout)
+    told = json.loads(run("blame", "thredds/a.txt", "--json").stdout)["lines"]
     assert [line["revision"] for line in told] == [1, 2]
 
 
@@ -229,7 +229,7 @@ def test_a_revert_is_a_new_version_that_says_so(run: Run, file: Path) -> None:
     said = run("revert", "thredds/a.txt", "--to", "1", "--note", "it broke")
     assert said.stdout == f"{A}: agreed at revision 3\n"
     assert run("get", "thredds/a.txt").stdout == "one\n"
-    (newest, *_) = json.loads(run("history", "thredds/a.txt", "--json").stdout)
+    (newest, *_) = json.loads(run("history", "thredds/a.txt", "--json").stdout)["versions"]
     assert (newest["reverts"], newest["note"]) == (1, "it broke")
     assert "is so already" in run("revert", "thredds/a.txt", "--to", "1").stdout
 

@@ -1,16 +1,24 @@
 """`nm-bus log` and `nm-bus show`."""
 
 import json
+from typing import Any
+
+import pytest
 
 from nm_bus.testing.supernodes import FakeSupernodes
 
-from .conftest import ADMIN, Asking, Run
+from .conftest import ADMIN, NODES, Asking, Run
 
 
 def set_three(ask: Asking) -> None:
     ask("set", "config/search/a", {"content": "1", "note": "the first"})
     ask("set", "policy/alerts", {"wait": 5})
     ask("set", "config/search/a", {"content": "2"})
+
+
+def changes(run: Run, *options: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(run("log", "--json", *options).stdout)["changes"]
+    return found
 
 
 def test_the_log_shows_the_newest_first(run: Run, ask: Asking) -> None:
@@ -27,7 +35,7 @@ def test_the_log_is_cut_by_revision_key_and_number(run: Run, ask: Asking) -> Non
     set_three(ask)
 
     def revisions(*options: str) -> list[int]:
-        return [update["revision"] for update in json.loads(run("log", "--json", *options).stdout)]
+        return [update["revision"] for update in changes(run, *options)]
 
     assert revisions("--since", "1") == [3, 2]
     assert revisions("--key", "config/search/a") == [3, 1]
@@ -42,7 +50,7 @@ def test_an_empty_log_says_so(run: Run) -> None:
 def test_a_log_longer_than_a_page_is_whole(run: Run, ask: Asking) -> None:
     for number in range(10):
         ask("set", f"policy/p{number}", {"n": number})
-    assert len(json.loads(run("log", "--json").stdout)) == 10
+    assert len(changes(run)) == 10
 
 
 def test_show_tells_a_revision_with_its_change_and_heads(run: Run, ask: Asking) -> None:
@@ -71,7 +79,7 @@ def test_a_revision_that_is_kept_no_more_says_which_is_the_oldest(
         node.kept = 2
     said = run("show", "1")
     assert said.exit_code == 2
-    assert "keeps what was before revision 3" in said.stderr
+    assert "keeps all that was before revision 3" in said.stderr
     assert "before revision 3" in run("log").stdout
     assert "before revision" not in run("log", "--since", "2").stdout
 
@@ -82,27 +90,116 @@ def test_the_past_that_the_first_supernode_lacks_is_asked_of_the_next(
     set_three(ask)
     federation[0].kept = 3
     assert run("show", "1").exit_code == 0
-    assert [u["revision"] for u in json.loads(run("log", "--json").stdout)] == [3, 2, 1]
+    assert [update["revision"] for update in changes(run)] == [3, 2, 1]
     assert "before revision" not in run("log").stdout
     assert "1" in run("config", "get", "search/a", "--revision", "1").stdout
 
 
+PAST = (
+    ("config", "history", "search/a"),
+    ("config", "blame", "search/a"),
+    ("config", "diff", "search/a"),
+    ("config", "diff", "search/a", "1"),
+    ("config", "get", "search/a", "--revision", "1"),
+    ("config", "revert", "search/a", "--to", "1"),
+    ("log",),
+    ("log", "--key", "search/a"),
+    ("show", "1"),
+)
+
+
+@pytest.mark.parametrize("command", PAST, ids=" ".join)
 def test_a_past_that_is_not_here_is_never_denied(
-    run: Run, ask: Asking, federation: FakeSupernodes
+    run: Run, ask: Asking, federation: FakeSupernodes, command: tuple[str, ...]
 ) -> None:
     set_three(ask)
     for node in federation.by_node.values():
         node.kept = 3
-    for command in (
-        ("history", "search/a"),
-        ("blame", "search/a"),
-        ("get", "search/a", "--revision", "1"),
-        ("revert", "search/a", "--to", "1"),
-    ):
-        said = run("config", *command)
-        assert said.exit_code == 2
-        assert "before revision 4" in said.stderr, command
-        assert "there never was" not in said.stderr
+    said = run(*command)
+    text = said.stdout + said.stderr
+    assert said.exit_code == (2 if "1" in command or "diff" in command else 0)
+    assert "before revision 4" in text
+    assert "there never was" not in text
+
+
+@pytest.mark.parametrize("command", PAST, ids=" ".join)
+def test_where_another_supernode_may_have_it_that_is_named_and_the_exit_code_says_so(
+    run: Run, ask: Asking, federation: FakeSupernodes, command: tuple[str, ...]
+) -> None:
+    set_three(ask)
+    for node in federation.by_node.values():
+        node.kept, node.kept_by = 3, ("sn8.example.org", "sn9.example.org")
+    said = run(*command)
+    assert said.exit_code == 3
+    names = "sn8.example.org and sn9.example.org may have it"
+    assert names in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("command", PAST, ids=" ".join)
+def test_where_one_supernode_lacks_the_past_the_answers_are_those_of_the_others(
+    run: Run, ask: Asking, federation: FakeSupernodes, command: tuple[str, ...]
+) -> None:
+    set_three(ask)
+    whole = run(*command)
+    federation[0].kept, federation[0].kept_by = 3, NODES[1:]
+    said = run(*command)
+    if "revert" not in command:
+        assert (said.stdout, said.exit_code) == (whole.stdout, whole.exit_code)
+    assert said.exit_code < 2, said.stderr
+
+
+def test_a_document_as_it_is_needs_no_past(
+    run: Run, ask: Asking, federation: FakeSupernodes
+) -> None:
+    set_three(ask)
+    ask("set", "policy/alerts", {"wait": 6})
+    for node in federation.by_node.values():
+        node.kept = 4
+    assert run("config", "get", "search/a", "--revision", "3").stdout == "2"
+    assert run("config", "get", "search/a", "--revision", "4").stdout == "2"
+    (version,) = json.loads(run("config", "history", "search/a", "--json").stdout)["versions"]
+    assert (version["revision"], version["size"]) == (3, 1)
+
+
+def test_programs_are_told_what_is_missing(
+    run: Run, ask: Asking, federation: FakeSupernodes
+) -> None:
+    set_three(ask)
+    for node in federation.by_node.values():
+        node.kept, node.kept_by = 2, ("sn9.example.org",)
+    for command in (("log",), ("config", "history", "search/a"), ("config", "blame", "search/a")):
+        told = json.loads(run(*command, "--json").stdout)
+        assert (told["past_from"], told["past_kept_by"]) == (3, ["sn9.example.org"]), command
+    (line,) = json.loads(run("config", "blame", "search/a", "--json").stdout)["lines"]
+    assert line["may_be_older"]
+    assert "^3" in run("config", "blame", "search/a").stdout
+    assert run("log", "--format", "name").stdout == "3\n"
+    assert "# the past begins here" in run("log", "--format", "name").stderr
+
+
+def test_programs_are_told_that_a_list_was_cut(run: Run, ask: Asking) -> None:
+    set_three(ask)
+    assert json.loads(run("log", "--json", "--limit", "2").stdout)["more"] is True
+    assert json.loads(run("log", "--json", "--limit", "3").stdout)["more"] is False
+    told = json.loads(run("config", "history", "search/a", "--json", "--limit", "1").stdout)
+    assert (told["more"], [version["revision"] for version in told["versions"]]) == (True, [3])
+    said = run("config", "history", "search/a", "--limit", "1").stdout
+    assert "--limit shows more than 1" in said
+
+
+def test_locks_are_not_read_to_show_the_rest(
+    run: Run, ask: Asking, federation: FakeSupernodes
+) -> None:
+    set_three(ask)
+    for number in range(20):
+        ask("open", f"session/{ADMIN}/s{number}", {"ttl": 30_000})
+        ask("close", f"session/{ADMIN}/s{number}")
+    for options in ((), ("--kind", "set")):
+        federation[0].asked.clear()
+        assert [update["revision"] for update in changes(run, *options)] == [3, 2, 1]
+        assert len(federation[0].asked) == 1
+    assert len(changes(run, "--kind", "open")) == 20
+    assert len(changes(run, "--all")) == 43
 
 
 def test_what_others_wrote_moves_no_cursor(run: Run, ask: Asking) -> None:
@@ -120,9 +217,8 @@ def test_what_became_of_a_supernode_is_told_in_the_words_of_the_commands(run: Ru
     said = run("log").stdout
     found = [line.split()[1] for line in said.splitlines() if node in line]
     assert found == ["rejoin", "demote", "promote", "add"]
-    one = json.loads(run("log", "--kind", "promote", "--json").stdout)
-    assert [update["revision"] for update in one] == [2]
-    assert len(json.loads(run("log", "--kind", "admit", "--json").stdout)) == 4
+    assert [update["revision"] for update in changes(run, "--kind", "promote")] == [2]
+    assert len(changes(run, "--kind", "admit")) == 4
 
 
 def test_sessions_and_locks_are_shown_on_demand_only(run: Run, ask: Asking) -> None:
@@ -142,7 +238,7 @@ def test_a_log_that_stopped_early_says_so(run: Run, ask: Asking) -> None:
 
 def test_a_documents_name_is_a_key_without_its_family(run: Run, ask: Asking) -> None:
     ask("set", "config/thredds/a.txt", {"content": "x"})
-    (shown,) = json.loads(run("log", "--key", "thredds/a.txt", "--json").stdout)
+    (shown,) = changes(run, "--key", "thredds/a.txt")
     assert shown["change"]["key"] == "config/thredds/a.txt"
     said = run("log", "--key", "thredds/b.txt").stdout
     assert said == "No change of config/thredds/b.txt was agreed.\n"

@@ -153,7 +153,7 @@ def test_a_follower_of_the_lost_ones_is_reset_and_goes_on_with_the_survivor(
     for _ in range(3):
         question = follower.question
         if question is not None:
-            follower.answered(question, synced(question, ledger.state, ledger.store))
+            follower.answered(question, synced(question, ledger.state, ledger))
     state = ledger.state
     assert follower.place == Place(state.epoch, state.revision, state.head)
     assert follower.question is None
