@@ -57,7 +57,7 @@ class BrokerWatch:
         if not nodes:
             raise RefusedError("the management API knows no node of the broker")
         node, version = nodes[0], self.api.overview().rabbitmq_version
-        # as many inboxes as members: nothing here may cost the more, the more there are
+        # there are as many inboxes as members, and nothing here reads their numbers
         queues = self.api.queues_but(self._vhost, inbox_queue(""))
         depths = {name: item.messages or 0 for name, item in queues.items()}
         # alert queues are too many
