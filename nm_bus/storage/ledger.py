@@ -34,9 +34,11 @@ from nm_bus.messages import (
 from nm_bus.project import Project
 from nm_bus.storage.answers import TABLES as ANSWERS
 from nm_bus.storage.answers import AnswerRows
+from nm_bus.storage.log import TABLES as LOG
+from nm_bus.storage.log import LogRows
 from nm_bus.storage.past import TABLES as UPDATES
 from nm_bus.storage.past import Kept, PastRows
-from nm_bus.storage.retention import RetainedRows, old_slot
+from nm_bus.storage.retention import old_slot
 from nm_bus.storage.sqlite import SqliteFile
 
 SCHEMA = 4
@@ -45,12 +47,9 @@ SCHEMA = 4
 MAX_BYTES = 20 * 1024**3
 """How large a file may grow: more than all that it holds at their own limits, so that these are
 met first. In GiB, with the half-full pages that SQLite may leave, and a page of 4 KiB that a long
-row may leave nearly empty: updates 6.4 (270,000 rows, 2.7 GiB of them), outbox 3.7 (10,000 changes
+row may leave nearly empty: updates 6.5 (290,000 rows, 2.7 GiB of them), outbox 3.7 (10,000 changes
 of 192 KiB), state 2.0 (200,000 keys, 512 MiB of values), answers 1.1 (200,000), log 0.5
 (256 MiB)."""
-
-PAGE_SLOTS, PAGE_BYTES = 1_000, 256 * 1024
-"""How much of the log goes into one page: over 1 Mbit/s it comes before it is asked for again."""
 
 NEWCOMER = 0
 """The epoch of a ledger that knows nothing yet, not even how the project began."""
@@ -61,9 +60,6 @@ _TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE outbox (id TEXT PRIMARY KEY, change BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE acceptor (slot INTEGER PRIMARY KEY, vote BLOB NOT NULL) STRICT;
-CREATE TABLE log (
-    slot INTEGER PRIMARY KEY, batch BLOB NOT NULL, revision INTEGER NOT NULL, head TEXT NOT NULL
-) STRICT;
 CREATE TABLE entries (key TEXT PRIMARY KEY, entry BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE peers (voter TEXT PRIMARY KEY, echo BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
@@ -133,7 +129,7 @@ class SqliteLedger:
         """Up to which revision the feed was published."""
         self.wanted: int | None = None
         """The slot of a snapshot that somebody fetches, and will go on from."""
-        self._log = RetainedRows(file, "log", "batch")
+        self._log = LogRows(file)
         self.past = PastRows(file)
 
     def project(self) -> Project | None:
@@ -204,10 +200,7 @@ class SqliteLedger:
     def keep_batch(self, mark: Mark, batch: Batch) -> None:
         """A slot is decided, and that is how far the ledger is with it: its changes wait no more,
         and votes up to it are needed no more."""
-        body = _encode(batch)
-        row = (mark.height, body, mark.revision, mark.head)
-        self._file.run("INSERT OR REPLACE INTO log VALUES (?, ?, ?, ?)", row)
-        self._log.size += len(body)
+        self._log.keep(mark, batch)
         self._file.run("DELETE FROM acceptor WHERE slot <= ?", (mark.height,))
         self._decided(change.id for change in batch.changes)
 
@@ -270,36 +263,27 @@ class SqliteLedger:
 
     def batches(self, slot: int) -> tuple[Batch, ...] | None:
         """What was decided from a slot on, a page of it; None when that is gone from the log."""
-        chosen: list[bytes] = []
-        size = 0
-        while len(chosen) < PAGE_SLOTS:
-            found = self._file.rows("SELECT batch FROM log WHERE slot = ?", (slot + len(chosen),))
-            size += len(found[0][0]) if found else 0
-            if not found or (chosen and size > PAGE_BYTES):
-                break
-            chosen.append(found[0][0])
-        if not chosen and slot <= self.position.height:
-            return None
-        return tuple(self._file.decoded(body, Batch) for body in chosen)
+        found = self._log.batches(slot)
+        return None if not found and slot <= self.position.height else found
 
     def marks(self, slot: int, limit: int) -> list[Mark]:
         """How far it was at each slot of the log from this one on, as many as that; and at its last
         one, also when that is not in the log."""
-        query = "SELECT slot, revision, head FROM log WHERE slot >= ? ORDER BY slot LIMIT ?"
-        found = [Mark(*row) for row in self._file.rows(query, (slot, limit))]
-        here = Mark(self.position.height, self.position.revision, self.position.head)
-        is_last = slot <= here.height and (not found or found[-1].height < here.height)
-        return [*found, here] if is_last and len(found) < limit else found
+        found, at = self._log.marks(slot, limit), self.position
+        is_last = slot <= at.height and (not found or found[-1].height < at.height)
+        here = [Mark(at.height, at.revision, at.head)] if is_last else []
+        return [*found, *here][:limit]
+
+    def goes_on_after(self, slot: int) -> bool:
+        """Whether the log has what was decided after a slot, if anything was."""
+        following = self._log.marks(slot + 1, 1)
+        goes_on = bool(following) and following[0].height == slot + 1
+        return goes_on or slot == self.position.height
 
     def mark_at(self, claim: Mark) -> Mark | None:
         """How far it was at the revision that somebody claims, if the feed has that."""
         update = self.update(claim.revision)
         return Mark(claim.height, update.revision, update.head) if update else None
-
-    def goes_on_after(self, slot: int) -> bool:
-        """Whether the log has what was decided after a slot, if anything was."""
-        found = self._file.rows("SELECT 1 FROM log WHERE slot = ?", (slot + 1,))
-        return bool(found) or slot == self.position.height
 
     def update(self, revision: int) -> Update | None:
         """One revision, if it is kept."""
@@ -405,7 +389,7 @@ def create_ledger(
 
 
 def _make(file: SqliteFile, about: dict[str, object]) -> None:
-    for statement in filter(str.strip, (_TABLES + ANSWERS + UPDATES).split(";")):
+    for statement in filter(str.strip, (_TABLES + LOG + ANSWERS + UPDATES).split(";")):
         file.run(statement)
     for name, value in about.items():
         file.run("INSERT INTO about VALUES (?, ?)", (name, _encode(value)))

@@ -18,7 +18,7 @@ from nm_bus.core.ledger.state import StateSnapshot
 from nm_bus.errors import StorageError
 from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Mark, Proposed, Update
 from nm_bus.storage import ledger as storage
-from nm_bus.storage import retention
+from nm_bus.storage import log, retention
 from nm_bus.storage.ledger import (
     LedgerIdentity,
     Position,
@@ -232,7 +232,7 @@ def test_the_log_is_compacted_and_says_when_it_has_not_what_is_asked(
     store: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "LOG_SLOTS", 3)
-    monkeypatch.setattr(storage, "PAGE_SLOTS", 2)
+    monkeypatch.setattr(log, "PAGE_SLOTS", 2)
     for slot in range(1, 11):
         store.keep_batch(Mark(slot), Batch("a#genesis", slot))
     store.keep_position(structs.replace(store.position, height=10))

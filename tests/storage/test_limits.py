@@ -1,7 +1,7 @@
 """The limits of what a ledger's file holds leave it below its own."""
 
 from nm_agents.supernode.ledger.arrival import MOST_BYTES
-from nm_agents.supernode.ledger.driver import MOST_OWN
+from nm_agents.supernode.ledger.own import MOST_OWN
 from nm_bus.core.ledger.answers import MOST_ANSWERS
 from nm_bus.core.ledger.applying import MOST_ENTRIES
 from nm_bus.core.ledger.batches import MOST_CHANGES
@@ -26,6 +26,7 @@ def test_all_that_a_file_holds_at_its_limits_fits_with_room_to_spare() -> None:
     state = on_disk(MOST_VALUES + ENTRY * MOST_ENTRIES, MOST_ENTRIES)
     answers = on_disk(ANSWER * MOST_ANSWERS, MOST_ANSWERS)
     groups = list(map(bounds_of, GROUPS))
+    assert sum(one.most for one in groups) == 290_000
     feed = on_disk(sum(one.size for one in groups), sum(one.most for one in groups))
     log = on_disk(LOG_BYTES, LOG_SLOTS)
     outbox = on_disk(MOST_OWN * values.MOST_BYTES, MOST_OWN)

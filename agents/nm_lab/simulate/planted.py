@@ -18,7 +18,6 @@ from nm_bus.messages import (
     Change,
     ChangeId,
     Decided,
-    Mark,
     Micros,
     Nack,
     Prepare,
@@ -26,8 +25,12 @@ from nm_bus.messages import (
     Seconds,
     VoterId,
 )
-from nm_lab.simulate.guarded import GuardedNode
 from nm_lab.simulate.node import Kept, SimulatedNode, WholeState
+from nm_lab.simulate.plantedguards import (
+    ComparesTheNewestOnly,
+    CountsAnotherHistory,
+    GoesOnOutvoted,
+)
 from nm_lab.simulate.tally import TallyMachine
 from nm_lab.simulate.variant import Variant
 
@@ -331,33 +334,6 @@ class SnapshotWithoutAnswers(SimulatedNode):
         assert isinstance(whole.tally, TallyMachine)
         whole.tally.answers.clear()
         return whole
-
-
-# --- guards
-
-
-class CountsAnotherHistory(GuardedNode):
-    """What a peer says counts, whatever head it has."""
-
-    def hears_head(self, sender: VoterId, mark: Mark | None) -> bool:
-        """Everybody."""
-        return True
-
-
-class GoesOnOutvoted(GuardedNode):
-    """Whose history too many others do not have goes on all the same."""
-
-    def _stop_if_outvoted(self) -> None:
-        """Never."""
-
-
-class ComparesTheNewestOnly(GuardedNode):
-    """The own heads of the past are forgotten."""
-
-    def hears_head(self, sender: VoterId, mark: Mark | None) -> bool:
-        """Compare at the own height alone."""
-        is_here = mark is not None and mark.height == self.agreement.height
-        return self.heads.counts(sender, mark if is_here else None)
 
 
 # --- liveness

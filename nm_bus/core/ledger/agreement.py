@@ -64,7 +64,6 @@ class Agreement:
     author: VoterId = ""
     votes: dict[int, Vote] = field(default_factory=dict)
     outbox: dict[ChangeId, Change] = field(default_factory=dict)
-
     proposal: Proposal | None = None
     waiting: Waiting = field(init=False)
     _now: Seconds = 0.0

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from nm_agents.supernode.ledger.checking import Judge
 from nm_agents.supernode.ledger.checkpoints import Checkpoints, Witness
-from nm_agents.supernode.ledger.driver import LedgerDriver, Sign
+from nm_agents.supernode.ledger.driver import LedgerDriver
 from nm_agents.supernode.ledger.feed import UpdateFeed
 from nm_agents.supernode.ledger.machine import LedgerMachine
+from nm_agents.supernode.ledger.own import Sign
 from nm_agents.supernode.ledger.peers import LedgerPeers
 from nm_agents.supernode.ledger.post import Post
 from nm_agents.supernode.ledger.requests import LedgerRequests

@@ -16,6 +16,7 @@ from nm_agents.supernode.ledger.earlier import EarlierUpdates, lost_with
 from nm_agents.supernode.ledger.kept import KeptPast
 from nm_agents.supernode.ledger.listeners import Done, News
 from nm_agents.supernode.ledger.machine import LedgerMachine
+from nm_agents.supernode.ledger.own import OwnChanges, Sign
 from nm_agents.supernode.ledger.peers import LedgerPeers
 from nm_agents.supernode.ledger.post import Post
 from nm_agents.supernode.ledger.snapshots import Supplies, Whole
@@ -60,13 +61,8 @@ from nm_bus.transport.base import Transport
 
 _LOG = logging.getLogger(__name__)
 
-MOST_OWN = 10_000
-"""How many own changes may wait to be decided; one more is not taken."""
-
 PATIENCE = 4
 """For how many beats a new life waits for voters that do not say what they accepted."""
-
-Sign = Callable[[Change], Change]
 
 
 @dataclass(slots=True)
@@ -84,7 +80,7 @@ class LedgerDriver(KeptPast):
     sign: Sign
     reason: str = ""
     """Why it has stopped, if it has: it votes no more, but can still be read."""
-    _own: int = 0
+    _own: OwnChanges = field(init=False)
     _born: Seconds = field(init=False)
     _supplies: Supplies = field(init=False)
     _arrival: Arrival = field(init=False)
@@ -98,6 +94,9 @@ class LedgerDriver(KeptPast):
         self.earlier = EarlierUpdates(self.store, self.post)
         self._arrival = Arrival.beside(self.store.path, self._tell, self.agreement.random)
         self._arrival.passed(self.height)
+        self._own = OwnChanges(
+            self.identity, self.agreement, self.machine, self.clock, self.sign, self._news.asked
+        )
         self._born = self._now()
 
     # --- what others may see of it
@@ -180,45 +179,17 @@ class LedgerDriver(KeptPast):
     def propose_all(self, asked: Iterable[tuple[Change, Done]]) -> list[str]:
         """Propose changes that came together, each as by `propose`, in one transaction."""
         stamped: dict[ChangeId, Change] = {}
-        said = [self._taken(change, done, stamped) for change, done in asked]
+        own, now = self._own, self._micros()
+        said = [own.taken(one, done, stamped, now, bool(self.reason)) for one, done in asked]
         if stamped:
             self._perform(self.agreement.offer_all(stamped.values(), self._now(), self._micros()))
         return said
-
-    def _taken(self, change: Change, done: Done, stamped: dict[ChangeId, Change]) -> str:
-        """What becomes of one change; what is to be offered goes to `stamped`."""
-        answer = self.state.answer(change.id)
-        if answer is not None:
-            done(answer)
-            return answer.state
-        known = change.id in self.agreement.outbox or change.id in stamped
-        waiting = len(self.agreement.outbox) + len(stamped)
-        if not known and (self.reason or waiting >= MOST_OWN):
-            return "full"
-        self._news.asked[change.id] = done
-        if not known:
-            moment = self.clock.tick(self._micros(), FAR_AHEAD)
-            stamped[change.id] = msgspec.structs.replace(
-                change, timestamp=moment, supernode=self.node
-            )
-        return "accepted"
 
     def own_change(
         self, kind: str, key: str, value: dict[str, Any] | None = None, expected: int | None = None
     ) -> Change:
         """A new change in this supernode's own name, signed."""
-        self._own += 1
-        id, base = f"{self.node}/{self.identity.nonce}/{self._own}", self.state.revision
-        return self.sign(Change(id, self.node, kind, key, base, value=value, expected=expected))
-
-    @property
-    def published(self) -> int:
-        """Up to which revision the feed was published, as it is on disk."""
-        return self.store.published
-
-    def keep_published(self, revision: int) -> None:
-        """The feed was published up to this revision."""
-        self.store.keep_published(revision)
+        return self._own.change(self.state.revision, kind, key, value, expected)
 
     # --- what happens
 

@@ -55,3 +55,12 @@ class KeptPast:
     def feed_after(self, feed: str, revision: int) -> Update | None:
         """The first update of one feed after a revision, of those that are kept."""
         return self.store.past.next_of(feed, revision)
+
+    @property
+    def published(self) -> int:
+        """Up to which revision the feed was published, as it is on disk."""
+        return self.store.published
+
+    def keep_published(self, revision: int) -> None:
+        """The feed was published up to this revision."""
+        self.store.keep_published(revision)
