@@ -212,7 +212,7 @@ class JoinGround:
         crowd.begin()
         while not (joined and welcomed):
             time.sleep(LOOK)
-            have = crowd.welcomed, self._revision() - before.revision
+            have = crowd.welcomed, self._revisions(before)
             now = time.monotonic()
             welcomed = welcomed or (now - began if have[0] >= count else 0.0)
             if not joined and have[1] >= count:
@@ -226,9 +226,10 @@ class JoinGround:
                 )
         return joined, welcomed
 
-    def _revision(self) -> int:
+    def _revisions(self, since: Standing) -> int:
+        """How many there are since then; none where the supernode is too busy to answer."""
         try:
-            return self.client.standing().revision
+            return self.client.standing().revision - since.revision
         except TimedOutError:
             return 0
 
