@@ -19,28 +19,25 @@ from nm_bus.errors import NmBusError, TimedOutError
 from nm_bus.messages import NodeId, Seconds, Standing
 from nm_bus.settings import Limits, Tls
 from nm_bus.topology import UPDATES, inbox_queue
-from nm_lab.bench.aims import Measured
 from nm_lab.bench.crowd import channel, depth
 from nm_lab.bench.ground import SUPERNODE, admit_impersonator, impersonator
+from nm_lab.bench.joining import (
+    EVERYTHING,
+    NAMES,
+    ONE_COMPONENT,
+    Feeds,
+    JoinedCrowd,
+    JoinFigures,
+    JoinWave,
+)
 from nm_lab.bench.newcomers import NewcomerCrowd, newcomers
 from nm_lab.bench.traffic import members
 from nm_lab.federation.building import Federation, Plan
 
 PROJECT = "joins"
 
-Feeds = tuple[str, ...]
-
-EVERYTHING: Feeds = ("",)
-ONE_COMPONENT: Feeds = ("config/bench",)
-"""What an inbox is bound to: all updates, or the documents of one component."""
-
-NAMES = {EVERYTHING: "everything", ONE_COMPONENT: "one component"}
-
 WITNESS = "bench.updates"
 """The bench's queue of every update, which says when the last one was published."""
-
-RATE_AIM = 5_000 / 60.0
-"""Members that join in a second: 5,000 within a minute."""
 
 LOOK: Seconds = 0.1
 ANSWER: Seconds = 20.0
@@ -50,67 +47,6 @@ STANDSTILL: Seconds = 60.0
 """How long nothing may happen before it is given up."""
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class JoinWave:
-    """Members that said hello at once. Times are since the first hello; `supernode` and `broker`
-    are seconds of processor time until all is done and every update is published."""
-
-    members: int
-    joined: Seconds
-    """When the ledger had all of them."""
-    welcomed: Seconds
-    """When the last inbox was made, and its member knew."""
-    hellos: int
-    revisions: int
-    slots: int
-    supernode: Seconds
-    broker: Seconds
-
-
-@dataclass(frozen=True, slots=True)
-class JoinedCrowd:
-    """A crowd that joined, and others that joined when its inboxes were there: so many `messages`
-    came to all these inboxes because of the others."""
-
-    feeds: Feeds
-    first: JoinWave
-    others: JoinWave
-    messages: int
-
-    @property
-    def name(self) -> str:
-        """What the inboxes are bound to."""
-        return NAMES[self.feeds]
-
-    @property
-    def each(self) -> float:
-        """Updates in an inbox, on average."""
-        return self.messages / self.first.members
-
-    @property
-    def share(self) -> float:
-        """Of the others' joins, how many an inbox was sent."""
-        return self.each / self.others.members
-
-
-@dataclass(frozen=True, slots=True)
-class JoinFigures:
-    """One crowd after the other, each on a federation of its own."""
-
-    crowds: list[JoinedCrowd]
-
-    def measured(self) -> list[Measured]:
-        """Each figure beside its aim: of the last crowd, which is the largest."""
-        last = self.crowds[-1]
-        first = last.first
-        times = {"members joined": first.joined, "inboxes made": first.welcomed}
-        rates = [
-            Measured(f"{name} per second, of {first.members}", first.members / took, RATE_AIM, "/s")
-            for name, took in times.items()
-        ]
-        return [*rates, Measured("updates in an inbox, of others' joins", last.each, 0, most=True)]
 
 
 def joins(folder: Path, count: int, compared: int, progress: Progress) -> JoinFigures:

@@ -16,7 +16,7 @@ from nm_lab.bench.aims import Measured
 from nm_lab.bench.fanout import FannedOut
 from nm_lab.bench.hold import HoldFigures
 from nm_lab.bench.ingest import NAMES, StreamFigures
-from nm_lab.bench.joins import JoinFigures, JoinWave
+from nm_lab.bench.joining import JoinFigures, JoinWave
 
 
 def stream_table(stream: StreamFigures) -> Table:

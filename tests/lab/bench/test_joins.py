@@ -20,7 +20,7 @@ from nm_bus.topology import Binding, Exchange, Queue, Topology, request_exchange
 from nm_bus.transport.base import Delivery, Outgoing
 from nm_bus.transport.memory import MemoryTransport
 from nm_bus.transport.memory_broker import MemoryBroker
-from nm_lab.bench.joins import EVERYTHING, ONE_COMPONENT, JoinedCrowd, JoinFigures, JoinWave
+from nm_lab.bench.joining import EVERYTHING, ONE_COMPONENT, JoinedCrowd, JoinFigures, JoinWave
 from nm_lab.bench.newcomers import Newcomers
 from nm_lab.bench.tables import joins_json, joins_table
 
