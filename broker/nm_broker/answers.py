@@ -75,6 +75,14 @@ class QueueAnswer(Struct, frozen=True):
         return (stats.ack or 0) if isinstance(stats, MessageStats) else 0
 
 
+class QueuePage(Struct, frozen=True):
+    """Some of the queues that were asked for, and in how many pages all of them are: no more than a
+    broker could hold, since each one is asked for."""
+
+    items: tuple[QueueAnswer, ...]
+    page_count: Annotated[int, Meta(ge=0, le=1_000)]
+
+
 class BindingAnswer(Struct, frozen=True):
     """What leads messages to a queue; `properties_key` is its name in the API."""
 

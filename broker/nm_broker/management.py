@@ -11,8 +11,10 @@ redirects; a larger one would only add to what each program of a supernode loads
 import base64
 import http.client
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -36,11 +38,11 @@ SHOWN = 200
 MOST_BYTES = 64 * 1024 * 1024
 """The largest answer that is read."""
 
-QUEUE_COLUMNS = (
-    *("name", "messages", "messages_ready", "messages_unacknowledged"),
-    "message_stats.ack",
-)
+QUEUE_COLUMNS = "columns=name,messages,messages_ready,messages_unacknowledged,message_stats.ack"
 """What is asked of each queue: all that the broker knows of one is twenty times as much."""
+
+QUEUE_PAGE = 500
+"""The most queues that RabbitMQ gives in one page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +151,22 @@ class ManagementApi:
 
     def queues(self, vhost: str) -> dict[str, answers.QueueAnswer]:
         """The broker's statements of its queues, by name; up to five seconds old."""
-        columns = "columns=" + ",".join(QUEUE_COLUMNS)
-        known = self.get(tuple[answers.QueueAnswer, ...], "queues", vhost, query=columns)
+        kind = tuple[answers.QueueAnswer, ...]
+        known = self.get(kind, "queues", vhost, query=QUEUE_COLUMNS)
         return {item.name: item for item in known}
+
+    def queues_but(self, vhost: str, prefix: str) -> dict[str, answers.QueueAnswer]:
+        """The same, without the queues whose names begin so. Of these the broker collects nothing:
+        with thousands of them it has a fraction of the work."""
+        pattern = quote(f"^(?!{re.escape(prefix)})", safe="")
+        query = f"{QUEUE_COLUMNS}&page_size={QUEUE_PAGE}&use_regex=true&name={pattern}"
+        known: dict[str, answers.QueueAnswer] = {}
+        for number in count(1):
+            page = self.get(answers.QueuePage, "queues", vhost, query=f"{query}&page={number}")
+            known |= {item.name: item for item in page.items}
+            if number >= page.page_count or not page.items:
+                break
+        return known
 
     def depths(self, vhost: str) -> dict[str, int]:
         """How many messages wait in each queue, delivered but unacknowledged ones included."""

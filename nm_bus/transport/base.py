@@ -118,7 +118,8 @@ class Transport(Protocol):
 
         What was asked for before is declared before the state becomes UP and readers read.
         `done` is told CONFIRMED or REFUSED the first time it was tried. With `renew` false it is
-        declared now or never (LOST): for queues that come and go.
+        declared now or never (LOST): for queues that come and go. These are made several at once,
+        those of one name one after the other.
         """
 
     def publish(self, message: Outgoing, done: Published | None = None) -> None:

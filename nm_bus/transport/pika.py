@@ -30,6 +30,7 @@ from nm_bus.transport.base import (
 from nm_bus.transport.declarer import Declarer
 from nm_bus.transport.diagnosis import diagnose
 from nm_bus.transport.endpoints import Endpoints
+from nm_bus.transport.lanes import DeclaringLanes
 from nm_bus.transport.loop import Loop
 from nm_bus.transport.publisher import Publisher
 from nm_bus.transport.reader import Reader
@@ -71,7 +72,7 @@ class PikaTransport:
         self._listeners: list[Changed] = []
         self._stopping = False
         self._publisher = Publisher(self._loop, user, timing.confirm, self._pauses(), self._go_on)
-        self._declarer = Declarer(self._loop, self._go_on)
+        self._declarer, self._lanes = Declarer(self._loop, self._go_on), DeclaringLanes(self._loop)
         self._publishing = self._session("publishing" if separate else "", self._can_publish)
         self._reading = self._session("reading", self._can_read) if separate else self._publishing
         self._status = Status(Flow.CONNECTING, since=self._loop.now())
@@ -124,6 +125,7 @@ class PikaTransport:
         self._publisher.blocked = self._publishing.flow is Flow.BLOCKED
         if self._publishing.connection is None:
             self._declarer.lost()
+            self._lanes.lost()
         flow, reason = self._state()
         if (flow, reason) != (self._status.flow, self._status.reason):
             self._status = Status(flow, reason, self._loop.now())
@@ -148,6 +150,7 @@ class PikaTransport:
     def _can_publish(self, connection: pika.SelectConnection) -> None:
         self._publisher.open(connection)
         self._declarer.open(connection)
+        self._lanes.open(connection)
 
     def _can_read(self, _connection: pika.SelectConnection) -> None:
         self._read()
@@ -173,7 +176,10 @@ class PikaTransport:
         self, topology: Topology, done: Published | None = None, *, renew: bool = True
     ) -> None:
         """Declare all of it; `renew`: again after each reconnection, until the program ends."""
-        self._declarer.declare(topology, done, renew=renew)
+        if renew:
+            self._declarer.declare(topology, done, renew=True)
+        else:
+            self._lanes.declare(topology, done)
 
     def publish(self, message: Outgoing, done: Published | None = None) -> None:
         """Send with a publisher confirm and tell the outcome once, within the confirm limit."""
@@ -280,5 +286,6 @@ class PikaTransport:
                 self._stopping = True
                 self._loop.run(limit=_GOODBYE)
             self._declarer.give_up()
+            self._lanes.give_up()
         finally:
             self._loop.close()

@@ -8,6 +8,7 @@ import pika
 import pytest
 from pika.exceptions import AMQPConnectionError, ProbableAuthenticationError
 
+from nm_broker import management
 from nm_broker.answers import BindingAnswer, measured
 from nm_broker.testing.sandbox import Sandbox
 from nm_bus.errors import RefusedError
@@ -122,6 +123,20 @@ def test_a_shovel_moves_and_its_state_is_told(broker: Sandbox, eventually: Event
     eventually(lambda: api.depths(broker.vhost).get(DEAD) == 1)
     api.delete_shovel(broker.vhost, "to.x")
     assert api.shovel_settings(broker.vhost) == {}
+
+
+@pytest.mark.parametrize("size", [2, 500])
+def test_all_queues_but_some_come_in_pages(
+    broker: Sandbox, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    api = broker.broker.api
+    names = ("inbox.a", "inbox.b", "inboxes", "tail.inbox.a", "other", "more", "last")
+    broker.declare(Topology(queues=tuple(Queue(name) for name in names)))
+    monkeypatch.setattr(management, "QUEUE_PAGE", size)
+    assert api.queues(broker.vhost).keys() >= set(names)
+    found = api.queues_but(broker.vhost, "inbox.")
+    assert found.keys() == api.queues(broker.vhost).keys() - {"inbox.a", "inbox.b"}
+    assert api.queues_but(broker.vhost, "") == {}
 
 
 def test_health_checks_say_what_is_wrong(broker: Sandbox) -> None:

@@ -58,6 +58,7 @@ OBJECTS: dict[str, Reader] = {
     "alarms": ManagementApi.alarms,
     "unhealthy": lambda api: api.unhealthy("port-listener", "5671"),
     "tags": lambda api: api.tags("a"),
+    "queues but some": lambda api: api.queues_but("nm.demo", "inbox."),
 }
 """The readers of one thing."""
 

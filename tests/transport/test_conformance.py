@@ -249,6 +249,43 @@ def test_whoever_declares_the_same_again_is_answered_too(
     assert set(told) == {Outcome.CONFIRMED}
 
 
+def test_many_queues_are_made_at_once_and_a_refused_one_harms_no_other(
+    world: World, supernode: Transport
+) -> None:
+    world.declare(limited())
+    queues = [Queue("small", arguments={"x-expires": 60_000}), *(Queue(f"q{n}") for n in range(40))]
+    outcomes: dict[str, Outcome] = {}
+
+    def all_of_them() -> None:
+        for queue in queues:
+            done = partial(outcomes.__setitem__, queue.name)
+            supernode.declare(Topology((), (queue,)), done, renew=False)
+
+    world.do(supernode, all_of_them)
+    world.until(lambda: len(outcomes) == len(queues))
+    assert outcomes.pop("small") is Outcome.REFUSED
+    assert set(outcomes.values()) == {Outcome.CONFIRMED}
+
+
+def test_a_queue_that_is_made_twice_at_once_is_as_it_was_asked_for_last(
+    world: World, supernode: Transport
+) -> None:
+    world.declare(Topology((Exchange("updates"),)))
+    outcomes: list[Outcome] = []
+
+    def both() -> None:
+        for feed in ("config/a", "config/b", "config/a", "config/c"):
+            inbox = inbox_topology(MEMBER, Sizes(), feeds=(feed,), anew=True)
+            supernode.declare(inbox, outcomes.append, renew=False)
+
+    world.do(supernode, both)
+    world.until(lambda: len(outcomes) == 4)
+    for key in ("config.a.x", "config.b.x", "config.c.x"):
+        send(world, supernode, Outgoing("updates", key, key.encode()))
+    reader = Reader(world, supernode, inbox_queue(MEMBER))
+    assert [delivery.body for delivery in reader.wait(1)] == [b"config.c.x"]
+
+
 def test_a_queue_that_nobody_uses_goes_away(world: World, supernode: Transport) -> None:
     brief = Topology((), (Queue("brief", arguments={"x-expires": 200}),))
     assert declare(world, supernode, brief, renew=False) is Outcome.CONFIRMED

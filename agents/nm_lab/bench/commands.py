@@ -195,6 +195,54 @@ def ledger(
     _verdict(check, found.measured())
 
 
+@bench.command()
+def joins(
+    *,
+    members: Annotated[
+        int, typer.Option("--members", metavar="N", min=1, max=20_000, help="Simulated members.")
+    ] = 5_000,
+    compared: Annotated[
+        int,
+        typer.Option(
+            "--compared",
+            metavar="K",
+            min=1,
+            max=500,
+            help="Members of the crowds that are compared.",
+        ),
+    ] = 500,
+    json: Json = False,
+    check: Check = False,
+) -> None:
+    """Let many members join one supernode at once, and see what it costs.
+
+    Three crowds, each on a federation of its own: K members whose inboxes are bound to everything,
+    K that live by one component's documents, and N of these. After each, K others join, and what
+    comes to the crowd's inboxes because of these is counted.
+
+    Real are the broker, the supernode, its ledger on disk, each member's hello and its inbox. Not
+    real: members have no program, no connection and no user of their own; four connections speak
+    for all, each hello in its member's name. So TLS handshakes, heartbeats and reading the inboxes
+    are not measured. A member without an answer says hello again after 10 s, as real ones do.
+
+    Example: nm-bus bench joins --members 5000 --compared 500
+
+    Exit codes: 0 measured, 1 an aim is missed (with --check), 2 something to correct.
+    """
+    from nm_lab.bench.ground import temporary  # noqa: PLC0415  slow to load
+    from nm_lab.bench.joins import joins as joining  # noqa: PLC0415
+    from nm_lab.bench.tables import joins_json, joins_table, measured_table  # noqa: PLC0415
+
+    with _progress() as progress, temporary() as folder:
+        found = joining(folder, members, min(members, compared), progress)
+    if json:
+        say(as_json(joins_json(found), indent=True))
+    else:
+        show(screen(), joins_table(found))
+        show(screen(), measured_table(found.measured()))
+    _verdict(check, found.measured())
+
+
 def _verdict(check: bool, figures: Iterable[Measured]) -> None:
     if check and not all(figure.reached for figure in figures):
         raise typer.Exit(Exit.NEGATIVE)

@@ -5,7 +5,6 @@ applies. The broker's own is plain pika: the same bytes by an exchange of the sa
 queues, read by the same process without looking at them. They take turns on one broker.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,9 +25,9 @@ from nm_bus.documents import Document, stored
 from nm_bus.messages import Batch, Change, NodeId, Seconds, Update
 from nm_bus.project import FirstSupernode, Project
 from nm_bus.topology import Sizes, update_key
-from nm_bus.transport.base import Flow, Status
 from nm_bus.transport.pika import PikaTransport
 from nm_lab.bench.aims import Measured
+from nm_lab.bench.connections import running
 from nm_lab.bench.crowd import channel
 from nm_lab.bench.ground import BenchBroker, admit_impersonator
 from nm_lab.bench.listeners import PLAIN, InboxCrowd
@@ -41,8 +40,6 @@ DOCUMENT = "x" * 1_000
 
 ARRIVAL: Seconds = 60.0
 """How long one message may take to the last inbox."""
-
-CONNECTED: Seconds = 20.0
 
 FANOUT_AIM = 1.5
 
@@ -144,22 +141,9 @@ def _feeding(place: BenchBroker, source: Source) -> Iterator[PikaTransport]:
     """A supernode's feed on a thread of its own."""
     settings = msgspec.structs.replace(place.supernode, project=PROJECT)
     transport = connect(settings, "feed", place.broker, separate=False)
-    up = threading.Event()
-
-    def status(status: Status) -> None:
-        if status.flow is Flow.UP:
-            up.set()
-
-    transport.on_status(status)
     UpdateFeed(source, transport).start()
-    thread = threading.Thread(target=transport.run, daemon=True)
-    thread.start()
-    try:
-        up.wait(CONNECTED)
+    with running(transport):
         yield transport
-    finally:
-        transport.call_threadsafe(transport.stop)
-        thread.join(CONNECTED)
 
 
 def _ours(transport: PikaTransport, source: Source, ears: Ears, n: int) -> Seconds:

@@ -1,6 +1,7 @@
 """What the bench found, as tables for a person and as JSON for programs."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from statistics import median
 from typing import Any
 
@@ -15,6 +16,7 @@ from nm_lab.bench.aims import Measured
 from nm_lab.bench.fanout import FannedOut
 from nm_lab.bench.hold import HoldFigures
 from nm_lab.bench.ingest import NAMES, StreamFigures
+from nm_lab.bench.joining import JoinFigures, JoinWave
 
 
 def stream_table(stream: StreamFigures) -> Table:
@@ -175,6 +177,48 @@ def _series_json(one: DelaySeries) -> dict[str, Any]:
 
 def _median_and_p99(times: list[Seconds]) -> str:
     return f"{span(percentile(times, 50))}, p99 {span(percentile(times, 99))}"
+
+
+def joins_table(found: JoinFigures) -> Table:
+    """What each crowd took, and the others that joined after it."""
+    made = table(
+        "inboxes hear",
+        *map(_right, ("members", "joined in", "inboxes in", "hellos", "revisions", "slots")),
+        *map(_right, ("supernode", "broker", "updates in an inbox", "of these joins")),
+    )
+    for crowd in found.crowds:
+        heard = f"{crowd.each:,.1f}", f"{crowd.share:.1%}"
+        made.add_row(crowd.name, *_wave(crowd.first), "", "")
+        made.add_row("  others join", *_wave(crowd.others), *heard)
+    return made
+
+
+def _wave(wave: JoinWave) -> list[str]:
+    counts = map(str, (wave.hellos, wave.revisions, wave.slots))
+    costs = [
+        f"{cost:.1f} s, {1000 * cost / wave.members:.1f} ms each"
+        for cost in (wave.supernode, wave.broker)
+    ]
+    times = f"{wave.joined:.1f} s", f"{wave.welcomed:.1f} s"
+    return [str(wave.members), *times, *counts, *costs]
+
+
+def joins_json(found: JoinFigures) -> dict[str, Any]:
+    """The same for programs, in seconds; processor time is that of all members together."""
+    return {
+        "crowds": [
+            {
+                "inboxes_hear": crowd.name,
+                "first": asdict(crowd.first),
+                "others": asdict(crowd.others),
+                "updates_in_inboxes": crowd.messages,
+                "updates_in_an_inbox": round(crowd.each, 3),
+                "share_of_joins": round(crowd.share, 5),
+            }
+            for crowd in found.crowds
+        ],
+        "figures": measured_json(found.measured()),
+    }
 
 
 def _published(held: HoldFigures) -> int:

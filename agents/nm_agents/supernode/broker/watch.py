@@ -20,6 +20,7 @@ from nm_bus.topology import (
     THROWN,
     alerts_queue,
     alerts_topology,
+    inbox_queue,
     vhost,
 )
 from nm_bus.transport.base import address_of
@@ -56,9 +57,10 @@ class BrokerWatch:
         if not nodes:
             raise RefusedError("the management API knows no node of the broker")
         node, version = nodes[0], self.api.overview().rabbitmq_version
-        queues = self.api.queues(self._vhost)
+        # there are as many inboxes as members, and nothing here reads their numbers
+        queues = self.api.queues_but(self._vhost, inbox_queue(""))
         depths = {name: item.messages or 0 for name, item in queues.items()}
-        # inboxes and alert queues are too many
+        # alert queues are too many
         own = sorted(queue.name for queue in topology_of(self.settings).queues)
         watched = {name: depths[name] for name in own if name in depths}
         broker = BrokerState(

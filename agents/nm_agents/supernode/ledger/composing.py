@@ -42,7 +42,10 @@ from nm_bus.transport.base import Transport
 # --- Members that introduce themselves and that the ledger does not know yet are made to join.
 
 MOST = 1_000
-"""How many joins may be under way; who is left out introduces itself again."""
+"""How many joins may be under way."""
+
+MOST_LEFT_OUT = 20_000
+"""How many more may wait until some of these are done; who comes then joins at its next hello."""
 
 AGAIN: Seconds = 60.0
 """A join that was refused is asked for again after this."""
@@ -57,14 +60,28 @@ class Joins:
     _refused: dict[NodeId, Seconds] = field(default_factory=dict)
     _gathered: list[tuple[NodeId, Change]] = field(default_factory=list)
     """Those that came in this turn, and are not proposed yet."""
+    _left_out: dict[NodeId, None] = field(default_factory=dict)
+    """Those that came when too many were under way, in their order: a member that has its inbox
+    says no hello again before its next connection."""
 
     def joined(self, node: NodeId) -> None:
         """A member for which the broker vouches has said hello: it joins, again too after it left,
         but not when an administrator removed it."""
+        if len(self._left_out) < MOST_LEFT_OUT:
+            self._left_out[node] = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._left_out and len(self._under_way) < MOST:
+            node = next(iter(self._left_out))
+            del self._left_out[node]
+            self._join(node)
+
+    def _join(self, node: NodeId) -> None:
         now = self.driver.transport.now()
         if node in self._under_way or not self._may_join(node):
             return
-        if len(self._under_way) >= MOST or now < self._refused.get(node, now):
+        if now < self._refused.get(node, now):
             return
         self._under_way.add(node)
         self._gathered.append((node, self.driver.own_change("join", f"member/{node}", {})))
@@ -89,6 +106,7 @@ class Joins:
         if answer.state == "refused":
             self._refused = {node: until for node, until in self._refused.items() if until > now}
             self._refused[node] = now + AGAIN
+        self._go_on()
 
 
 _LOG = logging.getLogger(__name__)

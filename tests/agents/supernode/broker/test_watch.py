@@ -35,8 +35,9 @@ class Api:
     def overview(self) -> OverviewAnswer:
         return OverviewAnswer(rabbitmq_version="4.0.5")
 
-    def queues(self, _vhost: str) -> dict[str, QueueAnswer]:
-        return {name: QueueAnswer(name=name) for name in self.names}
+    def queues_but(self, _vhost: str, prefix: str) -> dict[str, QueueAnswer]:
+        asked = [name for name in self.names if not name.startswith(prefix)]
+        return {name: QueueAnswer(name=name) for name in asked}
 
     def shovels(self, _vhost: str) -> dict[str, Any]:
         return {}
@@ -86,13 +87,15 @@ def test_a_node_that_states_nothing_of_itself_counts_as_nothing() -> None:
     assert (seen.state, seen.memory, seen.memory_limit, seen.disk_free) == ("up", 0, 0, 0)
 
 
-def test_the_queues_are_asked_for_once_in_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_the_queues_but_inboxes_are_asked_for_once_in_a_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str]] = []
 
-    def queues(self: Api, vhost: str) -> dict[str, Any]:
-        asked.append(vhost)
+    def queues_but(self: Api, vhost: str, prefix: str) -> dict[str, Any]:
+        asked.append((vhost, prefix))
         return {}
 
-    monkeypatch.setattr(Api, "queues", queues)
+    monkeypatch.setattr(Api, "queues_but", queues_but)
     watch(Api()).look()
-    assert asked == ["nm.test"]
+    assert asked == [("nm.test", "inbox.")]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from nm_agents.supernode.ledger import composing
 from nm_agents.supernode.ledger.composing import AGAIN, Joins
 from nm_bus.messages import Change
 
@@ -59,6 +60,25 @@ def test_members_that_come_together_join_in_one_proposal(make_crowd: Callable[..
     crowd.clock.advance(0.0)
     assert site.ledger.height == before + 1
     assert site.ledger.state.count("member/") == 50
+
+
+def test_members_that_come_when_too_many_join_do_so_afterwards_without_another_hello(
+    make_crowd: Callable[..., Crowd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(composing, "MOST", 20)
+    crowd = make_crowd(3)
+    crowd.awake()
+    first, *_ = crowd
+    joins = Joins(first.ledger)
+    for number in range(50):
+        joins.joined(f"n{number}.example.org")
+    crowd.clock.advance(0.0)
+    assert len(first.ledger.agreement.outbox) <= 20
+    for _ in range(4):
+        crowd.settle()
+        crowd.clock.advance(0.0)
+    crowd.settle()
+    assert first.ledger.state.count("member/") == 50
 
 
 @pytest.mark.parametrize(("goes", "state"), [("leave", "joined"), ("remove", "left")])
