@@ -246,6 +246,8 @@ class GuardedNode(SimulatedNode):
         before = said.before if isinstance(said, Log) else None
         if not all(self.hears_head(sender, mark) for mark in (word.mark, before)):
             self._stop_if_outvoted()
+            if isinstance(said, Beat):
+                self._doubt(sender, said.echoes.get(self.me))
             asks = isinstance(said, Beat | Fetch)
             return [Send(sender, self.heads.proof(sender, self.agreement.height))] if asks else []
         if isinstance(said, Prepare | Accept) and said.slot > self.agreement.height + 1:

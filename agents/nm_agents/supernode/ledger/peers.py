@@ -81,9 +81,13 @@ class LedgerPeers:
             self.heads.forget_claim(sender)
         if self._has_our_history(sender, message):
             return PeerWord(True, is_new)
-        asks = isinstance(message.step, Beat | Fetch)
+        step = message.step
+        asks = isinstance(step, Beat | Fetch)
         proof = self.heads.proof(sender, self.agreement.height) if asks else None
-        return PeerWord(False, is_new, self.outvoted(state.voters), proof)
+        # what it has seen of this file counts all the same: this may be the copy
+        echo = step.echoes.get(self.boots.me) if isinstance(step, Beat) else None
+        stop = self.outvoted(state.voters) or self.doubt(sender, echo)
+        return PeerWord(False, is_new, stop, proof)
 
     def is_early(self, sender: VoterId, message: Ledger) -> bool:
         """Whether a question is about a slot beyond the next one: then it is kept until that is the
