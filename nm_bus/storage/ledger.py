@@ -26,7 +26,6 @@ from nm_bus.messages import (
     Echo,
     Entry,
     Mark,
-    Micros,
     NodeId,
     Update,
     VoterId,
@@ -38,6 +37,7 @@ from nm_bus.storage.log import TABLES as LOG
 from nm_bus.storage.log import LogRows
 from nm_bus.storage.past import TABLES as UPDATES
 from nm_bus.storage.past import Kept, PastRows
+from nm_bus.storage.position import Position
 from nm_bus.storage.retention import old_slot
 from nm_bus.storage.sqlite import SqliteFile
 
@@ -92,29 +92,6 @@ class LedgerIdentity(msgspec.Struct, frozen=True):
     def beginning(self) -> str:
         """The fingerprint of that project file; empty while it is not known."""
         return fingerprint(self.file)
-
-
-class Position(msgspec.Struct, frozen=True):
-    """How far it is; slot 0 is the beginning, which a newcomer lacks.
-
-    `clock` is the last moment of its hybrid clock, `floor` what is said of it in
-    `nm_bus.core.ledger.answers`. `kept_from` has of each group of feeds that is not whole the
-    revision after which it is.
-    """
-
-    height: int = -1
-    author: VoterId = ""
-    time: Micros = 0
-    revision: int = 0
-    head: str = ""
-    clock: Micros = 0
-    floor: int = 0
-    kept_from: dict[str, int] = {}
-
-    @property
-    def feed_from(self) -> int:
-        """The revision after which every update is kept."""
-        return max(self.kept_from.values(), default=0)
 
 
 class SqliteLedger:

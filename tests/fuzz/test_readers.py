@@ -31,7 +31,8 @@ from nm_bus.identity.signing import Signer, is_signed, verify
 from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Mark, Metrics, Proposed
 from nm_bus.project import load_project
 from nm_bus.settings import AdministratorSettings, MemberSettings, SupernodeSettings, load
-from nm_bus.storage.ledger import LedgerIdentity, Position, create_ledger, open_ledger
+from nm_bus.storage.ledger import LedgerIdentity, create_ledger, open_ledger
+from nm_bus.storage.position import Position
 from nm_bus.storage.spool import Spool
 from nm_bus.storage.sqlite import open_store
 from nm_lab.samples.history import update_of

@@ -19,13 +19,8 @@ from nm_bus.errors import StorageError
 from nm_bus.messages import Ballot, Batch, Change, Echo, Entry, Mark, Proposed, Update
 from nm_bus.storage import ledger as storage
 from nm_bus.storage import log, retention
-from nm_bus.storage.ledger import (
-    LedgerIdentity,
-    Position,
-    SqliteLedger,
-    create_ledger,
-    open_ledger,
-)
+from nm_bus.storage.ledger import LedgerIdentity, SqliteLedger, create_ledger, open_ledger
+from nm_bus.storage.position import Position
 from nm_lab.samples.history import update_of
 
 ME = "sn1.example.org"

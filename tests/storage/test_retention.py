@@ -10,13 +10,8 @@ from msgspec import structs
 
 from nm_bus.messages import Batch, Change, Mark, Update
 from nm_bus.storage import retention
-from nm_bus.storage.ledger import (
-    LedgerIdentity,
-    Position,
-    SqliteLedger,
-    create_ledger,
-    open_ledger,
-)
+from nm_bus.storage.ledger import LedgerIdentity, SqliteLedger, create_ledger, open_ledger
+from nm_bus.storage.position import Position
 from nm_lab.samples.history import update_of
 
 ME = LedgerIdentity("test", "sn1.example.org", "genesis", 1, "a" * 64)

@@ -22,7 +22,8 @@ from nm_bus.errors import ConfigError, StorageError
 from nm_bus.messages import Change
 from nm_bus.project import Project, identity
 from nm_bus.settings import SupernodeSettings
-from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, Position, create_ledger, open_ledger
+from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, create_ledger, open_ledger
+from nm_bus.storage.position import Position
 
 _LOG = logging.getLogger(__name__)
 

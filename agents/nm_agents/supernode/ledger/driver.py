@@ -56,7 +56,8 @@ from nm_bus.messages import (
     Want,
 )
 from nm_bus.settings import Timing
-from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, Position, SqliteLedger
+from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, SqliteLedger
+from nm_bus.storage.position import Position
 from nm_bus.transport.base import Transport
 
 _LOG = logging.getLogger(__name__)
@@ -269,9 +270,8 @@ class LedgerDriver(KeptPast):
                 self.post.tell(node_of(voter), Recall())
 
     def _tell_votes(self, sender: VoterId) -> None:
-        said = self.peers.memory_of(sender)
-        if said is not None:
-            self.post.tell(node_of(sender), said)
+        if (said := self.peers.memory_of(sender)) is not None:
+            self._tell(sender, said)
 
     def _recalled(self, sender: VoterId, step: Recalled) -> None:
         if step.echo.nonce != self.identity.nonce:

@@ -12,7 +12,8 @@ from nm_bus.core.ledger.applying import Applied
 from nm_bus.core.ledger.effects import Effect, KeepBatch, KeepChange, KeepVote
 from nm_bus.core.ledger.state import State
 from nm_bus.messages import ChangeId, Echo, Entry, Mark, Micros, Proposed, VoterId
-from nm_bus.storage.ledger import Position, SqliteLedger
+from nm_bus.storage.ledger import SqliteLedger
+from nm_bus.storage.position import Position
 
 
 def is_durable(effect: Effect) -> bool:

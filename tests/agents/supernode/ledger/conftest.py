@@ -24,7 +24,8 @@ from nm_bus.identity.role import Role
 from nm_bus.messages import Change, Event, Ledger, NodeId, Proposed, Seconds
 from nm_bus.project import FirstSupernode, Project, identity
 from nm_bus.settings import WAN, Timing
-from nm_bus.storage.ledger import LedgerIdentity, Position, create_ledger, open_ledger
+from nm_bus.storage.ledger import LedgerIdentity, create_ledger, open_ledger
+from nm_bus.storage.position import Position
 from nm_bus.testing.clock import VirtualClock
 from nm_bus.testing.links import SimulatedLink, Trouble
 from nm_bus.topology import (

@@ -23,7 +23,8 @@ from nm_bus.messages import Beat, Change, Ledger, Proposed
 from nm_bus.project import FirstSupernode, Project
 from nm_bus.settings import Broker, SupernodeSettings, Tls
 from nm_bus.storage import retention
-from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, Position, create_ledger, open_ledger
+from nm_bus.storage.ledger import NEWCOMER, LedgerIdentity, create_ledger, open_ledger
+from nm_bus.storage.position import Position
 from nm_bus.testing.links import Trouble
 from nm_bus.topology import LinkKind
 

@@ -14,7 +14,8 @@ from nm_bus.core.ledger.applying import MOST_FEEDS
 from nm_bus.core.ledger.effects import casts
 from nm_bus.core.ledger.rules.version import in_force
 from nm_bus.messages import Ballot, Batch, Cast, Change, Echo, FeedPlace, Ledger, Mark, Recalled
-from nm_bus.storage.ledger import LedgerIdentity, Position, create_ledger
+from nm_bus.storage.ledger import LedgerIdentity, create_ledger
+from nm_bus.storage.position import Position
 from nm_bus.topology import PEER_BYTES
 
 from .conftest import ADMIN, PROJECT, Crowd, Site, disk_of, lose_since

@@ -15,8 +15,9 @@ from nm_bus.core.ledger.cut import packed
 from nm_bus.errors import StorageError
 from nm_bus.messages import Fetch, Ledger, NodeId, Offer, Seconds, Snap, Step, Want
 from nm_bus.storage import retention
-from nm_bus.storage.ledger import LedgerIdentity, Position, create_ledger
+from nm_bus.storage.ledger import LedgerIdentity, create_ledger
 from nm_bus.storage.pagefile import PageFile
+from nm_bus.storage.position import Position
 from nm_bus.testing.links import Trouble
 from nm_bus.topology import LinkKind
 
