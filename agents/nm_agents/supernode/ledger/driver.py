@@ -299,8 +299,6 @@ class LedgerDriver(KeptPast):
             self.reason = reason
             _LOG.error("the ledger has stopped: %s", self.reason)
 
-    # --- what time brings
-
     def _tick(self) -> None:
         if self.reason:
             return
@@ -356,8 +354,6 @@ class LedgerDriver(KeptPast):
 
     def _position(self) -> Position:
         return moved(self.store.position, self.agreement, self.state, self.clock.last)
-
-    # --- who is behind
 
     def _whole(self) -> Whole:
         state = self.state
