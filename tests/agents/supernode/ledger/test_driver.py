@@ -428,11 +428,12 @@ def test_who_began_with_another_project_file_is_not_voted_with(
         assert one.ledger.identity.beginning in told.summary
 
 
-def test_the_way_out_of_two_beginnings_works_with_two_supernodes(
-    make_crowd: Make, tmp_path: Path
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_way_out_of_two_beginnings_works_with_two_supernodes_and_with_three(
+    make_crowd: Make, tmp_path: Path, count: int
 ) -> None:
-    crowd = make_crowd(2)
-    first, second = crowd
+    crowd = make_crowd(count)
+    first, second, *_ = crowd
     of_another_beginning(first)
     first.start()
     first.put(1)
@@ -449,7 +450,7 @@ def test_the_way_out_of_two_beginnings_works_with_two_supernodes(
     assert (made.new, made.carried) == (True, 1)
     first.start()
     crowd.settle()
-    assert [site.ledger.state.revision for site in crowd] == [2, 2]
+    assert [site.ledger.state.revision for site in crowd] == [2] * count
     assert not any(each.kind is IGNORED for site in crowd for each in troubles(site.ledger))
 
 
