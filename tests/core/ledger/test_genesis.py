@@ -1,7 +1,9 @@
 """The same project file gives the same beginning; another one another."""
 
-from nm_bus.core.ledger.genesis import genesis
-from nm_bus.project import identity
+from pathlib import Path
+
+from nm_bus.core.ledger.genesis import fingerprint, genesis, is_same_beginning
+from nm_bus.project import identity, load_project
 from nm_lab.samples.desk import project
 
 
@@ -57,3 +59,15 @@ def test_the_order_of_the_file_says_nothing() -> None:
     other = project(supernodes=nodes[::-1], administrators=["w", "v"], publishers=turned)
     assert genesis(one) == genesis(other)
     assert identity(one) == identity(other)
+
+
+def test_a_comment_is_the_same_beginning_and_a_weight_is_not(tmp_path: Path) -> None:
+    text = 'project = "p"\nadministrators = ["a"]\n[[supernodes]]\nnode = "s1.org"\n'
+    texts = (text, f"# ours\n{text}", f"{text}weight = 2\n")
+    files = [tmp_path / f"{number}.toml" for number in range(3)]
+    for file, content in zip(files, texts, strict=True):
+        file.write_text(content)
+    plain, commented, heavier = (identity(load_project(file)) for file in files)
+    assert plain == commented
+    assert plain != heavier
+    assert not is_same_beginning(fingerprint(plain), fingerprint(heavier))
