@@ -7,17 +7,17 @@ nothing is ever applied to another history than its own.
 
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec.structs import replace
 
 from nm_bus.core.ledger.chain import GENESIS, feed_head_of, head_of
-from nm_bus.messages import Entry, Sync, Synced, Update
+from nm_bus.messages import Entry, FeedPlace, Sync, Synced, Update
 
 BEYOND = 32
 """How many updates beyond a gap are kept; what is further on is asked for again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """How far one has come in a feed: its last number and its head. Without a `feed` it is a place
     in the whole, whose numbers are the revisions.
 
@@ -58,19 +58,11 @@ NOWHERE = Place()
 """The place of who has nothing yet, in whatever feed."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """An update as a link of a chain: the whole's, or its feed's."""
-
-    number: int
-    previous: str
-    head: str
-
-
-def _link(update: Update, feed: str) -> _Link:
-    if not feed:
-        return _Link(update.revision, update.previous, update.head)
-    return _Link(update.place.number, update.place.previous, update.place.head)
+def _link(update: Update, feed: str) -> FeedPlace:
+    """An update as a link of a chain: its feed's, or the whole's."""
+    if feed:
+        return update.place
+    return FeedPlace("", update.revision, update.previous, update.head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +171,7 @@ class Follower:
         if update.epoch != self.place.epoch:
             self._settled = self._settled and update.epoch < self.place.epoch
             return []
-        number = _link(update, self.place.feed).number
+        number = update.place.number if self.place.feed else update.revision
         self.known = max(self.known, number)
         if 0 < number - self.place.number <= BEYOND:
             self._beyond.setdefault(number, update)
