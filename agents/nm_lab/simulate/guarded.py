@@ -6,11 +6,13 @@ something else than the others' from some revision on.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import ClassVar, cast
 
+from nm_agents.supernode.ledger.driver import PATIENCE as BEATS
 from nm_bus.core.ledger.boots import Boots
-from nm_bus.core.ledger.effects import Send, casts
-from nm_bus.core.ledger.heads import Heads, why_outvoted
+from nm_bus.core.ledger.effects import Send
+from nm_bus.core.ledger.guard import Guard, PeerWord, Spoken
+from nm_bus.core.ledger.heads import Heads
 from nm_bus.messages import (
     Accept,
     Ballot,
@@ -19,7 +21,6 @@ from nm_bus.messages import (
     Change,
     ChangeId,
     Echo,
-    Fetch,
     Log,
     Mark,
     Micros,
@@ -30,11 +31,12 @@ from nm_bus.messages import (
     Step,
     VoterId,
 )
+from nm_lab.simulate.federation import BEAT
 from nm_lab.simulate.node import Kept, KeptCall, Said, SimulatedDisk, SimulatedNode, WholeState
 from nm_lab.simulate.tally import TallyMachine
 
-PATIENCE: Seconds = 8.0
-"""How long a new life waits for voters that do not say what they accepted: four beats."""
+PATIENCE: Seconds = BEATS * BEAT
+"""How long a new life waits for voters that do not say what they accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +98,6 @@ def mark_of(slot: int, tally: TallyMachine) -> Mark:
     return Mark(slot, tally.revision, str(tally.head))
 
 
-def _slot(word: SpokenWord) -> int:
-    return word.said.slot if isinstance(word.said, Prepare | Accept) else 0
-
-
 @dataclass(slots=True)
 class SavedDisk:
     """A disk at some moment."""
@@ -113,12 +111,12 @@ class SavedDisk:
 class GuardedNode(SimulatedNode):
     """`reason` says why it has stopped, if it has."""
 
+    heads_class: ClassVar[type[Heads]] = Heads
     slips: int = 0
     reason: str = ""
     boot: int = 0
     known: dict[VoterId, Echo] = field(default_factory=dict)
-    boots: Boots = field(init=False)
-    heads: Heads = field(init=False)
+    guard: Guard[SpokenWord] = field(init=False)
     machine: GuardedMachine = field(init=False)
     slipped: int = 0
     """The slot at which its program first computed something else."""
@@ -128,7 +126,6 @@ class GuardedNode(SimulatedNode):
     """Whether it went on after it had computed something else, and did not notice then."""
     _lives: int = 0
     _born: Seconds | None = None
-    _early: dict[VoterId, SpokenWord] = field(default_factory=dict)
     _before: SavedDisk | None = None
 
     # --- its disk
@@ -151,11 +148,11 @@ class GuardedNode(SimulatedNode):
             votes=self.votes_on_disk(),
             outbox=dict(self.disk.outbox),
         )
-        self.boots = Boots(self.me, self.boot, f"{self._lives}", dict(self.known))
-        self.heads, self._early = Heads(), {}
+        boots = Boots(self.me, self.boot, f"{self._lives}", dict(self.known))
+        self.guard = Guard(self.agreement, boots, self.heads_class())
         self.past |= {mark.height: mark for mark in self.machine.marks}
         known = [self.past[slot] for slot in sorted(self.past) if slot <= self.disk.height]
-        self.heads.begin(known or [base])
+        self.guard.heads.begin(known or [base])
         self.machine.marks.clear()
 
     def saved(self) -> SavedDisk:
@@ -187,7 +184,7 @@ class GuardedNode(SimulatedNode):
         lasting = [effect for effect in effects if not isinstance(effect, Send)]
         if lasting:
             self._before = self.saved()
-            self.known = dict(self.boots.known)
+            self.known = dict(self.guard.boots.known)
         SimulatedNode.persist(self, lasting, kept)
 
     # --- what happens to it
@@ -209,29 +206,25 @@ class GuardedNode(SimulatedNode):
         height, slipped = self.agreement.height, self.slipped
         effects = self._consider(sender, cast("SpokenWord", said), now, moment)
         if self.agreement.height > height:
-            self.moved_on = self.moved_on or bool(slipped and not self.heads.differing)
+            self.moved_on = self.moved_on or bool(slipped and not self.guard.heads.differing)
         return effects
 
     def due(self) -> list[tuple[VoterId, Said]]:
         """See SimulatedNode."""
-        height = self.agreement.height
-        due = {one: word for one, word in self._early.items() if _slot(word) <= height + 1}
-        for one in due:
-            del self._early[one]
-        return [(one, cast("Said", word)) for one, word in due.items()]
+        return cast("list[tuple[VoterId, Said]]", self.guard.due())
 
     def wrapped(self, said: Said) -> Said:
         """See SimulatedNode."""
         mark = mark_of(self.agreement.height, cast("TallyMachine", self.tally))
         past = tuple(self.past.values()) if isinstance(said, WholeState) else ()
-        return cast("Said", SpokenWord(self.boot, self.boots.nonce, mark, said, past))
+        return cast("Said", SpokenWord(self.boot, self.guard.boots.nonce, mark, said, past))
 
     def regular(self, others: Iterable[VoterId]) -> list[tuple[VoterId, Said]]:
         """See SimulatedNode. In a new life it asks back, too."""
         if self.reason:
             return []
-        beat = Beat(self.agreement.height, dict(self.boots.known))
-        asked = sorted(self.boots.asks(self.tally.voters)) if self.machine.listens else []
+        beat = Beat(self.agreement.height, dict(self.guard.boots.known))
+        asked = sorted(self.guard.boots.asks(self.tally.voters)) if self.machine.listens else []
         return [*((other, beat) for other in others), *((voter, Recall()) for voter in asked)]
 
     # --- how it judges
@@ -240,83 +233,64 @@ class GuardedNode(SimulatedNode):
         self, sender: VoterId, word: SpokenWord, now: Seconds, moment: Micros
     ) -> list[Kept]:
         said = word.said
-        step = Beat(said.slot) if isinstance(said, WholeState) else said
-        if self.reason or not self.boots.heard(sender, word.boot, word.nonce, step):
-            return []
-        before = said.before if isinstance(said, Log) else None
-        if not all(self.hears_head(sender, mark) for mark in (word.mark, before)):
-            self._stop_if_outvoted()
-            if isinstance(said, Beat):
-                self._doubt(sender, said.echoes.get(self.me))
-            asks = isinstance(said, Beat | Fetch)
-            return [Send(sender, self.heads.proof(sender, self.agreement.height))] if asks else []
-        if isinstance(said, Prepare | Accept) and said.slot > self.agreement.height + 1:
-            self._early[sender] = word
+        # a snapshot travels as itself here; of its sender it says what a log without batches does
+        step = Log(said.slot + 1, (), said.slot) if isinstance(said, WholeState) else said
+        spoken = Spoken(word.boot, word.nonce, word.mark, step)
+        heard = PeerWord() if self.reason else self.guard.hear(sender, spoken, self.tally.voters)
+        self.reason = self.reason or heard.stop
+        if not heard.counts:
+            return [Send(sender, heard.answer)] if heard.answer is not None else []
+        if self.guard.is_early(sender, step, word):
             return [*self.agreement.behind(sender, word.mark.height, now, moment)]
         if isinstance(said, WholeState):
             return self._perhaps_install(sender, word, now, moment)
         return self._compared(self._step(sender, said, now, moment))
 
-    def hears_head(self, sender: VoterId, mark: Mark | None) -> bool:
-        """Whether a peer has the own history."""
-        return self.heads.counts(sender, mark)
-
     def _step(self, sender: VoterId, step: Step, now: Seconds, moment: Micros) -> list[Kept]:
         match step:
             case Beat():
-                self._doubt(sender, step.echoes.get(self.me))
+                self.reason = self.reason or self.guard.doubt(sender, step)
                 return [*self.agreement.behind(sender, step.height, now, moment)]
             case Recall():
-                votes = casts(self.agreement.votes)
-                known = self.boots.known[sender]
-                return [Send(sender, Recalled(self.agreement.height, known, votes))]
+                memory = self.guard.memory_of(sender)
+                return [Send(sender, memory)] if memory is not None else []
             case Recalled():
-                self._doubt(sender, step.echo)
+                self.reason = self.reason or self.guard.doubt(sender, step)
                 if self.reason:
                     return []
                 adopted = self.agreement.adopt(step.votes, now, moment)
-                self.boots.recalled(sender, step.echo)
+                self.guard.boots.recalled(sender, step.echo)
                 self._confirm(now)
                 return [*adopted]
             case Prepare() | Accept() if self.machine.listens:
                 return []
         return [*self.agreement.receive(sender, step, now, moment)]
 
-    def _doubt(self, sender: VoterId, echo: Echo | None) -> None:
-        agreement = self.agreement
-        said = self.boots.echoed(sender, echo, agreement.height, agreement.votes)
-        self.reason = self.reason or said
-
     def _confirm(self, now: Seconds) -> None:
         waits = self._born is None or now - self._born < PATIENCE
-        if self.boots.may_vote(self.tally.voters, waits=waits):
+        if self.guard.boots.may_vote(self.tally.voters, waits=waits):
             self.machine.listens = False
 
     def _compared(self, effects: list[Kept]) -> list[Kept]:
         self.slipped = self.slipped or self.machine.slipped
-        self.heads.reached(self.machine.marks)
-        self.past |= {mark.height: mark for mark in self.machine.marks}
-        self.machine.marks.clear()
-        self._stop_if_outvoted()
+        marks = self.machine.marks
+        self.past |= {mark.height: mark for mark in marks}
+        self.reason = self.reason or self.guard.reached(marks, self.tally.voters)
+        marks.clear()
         return effects
-
-    def _stop_if_outvoted(self) -> None:
-        if not self.reason and self.heads.is_outvoted(self.tally.voters):
-            tied = self.heads.is_tied(self.tally.voters)
-            self.reason = why_outvoted(self.heads.differing, is_tied=tied)
 
     def _perhaps_install(
         self, sender: VoterId, word: SpokenWord, now: Seconds, moment: Micros
     ) -> list[Kept]:
         """Take a snapshot, unless it leads past the own height with another head."""
         whole, height = cast("WholeState", word.said), self.agreement.height
-        if not all(self.hears_head(sender, one) for one in word.past if one.height == height):
-            self._stop_if_outvoted()
+        if not self.guard.heads.leads_here(sender, word.past, height):
+            self.reason = self.reason or self.guard.outvoted(self.tally.voters)
             return []
         effects = self.install(whole, now, moment)
         if effects:
             self.past = {mark.height: mark for mark in word.past if mark.height <= whole.slot}
-            self.heads.begin(self.past.values())
+            self.guard.heads.begin(self.past.values())
         return effects
 
     def install(self, whole: WholeState, now: Seconds, moment: Micros) -> list[Kept]:

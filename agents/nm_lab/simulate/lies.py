@@ -33,11 +33,6 @@ LATEST_SLIP = 25
 """The last revision at which a program may begin to compute something else."""
 
 
-def is_going_on(node: SimulatedNode) -> bool:
-    """Whether it has not stopped."""
-    return not cast("GuardedNode", node).reason
-
-
 class GuardedSchedule(Schedule):
     """A schedule of supernodes with all that guards their votes; the voters stay the same."""
 
@@ -54,23 +49,23 @@ class GuardedSchedule(Schedule):
         """All supernodes."""
         return [cast("GuardedNode", place.node) for place in self._federation.places.values()]
 
+    @property
+    def going_on(self) -> list[GuardedNode]:
+        """Those that have not stopped."""
+        return [node for node in self.nodes if not node.reason]
+
     def _is_at_rest(self) -> bool:
         """Whether all that go on are as far as one another, with nothing left to agree on; where
         they are no majority, they may wait for ever."""
-        return len(self._quiet()) == 1 if self._can_agree() else True
-
-    def _quiet(self) -> set[object]:
-        """How far those are that go on, and what is in their way."""
-        return {
-            (node.agreement.height, str(node.tally.parts()), len(node.disk.outbox))
-            for node in self.nodes
-            if not node.reason
-        } | {("waits", node.me) for node in self.nodes if not node.reason and node.disk.outbox}
+        if not self._can_agree():
+            return True
+        states = {(node.agreement.height, str(node.tally.parts())) for node in self.going_on}
+        return len(states) == 1 and not any(node.disk.outbox for node in self.going_on)
 
     def _can_agree(self) -> bool:
-        going_on = {node.me for node in self.nodes if not node.reason}
+        going_on = {node.me for node in self.going_on}
         for node in self.nodes:
-            with_it = node.tally.voters & going_on - node.heads.differing.keys()
+            with_it = node.tally.voters & going_on - node.guard.heads.differing.keys()
             if node.me in with_it and 2 * len(with_it) > len(node.tally.voters):
                 return True
         return False
@@ -211,10 +206,9 @@ class ForgetfulSchedule(GuardedSchedule):
 
     def _judge(self) -> None:
         self._federation.clock.advance(HEARD)
-        going_on = [node for node in self.nodes if not node.reason]
-        if not self._forgot and len(going_on) < len(self.nodes):
+        if not self._forgot and len(self.going_on) < len(self.nodes):
             raise RuleBrokenError("stops have a cause", str([node.reason for node in self.nodes]))
-        check_history(going_on)
+        check_history(self.going_on)
 
 
 def witnesses_of(node: GuardedNode, nodes: list[GuardedNode]) -> frozenset[VoterId]:
@@ -238,7 +232,10 @@ def check_history(nodes: Iterable[GuardedNode]) -> None:
     for one, other in combinations(all_.values(), 2):
         height = one.agreement.height
         if height == other.agreement.height and one.tally.parts() != other.tally.parts():
-            if other.me not in one.heads.differing or one.me not in other.heads.differing:
+            if (
+                other.me not in one.guard.heads.differing
+                or one.me not in other.guard.heads.differing
+            ):
                 raise RuleBrokenError("one history", f"slot {height}: {one.me} and {other.me}")
             others[one.me].add(other.me)
             others[other.me].add(one.me)

@@ -67,18 +67,22 @@ class Heads:
                     del self._ahead[peer]
                     self._compare(peer, claim)
 
-    def counts(self, peer: VoterId, claim: Mark | None) -> bool:
+    def counts(self, peer: VoterId, *claims: Mark | None) -> bool:
         """Take what a peer says of itself; whether its word counts, now and in what it says next.
 
         A claim that is ahead is compared once its height is reached: the first one of each peer,
         so that a peer that goes on all the time is compared as well.
         """
-        if claim is not None and claim.head and peer not in self.differing:
-            self._compare(peer, claim)
-            last = next(reversed(self._own), -1)
-            if claim.height > last and len(self._ahead) < MOST_PEERS:
-                self._ahead.setdefault(peer, claim)
+        for claim in claims:
+            if claim is not None and claim.head and peer not in self.differing:
+                self._take(peer, claim)
         return peer not in self.differing
+
+    def _take(self, peer: VoterId, claim: Mark) -> None:
+        self._compare(peer, claim)
+        last = next(reversed(self._own), -1)
+        if claim.height > last and len(self._ahead) < MOST_PEERS:
+            self._ahead.setdefault(peer, claim)
 
     def forget_claim(self, peer: VoterId) -> None:
         """A new life begins: what an earlier one claimed, its disk may have lost."""
@@ -91,7 +95,7 @@ class Heads:
     def leads_here(self, peer: VoterId, marks: Iterable[Mark], height: int) -> bool:
         """Whether a peer's way, as far as it tells it, does not pass the own height with another
         head; if it does, that peer is never counted again."""
-        return all(self.counts(peer, mark) for mark in marks if mark.height == height)
+        return self.counts(peer, *(mark for mark in marks if mark.height == height))
 
     def proof(self, peer: VoterId, height: int) -> Log:
         """What shows a peer that it has another history: a log that goes on from another head than

@@ -27,6 +27,7 @@ from nm_bus.core.ledger.answers import Answers
 from nm_bus.core.ledger.batches import FAR_AHEAD, is_far_ahead
 from nm_bus.core.ledger.boots import Boots
 from nm_bus.core.ledger.effects import Pace
+from nm_bus.core.ledger.guard import Guard
 from nm_bus.core.ledger.heads import PAST, Heads
 from nm_bus.core.ledger.hybrid import HybridClock
 from nm_bus.core.ledger.kinds import RULEBOOK, Rulebook
@@ -224,7 +225,7 @@ def start_life(
         timing,
         agreement,
         machine,
-        LedgerPeers(agreement, boots, heads, checkpoints),
+        LedgerPeers(Guard(agreement, boots, heads), checkpoints),
         Post(transport, identity, frozenset(peers), store.marks(position.height, 1)[-1]),
         clock,
         sign,

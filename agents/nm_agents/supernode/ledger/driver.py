@@ -184,7 +184,7 @@ class LedgerDriver(KeptPast):
         own, now = self._own, self._micros()
         said = [own.taken(one, done, stamped, now, bool(self.reason)) for one, done in asked]
         if stamped:
-            self._perform(self.agreement.offer_all(stamped.values(), self._now(), self._micros()))
+            self._perform(self.agreement.offer_all(stamped.values(), self._now(), now))
         return said
 
     def own_change(
@@ -207,11 +207,9 @@ class LedgerDriver(KeptPast):
         """Take what a peer's link brought."""
         if message.origin != peer:
             return Rejected(Reason.NOT_SENDER, f"{peer} speaks for {message.origin}")
-        before = self.height
         self._consider(message)
-        if self.height > before:
-            for early in self.peers.due():
-                self._consider(early)
+        for _, early in self.peers.guard.due():
+            self._consider(early)
         return None
 
     def _consider(self, message: Ledger) -> None:
@@ -230,7 +228,7 @@ class LedgerDriver(KeptPast):
 
     def _step(self, sender: VoterId, message: Ledger, step: Step) -> None:
         now, moment = self._now(), self._micros()
-        if self.peers.is_early(sender, message):
+        if self.peers.guard.is_early(sender, step, message):
             self._perform(self.agreement.behind(sender, message.mark.height, now, moment))
             return
         match step:
@@ -262,7 +260,7 @@ class LedgerDriver(KeptPast):
     def _ask_back(self) -> None:
         """In a new life: ask those that have not confirmed it what they accepted."""
         self._confirm()
-        voters = sorted(self.peers.boots.asks(self.state.voters))
+        voters = sorted(self.peers.guard.boots.asks(self.state.voters))
         is_due = self._now() - self._asked >= self.timing.agreement_resend
         if self.machine.listens and voters and is_due:
             self._asked = self._now()
@@ -270,22 +268,23 @@ class LedgerDriver(KeptPast):
                 self.post.tell(node_of(voter), Recall())
 
     def _tell_votes(self, sender: VoterId) -> None:
-        if (said := self.peers.memory_of(sender)) is not None:
+        if (said := self.peers.guard.memory_of(sender)) is not None:
             self._tell(sender, said)
 
     def _recalled(self, sender: VoterId, step: Recalled) -> None:
         if step.echo.nonce != self.identity.nonce:
             return  # it was said to an earlier life, or to another incarnation
-        self._stop_if(self.peers.doubt(sender, step.echo))
+        self._stop_if(self.peers.guard.doubt(sender, step))
         if not self.reason:
             self._perform(self.agreement.adopt(step.votes, self._now(), self._micros()))
-            self.peers.boots.recalled(sender, step.echo)
+            self.peers.guard.boots.recalled(sender, step.echo)
             self._confirm()
 
     def _confirm(self) -> None:
         voters, is_new = self.state.voters, self.state.epoch == NEWCOMER
         waits = self._now() - self._born < PATIENCE * self.timing.beat
-        if self.machine.listens and not is_new and self.peers.boots.may_vote(voters, waits=waits):
+        is_known = self.peers.guard.boots.may_vote(voters, waits=waits)
+        if self.machine.listens and not is_new and is_known:
             self.machine.listens = False
             votes = self.voter_id in voters
             does = "it votes" if votes else "it follows, and has no vote"
@@ -357,15 +356,16 @@ class LedgerDriver(KeptPast):
 
     def _whole(self) -> Whole:
         state = self.state
-        author, file, past = self.agreement.author, self.identity.file, self.peers.heads.past()
-        return Whole(author, state.snapshot(), file, state.size, past)
+        author, past = self.agreement.author, self.peers.guard.heads.past()
+        return Whole(author, state.snapshot(), self.identity.file, state.size, past)
 
     def _install(self, arrived: Arrived) -> None:
         """Put a snapshot in the state's place, in one transaction; unless it is of another history,
         or of rules that this program does not know."""
         slot, whole = arrived.slot, arrived.whole
-        if not self.peers.heads.leads_here(arrived.supplier, whole.marks, self.height):
-            self._stop_if(self.peers.outvoted(self.state.voters))
+        if not self.peers.guard.heads.leads_here(arrived.supplier, whole.marks, self.height):
+            self.peers.note_forks()
+            self._stop_if(self.peers.guard.outvoted(self.state.voters))
             return
         if unknown := unknown_rules(arrived.state, self.machine.book):
             self._stop_if(unknown)
@@ -386,7 +386,7 @@ class LedgerDriver(KeptPast):
         position = msgspec.structs.replace(self._position(), kept_from=lost_with(self.state))
         keep_snapshot(self.store, whole, slot, position, (answer.id for answer in decided))
         self.post.identity, self.post.mark = self.identity, self.store.marks(slot, 1)[-1]
-        self.peers.heads.begin(whole.marks or [self.post.mark])
+        self.peers.guard.heads.begin(whole.marks or [self.post.mark])
         self.peers.checkpoints.load()
 
     def _tell(self, to: VoterId, step: Step) -> None:

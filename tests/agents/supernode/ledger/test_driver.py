@@ -420,7 +420,7 @@ def test_who_began_with_another_project_file_is_not_voted_with(
     crowd.clock.advance(120.0)
     assert [site.ledger.height for site in (first, second)] == [0, 0]
     assert not first.ledger.is_awake
-    assert first.ledger.peers.boots.known == {}
+    assert first.ledger.peers.guard.boots.known == {}
     for one, other in permutations((first, second), 2):
         (told,) = [each for each in troubles(one.ledger) if each.kind is IGNORED]
         assert (told.subject, told.what) == (other.node, one.node)
