@@ -119,7 +119,7 @@ class PastRows:
         return self._read(query, (feed, since, limit))
 
     def kept_from(self, feed: str) -> int:
-        """The number in one feed after which all of its updates are here."""
+        """The number in one feed after which all of its updates are here; 0: the feed is whole."""
         query = "SELECT min(number) FROM feed WHERE feed = ?"
         (oldest,) = self._file.rows(query, (feed,))[0]
         if oldest is not None:
@@ -129,19 +129,14 @@ class PastRows:
 
     def next_of(self, feed: str, revision: int) -> Update | None:
         """The first update of one feed after a revision, of those that are here."""
-        query = "SELECT min(number) FROM feed WHERE feed = ? AND revision > ?"
-        (number,) = self._file.rows(query, (feed, revision))[0]
-        return None if number is None else self.of_feed(feed, int(number) - 1, 1)[0]
+        query = "SELECT body FROM feed WHERE feed = ? AND revision > ? ORDER BY number LIMIT 1"
+        found = self._read(query, (feed, revision))
+        return found[0] if found else None
 
     def first_of(self, feed: str) -> Update | None:
         """The oldest update of a feed that is here."""
         found = self.of_feed(feed, 0, 1)
         return found[0] if found else None
-
-    def has_first_of(self, feed: str) -> bool:
-        """Whether a feed is whole here: of what is kept of it, nothing is missing in between."""
-        query = "SELECT 1 FROM feed WHERE feed = ? AND number = 1"
-        return bool(self._file.rows(query, (feed,)))
 
     def earlier(self, group: str, before: int, most_keys: int) -> Iterator[EarlierUpdate]:
         """The updates of a group before a revision, newest first, with the keys besides their own,

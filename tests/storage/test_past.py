@@ -1,6 +1,5 @@
 """The updates of a ledger as rows: read in every way, and let go of by groups."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -9,23 +8,8 @@ from msgspec import structs
 
 from nm_bus.messages import Change, Update
 from nm_bus.storage import retention
-from nm_bus.storage.ledger import LedgerIdentity, SqliteLedger, create_ledger, open_ledger
-from nm_bus.storage.position import Position
+from nm_bus.storage.ledger import SqliteLedger, open_ledger
 from nm_lab.samples.history import update_of
-
-ME = LedgerIdentity("test", "sn1.example.org", "genesis", 1, "a" * 64)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    create_ledger(tmp_path / "ledger.db", ME, Position(height=0)).close()
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[SqliteLedger]:
-    with closing(open_ledger(path)) as opened:
-        yield opened
 
 
 def update(revision: int, key: str = "config/a/b", number: int = 0) -> Update:
@@ -80,12 +64,12 @@ def test_the_past_of_a_group_comes_newest_first_with_its_keys(store: SqliteLedge
 
 def test_a_feed_is_whole_when_its_first_update_is_there(store: SqliteLedger) -> None:
     store.keep_update(update(7, "config/a/b", 3), [])
-    assert not store.past.has_first_of("config/a")
+    assert store.past.kept_from("config/a") == 2
     first = store.past.first_of("config/a")
     assert first is not None
     assert first.revision == 7
     store.past.add([(update(5, "config/a/b", 2), []), (update(2, "config/a/b", 1), [])])
-    assert store.past.has_first_of("config/a")
+    assert store.past.kept_from("config/a") == 0
     assert [place.number for place in store.past.feeds()] == [3], "the last place stays"
     assert revisions(store.past.of_feed("config/a", 0, 9)) == [2, 5, 7]
     assert store.past.first_of("config/none") is None

@@ -1,7 +1,7 @@
 """What is old goes, a little at each event, whose work does not grow with what is kept."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,23 +10,8 @@ from msgspec import structs
 
 from nm_bus.messages import Batch, Change, Mark, Update
 from nm_bus.storage import retention
-from nm_bus.storage.ledger import LedgerIdentity, SqliteLedger, create_ledger, open_ledger
-from nm_bus.storage.position import Position
+from nm_bus.storage.ledger import SqliteLedger, open_ledger
 from nm_lab.samples.history import update_of
-
-ME = LedgerIdentity("test", "sn1.example.org", "genesis", 1, "a" * 64)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    create_ledger(tmp_path / "ledger.db", ME, Position(height=0)).close()
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[SqliteLedger]:
-    with closing(open_ledger(path)) as opened:
-        yield opened
 
 
 def update(revision: int, time: int = 0) -> Update:

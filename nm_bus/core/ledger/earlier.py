@@ -105,10 +105,9 @@ class Keeping:
         self._asked = None
         return own.get(page.group, 0) + 1 == page.before
 
-    def took(self, peer: NodeId, group: str, now: Seconds, *, of_use: bool) -> None:
-        """What became of a page: who sent one of no use is not asked again for a while."""
-        if not of_use:
-            self._doubt(peer, group, now, DOUBT)
+    def of_no_use(self, peer: NodeId, group: str, now: Seconds) -> None:
+        """A page was of no use: who sent it is not asked about the group again for a while."""
+        self._doubt(peer, group, now, DOUBT)
 
     def _doubt(self, peer: NodeId, group: str, now: Seconds, pause: Seconds) -> None:
         self._asked = None

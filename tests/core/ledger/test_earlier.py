@@ -70,7 +70,7 @@ def test_who_gives_no_answer_is_not_asked_about_this_for_a_while(keeping: Keepin
 def test_who_sent_what_was_of_no_use_is_not_asked_about_this_for_a_while(keeping: Keeping) -> None:
     keeping.due(OWN, room, 0.0)
     keeping.is_answer(B, Earlier("config", 51, 50), OWN)
-    keeping.took(B, "config", 1.0, of_use=False)
+    keeping.of_no_use(B, "config", 1.0)
     assert keeping.due(OWN, room, 2.0) == (A, FetchEarlier("config", 51))
     keeping.is_answer(A, Earlier("config", 51, 30), OWN)
     keeping.heard(B, {}, DOUBT)

@@ -23,13 +23,13 @@ from nm_bus.errors import StorageError
 from nm_bus.messages import Offer, Seconds, Snap, VoterId, Want
 from nm_bus.storage.ledger import NEWCOMER
 from nm_bus.storage.pagefile import PageFile
+from nm_bus.storage.retention import MIB
 
 _LOG = logging.getLogger(__name__)
 
 MOST_BYTES = 2 * MOST_VALUES
 """How large the file may grow: values, keys and answers of the largest state."""
 
-MIB = 1024**2
 SPARE = 16 * MIB
 """What a disk must have left beside the state itself, in the file of pages, in the ledger's log of
 writes, and in the ledger: three times."""
@@ -172,12 +172,12 @@ class Arrival:
         download, offer, about = self._download, self._offer, self._about
         if download is None or offer is None or about is None:
             return None
-        state = attempt(lambda: State.of(joined(about.state, _pages(self.file))))
+        arrived = attempt(lambda: _whole(about, self.file))
         self._drop()
-        if isinstance(state, Unreadable):
-            self._fail(f"the snapshot of {download.supplier} {state.reason}", now)
+        if isinstance(arrived, Unreadable):
+            self._fail(f"the snapshot of {download.supplier} {arrived.reason}", now)
             return None
-        whole = msgspec.structs.replace(about, state=state.snapshot())
+        whole, state = arrived
         return Arrived(download.supplier, offer.slot, whole, state)
 
     def _fail(self, why: str, now: Seconds) -> None:
@@ -194,6 +194,13 @@ class Arrival:
     def _drop(self) -> None:
         self._offer = self._about = self._download = None
         self.file.clear()
+
+
+def _whole(about: Whole, file: PageFile) -> tuple[Whole, State]:
+    """What an offer announced with what its pages hold, and the state of that. Raises ValueError
+    for a page that cannot be read."""
+    snapshot = joined(about.state, _pages(file))
+    return msgspec.structs.replace(about, state=snapshot), State.of(snapshot)
 
 
 def _pages(file: PageFile) -> Iterator[SnapshotPage]:

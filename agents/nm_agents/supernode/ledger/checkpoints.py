@@ -75,18 +75,23 @@ class Checkpoints:
             if fork.peer == peer and fork.incarnation != incarnation:
                 del self.forks[key]
         own, revision, head = self._head(beat.revision), beat.revision, beat.head
-        if own and head and own != head and len(self.forks) < MOST_FORKS:
-            node = self.store.identity.node
-            self.forks[peer, revision] = Fork(
-                node, peer, incarnation, revision, own, head, beat.signer, beat.signature
-            )
+        if own and head and own != head:
+            signed = beat.signer, beat.signature
+            self._add(Fork(self._node, peer, incarnation, revision, own, head, *signed))
 
     def differs(self, peer: NodeId, incarnation: str, ours: Mark, theirs: Mark) -> None:
         """A peer's head differs at a height, where nobody signed: it is a fork as well."""
+        if (peer, ours.revision) not in self.forks:
+            heads = ours.head, theirs.head
+            self._add(Fork(self._node, peer, incarnation, ours.revision, *heads))
+
+    def _add(self, fork: Fork) -> None:
         if len(self.forks) < MOST_FORKS:
-            node, revision = self.store.identity.node, ours.revision
-            fork = Fork(node, peer, incarnation, revision, ours.head, theirs.head)
-            self.forks.setdefault((peer, revision), fork)
+            self.forks[fork.peer, fork.revision] = fork
+
+    @property
+    def _node(self) -> NodeId:
+        return self.store.identity.node
 
     def _reached(self, revision: int, head: str) -> None:
         """This one is told from now on; each is signed once."""

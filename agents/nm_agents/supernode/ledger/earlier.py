@@ -53,20 +53,20 @@ class EarlierUpdates:
         self._keeping.heard(peer, beat.kept_from, now)
 
     def kept_of(
-        self, key: str, state: State, now: Seconds, *, without_locks: bool
+        self, key: str, now: Seconds, *, without_locks: bool
     ) -> tuple[int, tuple[NodeId, ...]]:
         """See `Feed`."""
-        if key and self._is_whole(key, state):
+        if key and self._is_whole(key):
             return 0, ()
         groups = groups_asked(key, without_locks=without_locks)
         since = kept_from(self._own, groups)
         return since, self._keeping.by(self._own, groups, now) if since else ()
 
-    def _is_whole(self, key: str, state: State) -> bool:
+    def _is_whole(self, key: str) -> bool:
         """Whether the only feed that has changes of a key is here from its first update on."""
         feed = feed_of(key)
         alone = groups_asked(key, without_locks=False) == (group_of(feed),)
-        return alone and (feed not in state.feeds or self.store.past.has_first_of(feed))
+        return alone and self.store.past.kept_from(feed) == 0
 
     # --- what is missing here
 
@@ -93,7 +93,8 @@ class EarlierUpdates:
         since = self._kept(page, found, state)
         if found.flaw:
             _LOG.warning("the past that %s sent cannot be taken: %s", peer, found.flaw)
-        self._keeping.took(peer, page.group, now, of_use=since < own and not found.flaw)
+        if found.flaw or since >= own:
+            self._keeping.of_no_use(peer, page.group, now)
         if not since:
             _LOG.info("ledger: the past of %s is whole", page.group)
 
@@ -115,7 +116,7 @@ class EarlierUpdates:
         return ChainEnd(last.number, last.head) if last else ChainEnd(0, "")
 
     def _has_all(self, group: str, state: State) -> bool:
-        return all(map(self.store.past.has_first_of, _feeds_of(group, state)))
+        return not any(map(self.store.past.kept_from, _feeds_of(group, state)))
 
     # --- what others lack
 

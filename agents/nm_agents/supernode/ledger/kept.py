@@ -1,7 +1,6 @@
 """The updates that a supernode's ledger keeps, as whoever reads or follows it sees them."""
 
 from nm_agents.supernode.ledger.earlier import EarlierUpdates
-from nm_bus.core.ledger.state import State
 from nm_bus.messages import NodeId, Update
 from nm_bus.storage.ledger import SqliteLedger
 from nm_bus.transport.base import Transport
@@ -17,11 +16,6 @@ class KeptPast:
     earlier: EarlierUpdates
 
     @property
-    def state(self) -> State:
-        """What was applied."""
-        raise NotImplementedError
-
-    @property
     def feed_from(self) -> int:
         """The revision after which all updates are there; who has less needs a snapshot."""
         return self.store.position.feed_from
@@ -30,7 +24,7 @@ class KeptPast:
         """The revision after which all updates of a key (empty: of all) are there, and who has
         more of them."""
         now = self.transport.now()
-        return self.earlier.kept_of(key, self.state, now, without_locks=without_locks)
+        return self.earlier.kept_of(key, now, without_locks=without_locks)
 
     def updates(
         self, since: int, limit: int, key: str = "", *, without_locks: bool = False

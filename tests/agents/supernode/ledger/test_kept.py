@@ -85,7 +85,7 @@ class Writer:
         clock = VirtualClock()
         here = MemoryTransport(MemoryBroker(clock, ME), clock, user=ME, random=lambda: 0.5)
         earlier = EarlierUpdates(self.store, Post(here, self.store.identity, frozenset(), Mark(0)))
-        return earlier.kept_of(key, self.machine.state, 0.0, without_locks=without_locks)[0]
+        return earlier.kept_of(key, 0.0, without_locks=without_locks)[0]
 
     def count(self, group: str) -> int:
         query = "SELECT count(*) FROM feed WHERE of_group = ?"

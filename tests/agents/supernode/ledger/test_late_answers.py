@@ -11,10 +11,26 @@ from .conftest import Crowd
 Make = Callable[..., Crowd]
 
 
-def test_a_late_answer_that_slides_out_at_once_is_kept_as_the_watermark_on_disk(
-    make_crowd: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three answers are kept of an asker."""
     monkeypatch.setattr(answers, "WINDOW", 3)
+
+
+def answered_late(make_crowd: Make) -> Crowd:
+    """Three supernodes that decided a change after three later ones of its asker."""
+    crowd = make_crowd(3)
+    crowd.awake()
+    first = next(iter(crowd))
+    for number in (2, 3, 4, 1):
+        first.put(number, "asker")
+        crowd.settle()
+    return crowd
+
+
+def test_a_late_answer_that_slides_out_at_once_is_kept_as_the_watermark_on_disk(
+    make_crowd: Make,
+) -> None:
     crowd = make_crowd(1)
     crowd.awake()
     (site,) = crowd
@@ -28,15 +44,10 @@ def test_a_late_answer_that_slides_out_at_once_is_kept_as_the_watermark_on_disk(
 
 
 def test_a_change_is_never_applied_twice_after_a_restart(
-    make_crowd: Make, monkeypatch: pytest.MonkeyPatch
+    make_crowd: Make,
 ) -> None:
-    monkeypatch.setattr(answers, "WINDOW", 3)
-    crowd = make_crowd(3)
-    crowd.awake()
+    crowd = answered_late(make_crowd)
     first, *others = crowd
-    for number in (2, 3, 4, 1):
-        first.put(number, "asker")
-        crowd.settle()
     for site in crowd:
         site.kill()
         site.start()
@@ -47,15 +58,10 @@ def test_a_change_is_never_applied_twice_after_a_restart(
 
 
 def test_who_restarted_and_who_did_not_have_one_history(
-    make_crowd: Make, monkeypatch: pytest.MonkeyPatch
+    make_crowd: Make,
 ) -> None:
-    monkeypatch.setattr(answers, "WINDOW", 3)
-    crowd = make_crowd(3)
-    crowd.awake()
+    crowd = answered_late(make_crowd)
     first, *others = crowd
-    for number in (2, 3, 4, 1):
-        first.put(number, "asker")
-        crowd.settle()
     first.kill()
     first.start()
     crowd.awake()
