@@ -11,6 +11,7 @@ import pytest
 from nm_agents.cli.doctor.finding import Finding, Level
 from nm_agents.cli.doctor.ledger import examine_ledger, judge_ledger, settled_feeds
 from nm_agents.cli.screen.console import screen, show
+from nm_agents.cli.screen.ledger import quorum
 from nm_agents.cli.screen.status import status_page
 from nm_bus.client import Picture
 from nm_bus.messages import (
@@ -156,6 +157,14 @@ def test_without_a_majority_nothing_is_agreed() -> None:
     ]
     found = bad(judge_ledger(picture(THREE[0], *silent), 812))
     assert found == [("votes", Level.FAIL, "1 of 3 voters can vote: changes wait")]
+
+
+def test_the_overview_says_with_which_project_file_all_began() -> None:
+    began = [alive(node, beginning="mzxw-6ytb-ojsx-g6dt") for node in SN]
+    (line,) = quorum(picture(*began))
+    assert str(line) == "3 of 3 voters can vote; project file mzxw-6ytb-ojsx-g6dt"
+    (line,) = quorum(picture(*(alive(node) for node in SN)))
+    assert str(line) == "3 of 3 voters can vote"
 
 
 def test_a_former_life_of_a_supernode_gives_no_vote() -> None:
